@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
-from service.messages.build import build_envelope
+from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
@@ -30,7 +30,7 @@ def message_sizes(
         claims = [Claim(delivery, subscriber) for delivery, subscriber in rows]
         gather_edition_data(session, claims, editions)
     built = [
-        build_envelope(claim, editions, settings, renderer, claim.delivery.created_at)[0]
+        build_mail(claim, editions, settings, renderer, claim.delivery.created_at).envelope
         for claim in claims
     ]
     return [len(envelope.payload) for envelope in built]

@@ -20,15 +20,8 @@ from service.bounces.inbound.mailbox import read_mailbox
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
 from service.bounces.inbound.parse import BounceMail, parse_bounce
-from service.bounces.store.bounces import (
-    NewBounce,
-    apply_bounce,
-    insert_bounce,
-    list_bounces,
-    list_unsettled,
-    lock_delivery,
-    settle_event,
-)
+from service.bounces.store import bounces as store
+from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.return_path import read_return_path
 from service.deliveries.domain.states import BounceVerdict
@@ -140,8 +133,8 @@ def record_notices(
     for notice in notices:
         with transaction(sessions) as session:
             recorded.append(record_notice(session, channel, notice, now))
-    counts = Counter(each.outcome for each in recorded)
     if recorded:
+        counts = Counter(each.outcome for each in recorded)
         log.info("bounce.recorded", source=channel.source, **counts)
     return recorded
 
@@ -159,19 +152,16 @@ def record_notice(
         return _make_outcome("unattributed", notice)
     if notice.verdict in ARRIVED:
         if delivery is not None:
-            apply_bounce(session, delivery, state_after(notice.verdict), "it arrived", now)
+            state = state_after(notice.verdict)
+            store.apply_bounce(session, delivery, state, "it arrived", now)
         return _make_outcome("arrived", notice, delivery)
     # A receiver's reply contains the address, which must not be stored again after an erasure.
     detail = notice.detail[:1000] if subscriber is not None else ""
-    event_id = insert_bounce(
-        session, _new_bounce(channel, notice, delivery, subscriber, detail, now), now
-    )
-    if event_id is None:
+    bounce = _new_bounce(channel, notice, delivery, subscriber, detail, now)
+    event = store.insert_bounce(session, bounce, now)
+    if event is None:
         return _make_outcome("known", notice, delivery)
-    reason = f"{notice.verdict}: {detail}" if detail else str(notice.verdict)
-    state = state_after(notice.verdict)
-    if delivery is None or apply_bounce(session, delivery, state, reason, now):
-        settle_event(session, event_id, now)
+    _settle(session, event, delivery, now)
     is_new = subscriber is not None and _suppress(session, channel.settings, subscriber, now)
     return _make_outcome("recorded", notice, delivery, is_suppressed=is_new)
 
@@ -201,11 +191,11 @@ def _new_bounce(
     subscriber: Subscriber | None,
     detail: str,
     now: datetime,
-) -> NewBounce:
+) -> store.NewBounce:
     # The other server's clock may be wrong, so its time is clamped between our sending and now.
     earliest = delivery.created_at if delivery is not None else now
     occurred_at = min(max(notice.occurred_at or now, earliest), now)
-    return NewBounce(
+    return store.NewBounce(
         key=notice.key,
         source=channel.source,
         delivery_id=delivery.id if delivery is not None else None,
@@ -223,12 +213,12 @@ def _find_delivery(session: Session, settings: Settings, notice: BounceNotice) -
     for path in notice.return_paths:
         delivery_id = read_return_path(path, settings.bounce_domain, settings.secret_key)
         if delivery_id is not None and delivery_id <= _LARGEST_ID:
-            found = lock_delivery(session, delivery_id)
+            found = store.lock_delivery(session, delivery_id)
             if found is not None:
                 return found
     for message_id in notice.message_ids:
         match = _OUR_ID.fullmatch(message_id)
-        found = lock_delivery(session, int(match[1])) if match else None
+        found = store.lock_delivery(session, int(match[1])) if match else None
         if found is not None and hmac.compare_digest(found.message_id, message_id):
             return found
     return None
@@ -251,8 +241,7 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
 
     Only mails made since the subscriber last confirmed the address count.
     """
-    events = list_bounces(session, subscriber.id, subscriber.confirmed_at)
-    score = next_score(events, now)
+    score = next_score(store.list_bounces(session, subscriber.id, subscriber.confirmed_at), now)
     if score.suppress is None:
         return False
     is_new = insert_suppression(
@@ -268,14 +257,20 @@ def settle_bounces(sessions: sessionmaker[Session], now: datetime) -> int:
     """Update deliveries whose bounce came before the sender's own record; return how many."""
     moved = 0
     with transaction(sessions) as session:
-        for row in list_unsettled(session):
-            delivery = lock_delivery(session, row.delivery_id) if row.delivery_id else None
-            detail = f"{row.verdict}: {row.detail}" if row.detail else str(row.verdict)
-            state = state_after(row.verdict)
-            if delivery is None or apply_bounce(session, delivery, state, detail, now):
-                row.settled_at = now
-                moved += delivery is not None
+        for row in store.list_unsettled(session):
+            delivery = store.lock_delivery(session, row.delivery_id) if row.delivery_id else None
+            moved += _settle(session, row, delivery, now) and delivery is not None
     return moved
+
+
+def _settle(session: Session, row: BounceEvent, delivery: Delivery | None, now: datetime) -> bool:
+    """Apply an event to its locked delivery; return false if it must be tried again later."""
+    detail = f"{row.verdict}: {row.detail}" if row.detail else str(row.verdict)
+    state = state_after(row.verdict)
+    if delivery is not None and not store.apply_bounce(session, delivery, state, detail, now):
+        return False
+    row.settled_at = now
+    return True
 
 
 def read_bounce_mailbox(

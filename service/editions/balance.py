@@ -1,5 +1,6 @@
 """Account for an edition: how many papers it has, and the state of every candidate's delivery."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,10 +30,9 @@ class Balance:
     @property
     def by_state(self) -> dict[str, int]:
         """The counts by state, skips of all reasons together."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for name, count in self.states.items():
-            state = name.partition(":")[0]
-            counts[state] = counts.get(state, 0) + count
+            counts[name.partition(":")[0]] += count
         return counts
 
 

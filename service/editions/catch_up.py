@@ -22,15 +22,7 @@ from service.editions.domain.compose import EditionSubscriber, compose_digest
 from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
-from service.editions.store.catch_ups import (
-    claim_waiting,
-    find_missed_papers,
-    find_missed_revisions,
-    is_composing,
-    list_held_back,
-    list_missed,
-    list_waiting,
-)
+from service.editions.store import catch_ups as store
 from service.editions.store.models import Edition
 from service.papers.store.works import find_siblings
 from service.platform.database.engine import transaction
@@ -71,12 +63,12 @@ def compose_catch_ups(
 ) -> int:
     """Queue the mail of every subscriber who is back and wants one; return how many were queued."""
     with transaction(sessions) as session:
-        waiting = list_waiting(session, SUBSCRIBERS_AT_ONCE)
+        waiting = store.list_waiting(session, SUBSCRIBERS_AT_ONCE)
     queued = 0
     for subscriber_id in waiting:
         with transaction(sessions) as session:
-            subscriber = claim_waiting(session, subscriber_id)
-            if subscriber is not None and not is_composing(session, subscriber.cadence):
+            subscriber = store.claim_waiting(session, subscriber_id)
+            if subscriber is not None and not store.is_composing(session, subscriber.cadence):
                 queued += _queue(session, settings, subscriber, now, most_missed)
     if queued:
         log.info("catch_up", queued=queued)
@@ -90,7 +82,7 @@ def _queue(
     today = now.astimezone(ZoneInfo(subscriber.timezone)).date()
     began = subscriber.catch_up_since or today
     earliest = max(began - timedelta(days=1), today - timedelta(days=LONGEST_DAYS))
-    editions = list_missed(session, subscriber, earliest)
+    editions = store.list_missed(session, subscriber, earliest)
     occasion = str(subscriber.paused_at or began)
     subscriber.catch_up_since, subscriber.paused_at = None, None
     missed = _find_missed(session, settings, subscriber, editions, now, most_missed)
@@ -123,16 +115,16 @@ def _find_missed(
 ) -> _Missed:
     """Search in SQL: a month's papers are too many to index in memory for one subscriber."""
     missed, ids = _Missed(most), [edition.id for edition in editions]
-    held_back = list_held_back(session, subscriber.id, now - timedelta(days=LONGEST_DAYS))
+    held_back = store.list_held_back(session, subscriber.id, now - timedelta(days=LONGEST_DAYS))
     topics = [topic for _, topic in get_topics(session, [subscriber.id]).get(subscriber.id, ())]
     if not topics:
-        missed.ids.update(find_missed_papers(session, ids, held_back, None, most))
+        missed.ids.update(store.find_missed_papers(session, ids, held_back, None, most))
     for query, condition in _read_conditions(session, settings, topics):
-        found = find_missed_papers(session, ids, held_back, condition, most)
+        found = store.find_missed_papers(session, ids, held_back, condition, most)
         missed.ids.update(found)
         missed.is_cut |= len(found) == most
         if wants_replaced(query):
-            missed.revisions |= find_missed_revisions(session, ids, condition, most)
+            missed.revisions |= store.find_missed_revisions(session, ids, condition, most)
     # A paper that is new in the same days is listed as new, whatever its version.
     missed.revisions = {i: v for i, v in missed.revisions.items() if i not in missed.ids}
     return missed
@@ -162,11 +154,9 @@ def _compose(
     index = load_index(session, ids, missed.revisions)
     topics = load_matched_topics(session, settings, index, [subscriber.id]).get(subscriber.id, [])
     siblings = find_siblings(session, ids)
-    sent = find_seen(session, [subscriber.id], siblings, edition_id=0).get(
-        subscriber.id, frozenset()
-    )
+    sent = find_seen(session, [subscriber.id], siblings, edition_id=0).get(subscriber.id, ())
     seen = frozenset(siblings[i] for i in sent)
-    recipient = EditionSubscriber(subscriber.id, topics=tuple(topics), seen_ids=seen)
+    recipient = EditionSubscriber(tuple(topics), seen_ids=seen)
     return compose_digest(recipient, index, settings.digest_max_papers)
 
 

@@ -4,7 +4,7 @@ Load the chunk's data, compose each digest, add recommendations, insert the rows
 the last step touch the database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,16 +68,13 @@ def compose_subscribers(
     now: datetime,
     cache: EditionCache | None = None,
 ) -> None:
-    """Insert the deliveries of some subscribers: a frozen digest each, or a skip with its reason.
-
-    `cache` keeps the loaded edition for the next chunk; without it, the edition is loaded again.
-    """
+    """Insert the deliveries of some subscribers: a frozen digest each, or a skip with its reason."""
     ids = [subscriber.id for subscriber in subscribers]
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
     chunk = _load_chunk(session, settings, edition, loaded, ids)
-    timing = _Timing(edition, settings)
+    timing = _cache_timing(edition, settings)
     # Each digest is written before the next is made: a thousand of them alive at once would keep
     # the garbage collector busier than everything else here.
     rows = [
@@ -131,7 +128,6 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
     """Return the digest with its recommendations; recommendations alone make no digest."""
     ledger = chunk.ledger
     recipient = EditionSubscriber(
-        subscriber_id=subscriber.id,
         topics=tuple(chunk.topics.get(subscriber.id, ())),
         seen_ids=ledger.seen_ids(subscriber.id),
         carried_ids=ledger.carried_ids(subscriber.id),
@@ -148,25 +144,26 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
     return None
 
 
-class _Timing:
-    """The due times and last sending times of an edition's digests, cached by hour and zone."""
+Timing = Callable[[int, str], tuple[datetime, datetime]]
 
-    def __init__(self, edition: Edition, settings: Settings) -> None:
-        self._edition = edition
-        self._span = timedelta(hours=settings.send_not_after_hours)
-        self._known: dict[tuple[int, str], tuple[datetime, datetime]] = {}
 
-    def __call__(self, hour: int, timezone: str) -> tuple[datetime, datetime]:
-        known = self._known.get((hour, timezone))
-        if known is None:
-            edition, due = self._edition, self._edition.opened_at
+def _cache_timing(edition: Edition, settings: Settings) -> Timing:
+    """Return a cached function of hour and zone: a digest's due time and last sending time."""
+    known: dict[tuple[int, str], tuple[datetime, datetime]] = {}
+
+    def timing(hour: int, timezone: str) -> tuple[datetime, datetime]:
+        if (hour, timezone) not in known:
+            due = edition.opened_at
             if not edition.sends_now:
                 due = due_at(edition.local_date, hour, timezone, edition.opened_at)
-            known = self._known[hour, timezone] = (due, due + self._span)
-        return known
+            until = due + timedelta(hours=settings.send_not_after_hours)
+            known[hour, timezone] = due, until
+        return known[hour, timezone]
+
+    return timing
 
 
-def _make_row(subscriber: Candidate, digest: Digest | None, timing: _Timing) -> DigestRow:
+def _make_row(subscriber: Candidate, digest: Digest | None, timing: Timing) -> DigestRow:
     due, until = timing(subscriber.hour, subscriber.timezone)
     if digest is None:
         return DigestRow(subscriber.id, due, until, SkipReason.EMPTY)

@@ -12,12 +12,7 @@ from service.editions.store.models import Edition
 from service.papers.domain.announcement_days import is_announcement_day
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.papers.domain.types import BatchState
-from service.papers.store.batches import (
-    batch_statuses,
-    count_announced,
-    count_first_by_batch,
-    get_batches,
-)
+from service.papers.store import batches as store
 from service.papers.store.models import Batch
 from service.papers.watched_sources import gating_sources, watched_categories
 from service.platform.database.engine import transaction
@@ -35,22 +30,18 @@ def day_statuses(session: Session, on: date, settings: Settings) -> tuple[BatchS
 
 def _gating_batches(session: Session, on: date, settings: Settings) -> list[Batch]:
     sources = gating_sources(settings)
-    return [batch for batch in get_batches(session, on) if batch.source in sources]
+    return [batch for batch in store.get_batches(session, on) if batch.source in sources]
 
 
 def _with_expected(
     batches: Sequence[Batch], on: date, settings: Settings
 ) -> tuple[BatchStatus, ...]:
-    found = batch_statuses(batches)
+    found = store.batch_statuses(batches)
     known = {(batch.source, batch.category) for batch in found}
-    expected = [
-        (source, category)
-        for source in gating_sources(settings)
-        for category in watched_categories(settings, source)
-    ]
     return found + tuple(
         BatchStatus(source, category, on, BatchState.EXPECTED)
-        for source, category in expected
+        for source in gating_sources(settings)
+        for category in watched_categories(settings, source)
         if (source, category) not in known
     )
 
@@ -74,7 +65,7 @@ def day_coverage(session: Session, on: date, settings: Settings) -> Coverage | N
     the days before it incomplete.
     """
     batches = _gating_batches(session, on, settings)
-    coverage = _measure(session, on, batches, batch_statuses(batches))
+    coverage = _measure(session, on, batches, store.batch_statuses(batches))
     return coverage if coverage.announced or not coverage.is_complete else None
 
 
@@ -87,9 +78,9 @@ def _measure(
     """
     missing = [status.category or status.source for status in unfinished(statuses, on)]
     counted = [batch.id for batch in batches if batch.expected_count is not None]
-    found = count_first_by_batch(session, counted) if counted else {}
+    found = store.count_first_by_batch(session, counted) if counted else {}
     short = sum(_shortfall(batch, found.get(batch.id, 0)) for batch in batches)
-    checked = count_announced(session, on, {batch.source for batch in batches})
+    checked = store.count_announced(session, on, {batch.source for batch in batches})
     return Coverage(
         announced=checked + short,
         checked=checked,

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Session
 from service.editions.domain.compose import MatchedTopic
 from service.editions.domain.edition_index import EditionIndex
 from service.platform.settings.settings import Settings
-from service.topics.domain.matching.bitsets import PaperSet
-from service.topics.domain.matching.bulk import StoredClauses
 from service.topics.domain.types import ClauseKind
 from service.topics.like_clauses import find_likes
 from service.topics.store.read_compiled import get_stored_clauses, get_stored_topics, list_likes
@@ -61,20 +59,15 @@ def match_stored_topics(
     numbers = index.unknown_clauses(topics)
     clauses = get_stored_clauses(session, numbers)
     clauses += get_stored_clauses(session, index.unknown_parts(clauses) - numbers)
-    wanted = _like_texts(clauses)
+    # Canonical text of each `like:` clause -> the text or paper that it names.
+    wanted = {
+        text: named
+        for group in clauses
+        if group.kind is ClauseKind.LIKE
+        for text, named in zip(group.texts, group.keys, strict=True)
+    }
     if all_likes and wanted and not index.has_likes:
         wanted |= list_likes(session)
-    likes: dict[str, PaperSet] = find_likes(
-        session, settings, index.unknown_likes(wanted), index.ids
-    )
+    likes = find_likes(session, settings, index.unknown_likes(wanted), index.ids)
     index.learn_clauses(clauses, likes)
     index.cache_matches(topics)
-
-
-def _like_texts(clauses: Iterable[StoredClauses]) -> dict[str, str]:
-    """Return the `like:` clauses among these: canonical text -> the text or paper that it names."""
-    texts: dict[str, str] = {}
-    for group in clauses:
-        if group.kind is ClauseKind.LIKE:
-            texts.update(zip(group.texts, group.keys, strict=True))
-    return texts

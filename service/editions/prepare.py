@@ -8,7 +8,6 @@ from service.deliveries.domain.recipients import Cadence
 from service.editions.coverage import describe_coverage
 from service.editions.domain.schedule import LOOKBACK_DAYS
 from service.editions.store.edition_papers import assign_papers
-from service.editions.store.editions import set_coverage
 from service.editions.store.models import Edition
 from service.editions.store.revisions import assign_revisions
 from service.papers.store.read import list_ids_since
@@ -30,7 +29,7 @@ def prepare_edition(session: Session, settings: Settings, edition: Edition, now:
     edition.paper_count = assign_papers(session, edition, lookback)
     assign_revisions(session, edition, lookback)
     refresh_trends(session, edition.local_date - lookback, now)
-    set_coverage(session, edition, describe_coverage(session, edition, settings).as_json())
+    edition.coverage = describe_coverage(session, edition, settings).as_json()
 
 
 def list_candidates(session: Session, cadence: Cadence, on: date) -> list[int]:

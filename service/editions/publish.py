@@ -18,15 +18,8 @@ from service.editions.coverage import day_statuses
 from service.editions.domain.schedule import editions_due
 from service.editions.edition_cache import EditionCache
 from service.editions.prepare import list_candidates, prepare_edition
+from service.editions.store import editions as store
 from service.editions.store.chunks import open_chunks, plan_chunks
-from service.editions.store.editions import (
-    find_edition,
-    freeze_if_composed,
-    insert_edition,
-    list_open,
-    other_editions,
-    published_since,
-)
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -54,8 +47,7 @@ def open_due_editions(
     on = announcement_date(now)
     with transaction(sessions) as session:
         batches = day_statuses(session, on, settings)
-        published = published_since(session, on)
-        due = editions_due(now, batches, published)
+        due = editions_due(now, batches, store.published_since(session, on))
     return [
         chunk
         for cadence, local_date in due
@@ -75,36 +67,29 @@ def open_edition(
 
     The list is empty where the edition exists already.
     """
-    _learn_candidates(sessions, settings, cadence, on)
+    with transaction(sessions) as session:
+        candidates = list_candidates(session, cadence, on)
+    # Before the next transaction opens; most papers were embedded when they came in.
+    learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
         resume_paused(session, on)
-        edition = insert_edition(session, cadence, on, now, sends_now=opening.sends_now)
+        edition = store.insert_edition(session, cadence, on, now, sends_now=opening.sends_now)
         if edition is None:
             return []
         if settings.in_doubt == "carry":
-            carry_doubts_of_editions(session, other_editions(edition), now)
+            carry_doubts_of_editions(session, store.other_editions(edition), now)
         prepare_edition(session, settings, edition, now)
         chunks = plan_chunks(session, edition, opening.chunk_size)
     with transaction(sessions) as session:
-        freeze_if_composed(session, edition.id, now)
+        store.freeze_if_composed(session, edition.id, now)
     return chunks
-
-
-def _learn_candidates(
-    sessions: sessionmaker[Session], settings: Settings, cadence: Cadence, on: date
-) -> None:
-    """Embed the papers before the transaction opens; most were embedded when they came in."""
-    with transaction(sessions) as session:
-        candidates = list_candidates(session, cadence, on)
-    learn_papers(sessions, settings, candidates)
 
 
 def pending_chunks(sessions: sessionmaker[Session]) -> list[int]:
     """Return the uncomposed chunks of open editions, whose wake-up task may have been lost."""
     with transaction(sessions) as session:
-        return [
-            chunk for edition in list_open(session) for chunk in open_chunks(session, edition.id)
-        ]
+        editions = store.list_open(session)
+        return [chunk for edition in editions for chunk in open_chunks(session, edition.id)]
 
 
 def publish_now(
@@ -121,7 +106,7 @@ def publish_now(
     """
     open_edition(sessions, settings, cadence, on, now, Opening(sends_now=True))
     with transaction(sessions) as session:
-        edition = find_edition(session, cadence, on)
+        edition = store.find_edition(session, cadence, on)
         if edition is None:
             raise LookupError(f"the {cadence} edition of {on} was deleted meanwhile")
         chunks = open_chunks(session, edition.id)
@@ -130,7 +115,7 @@ def publish_now(
         compose_chunk(sessions, settings, chunk_id, now, cache)
         on_chunk(number + 1, len(chunks))
     with transaction(sessions) as session:
-        freeze_if_composed(session, edition.id, now)
+        store.freeze_if_composed(session, edition.id, now)
     return edition.id
 
 
@@ -143,5 +128,5 @@ def force_due(sessions: sessionmaker[Session], edition_id: int, now: datetime) -
 def finish_open_editions(sessions: sessionmaker[Session], now: datetime) -> None:
     """Freeze editions whose chunks are all composed, in case the process that did it died."""
     with transaction(sessions) as session:
-        for edition in list_open(session):
-            freeze_if_composed(session, edition.id, now)
+        for edition in store.list_open(session):
+            store.freeze_if_composed(session, edition.id, now)

@@ -8,14 +8,8 @@ from hashlib import sha256
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import DigestEntry
+from service.deliveries.store import sent_copies
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
-from service.deliveries.store.sent_copies import (
-    CopyRow,
-    get_copy,
-    get_parts,
-    insert_parts,
-    upsert_copies,
-)
 from service.messages.build import BuiltMail, digest_context, render_mail
 from service.messages.contexts.digest import DigestSection
 from service.messages.edition_data import EditionDataCache
@@ -37,25 +31,27 @@ def store_copies(
     Returns the keys of the new shared fragments. Add them to `editions.stored_parts` only after the
     transaction is committed.
     """
-    rows: list[CopyRow] = []
+    rows: list[sent_copies.CopyRow] = []
     parts: dict[bytes, bytes] = {}
     for mail in built:
         if mail.copy is not None:
-            rows.append(CopyRow(mail.envelope.number, mail.copy.content_hash, mail.copy.recipe))
+            number, content_hash = mail.envelope.number, mail.copy.content_hash
+            rows.append(sent_copies.CopyRow(number, content_hash, mail.copy.recipe))
             parts.update(mail.copy.shared)
     new = {key: body for key, body in parts.items() if key not in editions.stored_parts}
-    insert_parts(session, new)
-    upsert_copies(session, rows, now)
+    sent_copies.insert_parts(session, new)
+    sent_copies.upsert_copies(session, rows, now)
     return frozenset(new)
 
 
 def sent_html(session: Session, delivery_id: int) -> bytes | None:
     """Return the HTML part of a sent digest, byte for byte; None without a complete copy."""
-    row = get_copy(session, delivery_id)
+    row = sent_copies.get_copy(session, delivery_id)
     if row is None:
         return None
     try:
-        html = restore_copy(row.recipe, get_parts(session, shared_keys(row.recipe)))
+        shared = sent_copies.get_parts(session, shared_keys(row.recipe))
+        html = restore_copy(row.recipe, shared)
     except KeyError:
         html = b""
     if sha256(html).digest() != row.content_hash:

@@ -40,14 +40,6 @@ class BuiltMail:
     copy: ArchivedMail | None = None
 
 
-def build_envelope(
-    claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
-) -> tuple[Envelope, str]:
-    """Return the message of a claimed row and its Message-ID, without a browser copy."""
-    built = build_mail(claim, editions, settings, renderer, now)
-    return built.envelope, built.message_id
-
-
 def build_mail(
     claim: Claim, editions: EditionDataCache, settings: Settings, renderer: Renderer, now: datetime
 ) -> BuiltMail:
@@ -77,10 +69,8 @@ def build_mail(
     signer = signer_of(settings)
     if signer is not None:
         payload = signer.sign(payload, now)
-    sender = _envelope_sender(settings, number)
-    envelope = Envelope(
-        number, ascii_address(sender, "From"), wire_address(to), payload, is_wire=True
-    )
+    sender = ascii_address(_envelope_sender(settings, number), "From")
+    envelope = Envelope(number, sender, wire_address(to), payload, is_wire=True)
     copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
     return BuiltMail(envelope, identity, delivery.attempt, copy)
 
@@ -96,11 +86,12 @@ def _address(
         return _bare_address(settings.alert_to), alert_context(delivery, settings), None
     if subscriber is None:
         raise ValueError("a delivery without a subscriber must be skipped, not built")
-    context = mail_context(delivery, subscriber, editions, settings)
-    if isinstance(context, DigestContext):
-        return subscriber.email, context, context.links.unsubscribe
-    at = delivery.created_at
-    return subscriber.email, context, signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, at)
+    if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
+        digest = digest_context(delivery, subscriber, editions, settings)
+        return subscriber.email, digest, digest.links.unsubscribe
+    context = transactional_context(delivery, subscriber, editions, settings)
+    url = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, delivery.created_at)
+    return subscriber.email, context, url
 
 
 def render_mail(
@@ -110,18 +101,6 @@ def render_mail(
     if isinstance(context, DigestContext):
         return renderer.fit(context, settings.digest_max_bytes)
     return renderer.render(kind, context)
-
-
-def mail_context(
-    delivery: DeliveryView,
-    subscriber: RecipientView,
-    editions: EditionDataCache,
-    settings: Settings,
-) -> MailContext:
-    """Return the typed context of a row's email."""
-    if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:
-        return digest_context(delivery, subscriber, editions, settings)
-    return transactional_context(delivery, subscriber, editions, settings)
 
 
 def digest_context(

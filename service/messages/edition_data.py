@@ -1,20 +1,13 @@
 """In-memory cache of an edition's data, shared by all messages that a sending run builds."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain import digest_json
 from service.deliveries.domain.digest import DigestEntry
-from service.deliveries.domain.digest_json import (
-    NoteKey,
-    named_papers,
-    note_key,
-    note_keys,
-    read_entry,
-)
 from service.deliveries.store.claimed_rows import Claim
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
@@ -44,14 +37,16 @@ class PaperEntries:
     settings: Settings
     # By topic and note, then by paper. A clause matches the same words of a paper for everyone,
     # so a note's key leaves the words out: comparing them would cost more.
-    _placed: dict[tuple[str | None, NoteKey], dict[int, DigestPaper]] = field(default_factory=dict)
+    _placed: dict[tuple[str | None, digest_json.NoteKey], dict[int, DigestPaper]] = field(
+        default_factory=dict
+    )
 
     def take(
         self, entries: Iterable[DigestEntry], topic: str | None = None
     ) -> Iterator[DigestPaper]:
         """Yield the frozen entries whose papers still exist; without a topic, as suggestions."""
         for entry in entries:
-            placed = self._placed.setdefault((topic, note_key(entry)), {})
+            placed = self._placed.setdefault((topic, digest_json.note_key(entry)), {})
             if entry.paper_id not in placed and entry.paper_id in self.papers:
                 placed[entry.paper_id] = self._place(entry, topic)
             if entry.paper_id in placed:
@@ -59,7 +54,7 @@ class PaperEntries:
 
     def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""
-        keys = note_keys(value)
+        keys = digest_json.note_keys(value)
         return tuple(
             DigestSection(
                 title=title, papers=self._read(value, keys, ids, notes, title), topic_id=topic_id
@@ -70,12 +65,12 @@ class PaperEntries:
     def read_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
         """Return the suggestions of a digest in JSON."""
         ids, notes = value["also"]
-        return self._read(value, note_keys(value), ids, notes, None) if ids else ()
+        return self._read(value, digest_json.note_keys(value), ids, notes, None) if ids else ()
 
     def _read(
         self,
         value: Mapping[str, Any],
-        keys: Sequence[NoteKey],
+        keys: Sequence[digest_json.NoteKey],
         ids: Sequence[int],
         notes: Sequence[int],
         topic: str | None,
@@ -86,7 +81,7 @@ class PaperEntries:
         for paper_id, note in zip(ids, notes, strict=True):
             paper = placed[note].get(paper_id)
             if paper is None and paper_id in self.papers:
-                paper = self._place(read_entry(value, paper_id, note), topic)
+                paper = self._place(digest_json.read_entry(value, paper_id, note), topic)
                 placed[note][paper_id] = paper
             if paper is not None:
                 found.append(paper)
@@ -94,17 +89,14 @@ class PaperEntries:
 
     def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
         paper = self.papers[entry.paper_id]
-        words = [
-            word
-            for word in mutable_words(entry.reasons, topic or "")
-            if _can_mute(topic or "", word)
-        ]
+        title = topic or ""
+        words = [word for word in mutable_words(entry.reasons, title) if _can_mute(title, word)]
         links = paper_links(self.settings, paper)
         if any(reason.field == "author" for reason in entry.reasons):
-            links = dataclasses.replace(links, follow="")
+            links = replace(links, follow="")
         is_late = entry.paper_id in self.late_ids
         if paper.is_late != is_late:
-            paper = dataclasses.replace(paper, is_late=is_late)
+            paper = replace(paper, is_late=is_late)
         return DigestPaper(
             paper=paper,
             links=links,
@@ -163,20 +155,17 @@ def gather_edition_data(
 
     With `everything`, also load the papers that were cut from the digests.
     """
-    for edition_id in {c.delivery.edition_id for c in claims} - {None}:
-        if edition_id is not None and edition_id not in editions.editions:
-            edition = get_edition(session, edition_id)
-            if edition is not None:
-                editions.editions[edition_id] = edition
-                late = get_edition_papers(session, edition_id)
-                editions.late_ids[edition_id] = frozenset(
-                    i for i, is_late in late.items() if is_late
-                )
+    for edition_id in {c.delivery.edition_id for c in claims} - editions.editions.keys():
+        edition = get_edition(session, edition_id) if edition_id else None
+        if edition is not None:
+            editions.editions[edition.id] = edition
+            late = get_edition_papers(session, edition.id)
+            editions.late_ids[edition.id] = frozenset(i for i, is_late in late.items() if is_late)
     wanted: set[int] = set()
     for claim in claims:
         wanted.update(claim.delivery.paper_ids)
         if claim.delivery.digest:
-            wanted.update(named_papers(claim.delivery.digest))
+            wanted.update(digest_json.named_papers(claim.delivery.digest))
     wanted -= editions.papers.keys()
     if everything:
         wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}

@@ -12,7 +12,7 @@ from service.editions.compose import compose_subscribers
 from service.editions.prepare import prepare_edition
 from service.editions.store.editions import find_edition, insert_edition
 from service.editions.store.models import Edition
-from service.messages.build import build_envelope
+from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
@@ -24,7 +24,6 @@ from service.subscribers.store.subscribers import Candidate
 class MailPreview:
     """A previewed message; `payload` is None where nothing would be sent (see `reason`)."""
 
-    edition_on: date
     payload: bytes | None
     paper_count: int = 0
     reason: str = ""
@@ -46,14 +45,14 @@ def preview_digest(
             session.rollback()
     if isinstance(result, MailPreview):
         return result
-    edition, claim, editions = result
-    envelope, _ = build_envelope(claim, editions, settings, make_renderer(settings), now)
-    return MailPreview(edition.local_date, envelope.payload, len(claim.delivery.paper_ids))
+    claim, editions = result
+    built = build_mail(claim, editions, settings, make_renderer(settings), now)
+    return MailPreview(built.envelope.payload, len(claim.delivery.paper_ids))
 
 
 def _compose(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
-) -> tuple[Edition, Claim, EditionDataCache] | MailPreview:
+) -> tuple[Claim, EditionDataCache] | MailPreview:
     """Return the data of the message, or a preview with the reason why there is none."""
     subscriber = session.get_one(Subscriber, subscriber_id)
     edition = find_edition(session, subscriber.cadence, on) or _open(
@@ -67,11 +66,10 @@ def _compose(
         compose_subscribers(session, settings, edition, [candidate], now)
         delivery = _find_delivery(session, edition.id, subscriber.id)
     if delivery is None or delivery.digest is None:
-        reason = delivery.reason if delivery else "no delivery"
-        return MailPreview(edition.local_date, None, reason=reason)
+        return MailPreview(None, reason=delivery.reason if delivery else "no delivery")
     claim, editions = Claim(delivery, subscriber), EditionDataCache()
     gather_edition_data(session, [claim], editions)
-    return edition, claim, editions
+    return claim, editions
 
 
 def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:

@@ -4,6 +4,7 @@ Each mail is a delivery row before it is sent, unique by subscriber, kind and oc
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from service.deliveries.alerts import Alert
@@ -30,30 +31,57 @@ def transactional_context(
 
     Raises `KeyError` for mails to the operator: alerts (see `alert_context`) and test mails.
     """
-    return _CONTEXTS[delivery.kind](delivery, subscriber, editions, settings)
+    return _CONTEXTS[delivery.kind](_Mail(delivery, subscriber, editions, settings))
 
 
-_MakeContext = Callable[
-    [DeliveryView, RecipientView, EditionDataCache, Settings], contexts.MailContext
-]
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A row with all that its context is made of."""
 
+    delivery: DeliveryView
+    subscriber: RecipientView
+    editions: EditionDataCache
+    settings: Settings
 
-def _proof(
-    delivery: DeliveryView,
-    subscriber: RecipientView,
-    settings: Settings,
-    purpose: Purpose,
-    detail: str = "",
-) -> dict[str, Any]:
-    """The fields of `ProofBase`."""
-    at, address_hash = delivery.created_at, fingerprint(subscriber.email_key)
-    return {
-        "confirm_url": signed_url(settings, purpose, subscriber.id, at, detail),
-        "never_url": signed_url(settings, Purpose.NEVER, subscriber.id, at, address_hash),
-        "expires_days": _lifetime_days(purpose),
-        "on": at.date(),
-        **sender_fields(settings),
-    }
+    def link(self, purpose: Purpose, detail: str = "") -> str:
+        at = self.delivery.created_at
+        return signed_url(self.settings, purpose, self.subscriber.id, at, detail)
+
+    def proof(self, purpose: Purpose, detail: str = "") -> dict[str, Any]:
+        """The fields of `ProofBase`."""
+        return {
+            "confirm_url": self.link(purpose, detail),
+            "never_url": self.link(Purpose.NEVER, fingerprint(self.subscriber.email_key)),
+            "expires_days": _lifetime_days(purpose),
+            "on": self.delivery.created_at.date(),
+            **sender_fields(self.settings),
+        }
+
+    def recipient(self) -> dict[str, Any]:
+        """The fields of `RecipientBase`."""
+        on = self.delivery.created_at.date()
+        return {"on": on, "locale": self.subscriber.locale, **sender_fields(self.settings)}
+
+    def subscription(self) -> dict[str, Any]:
+        """The fields of `SubscriberBase`."""
+        return {
+            "preferences": self.link(Purpose.PREFERENCES),
+            "unsubscribe": self.link(Purpose.UNSUBSCRIBE),
+            **self.recipient(),
+        }
+
+    def schedule(self) -> dict[str, Any]:
+        """When the next digest comes, and the fields of `SubscriberBase`."""
+        return {
+            "next_hour": self.subscriber.hour,
+            "timezone": self.subscriber.timezone,
+            "cadence": self.subscriber.cadence,
+            "has_empty_digests": self.subscriber.has_empty_digests,
+            **self.subscription(),
+        }
+
+    def topics(self) -> tuple[str, ...]:
+        return tuple(text for text, _ in self.editions.topics.get(self.subscriber.id, []))
 
 
 def _lifetime_days(purpose: Purpose) -> int:
@@ -61,49 +89,20 @@ def _lifetime_days(purpose: Purpose) -> int:
     return lifetime.days if lifetime else 0
 
 
-def _recipient_fields(
-    delivery: DeliveryView, subscriber: RecipientView, settings: Settings
-) -> dict[str, Any]:
-    """The fields of `RecipientBase`."""
-    on = delivery.created_at.date()
-    return {"on": on, "locale": subscriber.locale, **sender_fields(settings)}
+def _confirmation(mail: _Mail) -> contexts.MailContext:
+    return contexts.ConfirmationContext(**mail.proof(Purpose.CONFIRM))
 
 
-def _subscriber_fields(
-    delivery: DeliveryView, subscriber: RecipientView, settings: Settings
-) -> dict[str, Any]:
-    """The fields of `SubscriberBase`."""
-    at = delivery.created_at
-    return {
-        "preferences": signed_url(settings, Purpose.PREFERENCES, subscriber.id, at),
-        "unsubscribe": signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, at),
-        **_recipient_fields(delivery, subscriber, settings),
-    }
+def _address_change(mail: _Mail) -> contexts.MailContext:
+    detail = address_change_detail(mail.subscriber)
+    return contexts.AddressChangeContext(**mail.proof(Purpose.ADDRESS, detail))
 
 
-def _confirmation(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    return contexts.ConfirmationContext(**_proof(delivery, subscriber, settings, Purpose.CONFIRM))
-
-
-def _address_change(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    detail = address_change_detail(subscriber)
-    return contexts.AddressChangeContext(
-        **_proof(delivery, subscriber, settings, Purpose.ADDRESS, detail)
-    )
-
-
-def _address_notice(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    at, detail = delivery.created_at, address_change_detail(subscriber)
+def _address_notice(mail: _Mail) -> contexts.MailContext:
     return contexts.AddressNoticeContext(
-        undo_url=signed_url(settings, Purpose.ADDRESS, subscriber.id, at, detail),
+        undo_url=mail.link(Purpose.ADDRESS, address_change_detail(mail.subscriber)),
         expires_days=_lifetime_days(Purpose.ADDRESS),
-        **_recipient_fields(delivery, subscriber, settings),
+        **mail.recipient(),
     )
 
 
@@ -112,75 +111,39 @@ def address_change_detail(waiting: RecipientView) -> str:
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
-def _already_subscribed(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    return contexts.AlreadySubscribedContext(**_subscriber_fields(delivery, subscriber, settings))
+def _already_subscribed(mail: _Mail) -> contexts.MailContext:
+    return contexts.AlreadySubscribedContext(**mail.subscription())
 
 
-def _welcome(
-    delivery: DeliveryView,
-    subscriber: RecipientView,
-    editions: EditionDataCache,
-    settings: Settings,
-) -> contexts.MailContext:
-    entries = editions.entries_of(0, settings)
-    groups = digest_from_json(delivery.digest).groups
+def _welcome(mail: _Mail) -> contexts.MailContext:
+    entries = mail.editions.entries_of(0, mail.settings)
+    groups = digest_from_json(mail.delivery.digest).groups
     sections = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
     return contexts.WelcomeContext(
-        topics=_topics(subscriber, editions),
-        next_hour=subscriber.hour,
-        timezone=subscriber.timezone,
-        cadence=subscriber.cadence,
-        has_empty_digests=subscriber.has_empty_digests,
+        topics=mail.topics(),
         preview=tuple(
             DigestSection(title=title, papers=papers) for title, papers in sections if papers
         ),
-        **_subscriber_fields(delivery, subscriber, settings),
+        **mail.schedule(),
     )
 
 
-def _topics_changed(
-    delivery: DeliveryView,
-    subscriber: RecipientView,
-    editions: EditionDataCache,
-    settings: Settings,
-) -> contexts.MailContext:
-    topics = _topics(subscriber, editions)
-    return contexts.TopicsChangedContext(
-        topics=topics, **_subscriber_fields(delivery, subscriber, settings)
-    )
+def _topics_changed(mail: _Mail) -> contexts.MailContext:
+    return contexts.TopicsChangedContext(topics=mail.topics(), **mail.subscription())
 
 
-def _paused(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    return contexts.PausedContext(
-        until=subscriber.paused_until,
-        catches_up=subscriber.has_catch_up,
-        **_subscriber_fields(delivery, subscriber, settings),
-    )
+def _paused(mail: _Mail) -> contexts.MailContext:
+    until, catches_up = mail.subscriber.paused_until, mail.subscriber.has_catch_up
+    return contexts.PausedContext(until=until, catches_up=catches_up, **mail.subscription())
 
 
-def _resumed(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    return contexts.ResumedContext(
-        next_hour=subscriber.hour,
-        timezone=subscriber.timezone,
-        cadence=subscriber.cadence,
-        has_empty_digests=subscriber.has_empty_digests,
-        **_subscriber_fields(delivery, subscriber, settings),
-    )
+def _resumed(mail: _Mail) -> contexts.MailContext:
+    return contexts.ResumedContext(**mail.schedule())
 
 
-def _farewell(
-    delivery: DeliveryView, subscriber: RecipientView, _: EditionDataCache, settings: Settings
-) -> contexts.MailContext:
-    unsubscribe = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, delivery.created_at)
-    return contexts.FarewellContext(
-        undo_url=f"{unsubscribe}/undo", **_recipient_fields(delivery, subscriber, settings)
-    )
+def _farewell(mail: _Mail) -> contexts.MailContext:
+    undo_url = f"{mail.link(Purpose.UNSUBSCRIBE)}/undo"
+    return contexts.FarewellContext(undo_url=undo_url, **mail.recipient())
 
 
 def alert_context(delivery: DeliveryView, settings: Settings) -> contexts.OperatorAlertContext:
@@ -193,11 +156,7 @@ def alert_context(delivery: DeliveryView, settings: Settings) -> contexts.Operat
     )
 
 
-def _topics(subscriber: RecipientView, editions: EditionDataCache) -> tuple[str, ...]:
-    return tuple(text for text, _ in editions.topics.get(subscriber.id, []))
-
-
-_CONTEXTS: dict[DeliveryKind, _MakeContext] = {
+_CONTEXTS: dict[DeliveryKind, Callable[[_Mail], contexts.MailContext]] = {
     DeliveryKind.CONFIRMATION: _confirmation,
     DeliveryKind.ALREADY_SUBSCRIBED: _already_subscribed,
     DeliveryKind.WELCOME: _welcome,

@@ -59,11 +59,8 @@ def read_locale(tag: str) -> str:
 
     Empty where there is none (RFC 9110 §12.5.4; weights are nearly always in falling order).
     """
-    for language_range in tag.split(",")[:10]:
-        name = language_range.partition(";")[0].strip()
-        if _find(name):
-            return name
-    return ""
+    names = (language_range.partition(";")[0].strip() for language_range in tag.split(",")[:10])
+    return next(filter(_find, names), "")
 
 
 @cached("locales", maxsize=256)

@@ -65,8 +65,7 @@ def _clauses(reasons: Sequence[Reason]) -> list[list[ReasonPiece]]:
     """Return one clause for each place, with all words found there; at most four."""
     places: dict[tuple[str, bool], list[str]] = {}
     for reason in reasons:
-        phrases = _phrases(reason)
-        places.setdefault((reason.field, reason.is_guess), []).extend(phrases)
+        places.setdefault((reason.field, reason.is_guess), []).extend(_phrases(reason))
     # The same words in title and abstract are one reason, not two.
     title = places.get(("title", False), [])
     if title and title == places.get(("abstract", False)):

@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from threading import Event
 
@@ -19,10 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with SampleServer(nearest_weekday(options.date), port=options.port) as server:
         sys.stdout.write(f"Invented papers of {server.on} at {server.url}/rss/cs.CL\n")
         sys.stdout.flush()
-        try:
+        with suppress(KeyboardInterrupt):
             Event().wait()
-        except KeyboardInterrupt:
-            return 0
     return 0
 
 

@@ -1,6 +1,5 @@
 """A sample day as the JSON of `GET https://huggingface.co/api/daily_papers`."""
 
-import json
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import Final
@@ -14,13 +13,8 @@ _SUBMITTER: Final = "Invented Submitter"
 _MANY_COMMENTS: Final = 5
 
 
-def daily_papers(on: date) -> bytes:
-    """Return JSON of the day's most upvoted papers, best first; `[]` on weekends, as the real site."""
-    return json.dumps(entries(on), ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def entries(on: date) -> list[dict[str, object]]:
-    """Return the same papers as values, for a server with pages."""
+    """Return the day's most upvoted papers, best first; none on weekends, as the real site."""
     papers = new_papers(on) if sample_day(on) else ()
     famous = [(p, p.manuscript.fame) for p in papers if p.manuscript.fame is not None]
     famous.sort(key=lambda pair: (-pair[1].upvotes, pair[0].identifier))
@@ -28,15 +22,13 @@ def entries(on: date) -> list[dict[str, object]]:
 
 
 def _entry(paper: SamplePaper, fame: Fame, on: date) -> dict[str, object]:
-    thumbnail = (
-        f"https://cdn-thumbnails.huggingface.co/social-thumbnails/papers/{paper.identifier}.png"
-    )
+    thumbnails = "https://cdn-thumbnails.huggingface.co/social-thumbnails/papers"
     return {
         "paper": _paper(paper, fame, on),
         "publishedAt": _instant(paper.submitted_at),
         "title": paper.manuscript.title,
         "summary": paper.manuscript.abstract,
-        "thumbnail": thumbnail,
+        "thumbnail": f"{thumbnails}/{paper.identifier}.png",
         "numComments": fame.comments,
         "submittedBy": _person("name"),
         "isAuthorParticipating": fame.comments > _MANY_COMMENTS,
@@ -44,13 +36,12 @@ def _entry(paper: SamplePaper, fame: Fame, on: date) -> dict[str, object]:
 
 
 def _paper(paper: SamplePaper, fame: Fame, on: date) -> dict[str, object]:
-    names = names_in(paper.manuscript.creator)
     listed_at = datetime.combine(on, time(0, 41, 9), tzinfo=UTC)
     return {
         "id": paper.identifier,
         "authors": [
             {"_id": _key(f"{paper.identifier}/{name}"), "name": name, "hidden": False}
-            for name in names
+            for name in names_in(paper.manuscript.creator)
         ],
         "publishedAt": _instant(paper.submitted_at),
         "submittedOnDailyAt": _instant(listed_at),

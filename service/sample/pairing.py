@@ -4,7 +4,6 @@ Ten fields with eight ideas and eight settings each give eighty papers a day, an
 returns after eight weekdays. It is deterministic: a date always gives the same papers.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
 
@@ -40,54 +39,42 @@ _ABSTRACTS: Final = (
 _REVISED_STEP: Final = 13
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    place: int
-    categories: str
-    idea: dict[str, Any]
-    setting: dict[str, Any]
-
-
 @cached("sample pairs", maxsize=16)
 def paired(shift: int) -> tuple[Manuscript, ...]:
     """Return the generated papers of one sample day; `shift` counts weekdays."""
-    return tuple(_manuscript(pair, shift) for pair in _pairs(shift))
-
-
-def _pairs(shift: int) -> list[_Pair]:
-    pairs: list[_Pair] = []
+    papers: list[Manuscript] = []
     for field in (field for name in _FILES for field in tables(name, "field")):
-        ideas, settings = field["idea"], field["setting"]
-        for place, idea in enumerate(ideas):
+        for place, idea in enumerate(field["idea"]):
             categories = field["categories"][(place + shift) % len(field["categories"])]
-            setting = settings[(place * 3 + shift) % len(settings)]
-            pairs.append(_Pair(len(pairs), categories, idea, setting))
-    return pairs
+            setting = field["setting"][(place * 3 + shift) % len(field["setting"])]
+            papers.append(_manuscript(len(papers), shift, categories, idea, setting))
+    return tuple(papers)
 
 
-def _manuscript(pair: _Pair, shift: int) -> Manuscript:
-    seed = crc32(f"{pair.idea['name']}/{pair.setting['name']}".encode())
-    values = _values(pair, seed)
+def _manuscript(
+    place: int, shift: int, categories: str, idea: dict[str, Any], setting: dict[str, Any]
+) -> Manuscript:
+    seed = crc32(f"{idea['name']}/{setting['name']}".encode())
+    values = _values(idea, setting, seed)
     return Manuscript(
-        title=_TITLES[(pair.place + shift) % len(_TITLES)].format_map(values),
-        abstract=marked(_ABSTRACTS[(pair.place + shift) % len(_ABSTRACTS)].format_map(values)),
+        title=_TITLES[(place + shift) % len(_TITLES)].format_map(values),
+        abstract=marked(_ABSTRACTS[(place + shift) % len(_ABSTRACTS)].format_map(values)),
         creator=creator(seed),
-        categories=tuple(pair.categories.split()),
-        is_revised=pair.place % _REVISED_STEP == shift % _REVISED_STEP,
+        categories=tuple(categories.split()),
+        is_revised=place % _REVISED_STEP == shift % _REVISED_STEP,
     )
 
 
-def _values(pair: _Pair, seed: int) -> dict[str, str]:
+def _values(idea: dict[str, Any], setting: dict[str, Any], seed: int) -> dict[str, str]:
     """Return the values of the sentence patterns; `replace`, since `format` would parse TeX braces."""
-    count = (120 + seed % 860) * pair.setting.get("scale", 1)
+    count = (120 + seed % 860) * setting.get("scale", 1)
     share = f"{7 + seed % 31}" if seed % 3 else f"{7 + seed % 31}.{1 + seed % 9}"
-    result = pair.setting["result"].replace("{n}", f"{count:,}").replace("{p}", share)
     return {
-        "idea": pair.idea["name"],
-        "promise": pair.idea["promise"],
-        "how": pair.idea["how"],
-        "setting": pair.setting["name"],
-        "the_setting": pair.setting["name"].lower(),
-        "trouble": pair.setting["trouble"],
-        "result": result,
+        "idea": idea["name"],
+        "promise": idea["promise"],
+        "how": idea["how"],
+        "setting": setting["name"],
+        "the_setting": setting["name"].lower(),
+        "trouble": setting["trouble"],
+        "result": setting["result"].replace("{n}", f"{count:,}").replace("{p}", share),
     }

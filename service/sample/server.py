@@ -1,14 +1,12 @@
 """A real HTTP server on loopback that responds like rss.arxiv.org and huggingface.co."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -43,7 +41,8 @@ class SampleServer:
     def __init__(self, on: date, *, port: int = 0) -> None:
         self.on = on
         self._server = _Server(on, port)
-        self._thread = Thread(target=self._serve, name="sample-server", daemon=True)
+        serve, name = self._server.serve_forever, "sample-server"
+        self._thread = Thread(target=serve, args=(_POLL_SECONDS,), name=name, daemon=True)
         self._thread.start()
 
     @property
@@ -57,18 +56,10 @@ class SampleServer:
         self._server.server_close()
         self._thread.join()
 
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=_POLL_SECONDS)
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -115,27 +106,23 @@ def _respond(target: str, on: date) -> _Response:
     kind, _, query = parts.path.removeprefix("/").partition("/")
     if kind not in _FEEDS or not query:
         return _Response(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
-    return _FEEDS[kind].respond(unquote(query), on)
-
-
-@dataclass(frozen=True, slots=True)
-class _FeedKind:
-    render: Callable[[str, date], bytes]
-    render_error: Callable[[wire.Heading, Sequence[wire.Item]], bytes]
-    content_type: str
-
-    def respond(self, query: str, on: date) -> _Response:
-        try:
-            return _Response(self.render(query, on), self.content_type)
-        except wire.BadQuery as error:
-            body = self.render_error(wire.Heading((query,), on, error=str(error)), [])
-            return _Response(body, self.content_type, HTTPStatus.BAD_REQUEST)
+    return _feed(kind, unquote(query), on)
 
 
 _FEEDS: Final = {
-    "rss": _FeedKind(wire.rss_feed, wire.render_rss, "application/rss+xml"),
-    "atom": _FeedKind(wire.atom_feed, wire.render_atom, "application/atom+xml"),
+    "rss": (wire.rss_feed, wire.render_rss),
+    "atom": (wire.atom_feed, wire.render_atom),
 }
+
+
+def _feed(kind: str, query: str, on: date) -> _Response:
+    make_feed, render = _FEEDS[kind]
+    content_type = f"application/{kind}+xml"
+    try:
+        return _Response(make_feed(query, on), content_type)
+    except wire.BadQuery as error:
+        body = render(wire.Heading((query,), on, error=str(error)), [])
+        return _Response(body, content_type, HTTPStatus.BAD_REQUEST)
 
 
 def _daily_papers(query: dict[str, list[str]], today: date) -> _Response:

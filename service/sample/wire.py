@@ -34,12 +34,7 @@ _SKIP_DAYS: Final = (
     "      <day>Saturday</day>",
     "    </skipDays>",
 )
-_DISPLAY_ORDER: Final = (
-    AnnounceType.NEW,
-    AnnounceType.CROSS,
-    AnnounceType.REPLACE,
-    AnnounceType.REPLACE_CROSS,
-)
+_DISPLAY_ORDER: Final = ("new", "cross", "replace", "replace-cross")
 
 
 class BadQuery(ValueError):
@@ -110,10 +105,9 @@ def items(query: str, on: date) -> list[Item]:
     """Return the papers of a request: cross-lists unless their primary category is requested."""
     wanted: frozenset[str] = frozenset().union(*(expand(name) for name in _names(query)))
     papers = [p for p in sample_day(on) if wanted & set(p.manuscript.categories)]
-    order = {kind: place for place, kind in enumerate(_DISPLAY_ORDER)}
     return sorted(
         [_item(paper, wanted) for paper in papers],
-        key=lambda item: (order[AnnounceType(item.announce_type)], item.identifier),
+        key=lambda item: (_DISPLAY_ORDER.index(item.announce_type), item.identifier),
     )
 
 

@@ -61,12 +61,10 @@ def count_waiting(sessions: sessionmaker[Session], settings: Settings) -> int:
 
 def learn_papers(sessions: sessionmaker[Session], settings: Settings, ids: Sequence[int]) -> int:
     """Embed those of these papers that are not embedded yet, before an edition is matched."""
-    learned_count = 0
-    for start in range(0, len(ids), LEARNED_AT_ONCE):
-        learned_count += _learn_some(
-            sessions, settings, LEARNED_AT_ONCE, ids[start : start + LEARNED_AT_ONCE]
-        )
-    return learned_count
+    return sum(
+        _learn_some(sessions, settings, LEARNED_AT_ONCE, ids[start : start + LEARNED_AT_ONCE])
+        for start in range(0, len(ids), LEARNED_AT_ONCE)
+    )
 
 
 def embed_in_transaction(session: Session, settings: Settings, ids: Sequence[int]) -> int:

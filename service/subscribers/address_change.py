@@ -16,7 +16,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token, TokenExpired
 from service.subscribers import queue_mails
-from service.subscribers.domain.sign_up import Preferences
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store import subscribers as store
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import delete_suppression, find_reason
@@ -43,7 +43,7 @@ def request_address(
         return
     delete_suppression(session, key, secrets)
     chosen = Preferences(subscriber.cadence, subscriber.hour, subscriber.timezone)
-    store.insert_subscriber(session, address, key, chosen, now)
+    store.insert_subscriber(session, ValidSignUp(address, key, chosen), now)
     other = store.find_by_email(session, key)
     if other is not None and other.state in _MOVABLE:
         queue_mails.queue_already_subscribed(session, other, now)
@@ -54,7 +54,7 @@ def request_address(
     other.state = SubscriberState.PENDING
     other.moves_from_id = subscriber.id
     store.cancel_other_address_changes(session, subscriber.id, other.id)
-    queue_mails.queue_question(session, other, DeliveryKind.ADDRESS_CHANGE, now)
+    queue_mails.queue_confirmation(session, other, now, DeliveryKind.ADDRESS_CHANGE)
 
 
 def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber:

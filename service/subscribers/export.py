@@ -1,6 +1,6 @@
 """Export all data about one subscriber as plain values for a JSON file."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Column, RowMapping, Table, select
@@ -51,8 +51,7 @@ def _rows(session: Session, column: Column[Any], ids: list[int]) -> list[RowMapp
 
 
 def _plain_row(row: RowMapping) -> dict[str, Any]:
-    return {str(name): _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | datetime) else value
+    return {
+        str(name): value.isoformat() if isinstance(value, date) else value
+        for name, value in row.items()
+    }

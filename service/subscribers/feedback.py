@@ -1,4 +1,4 @@
-"""A subscriber's feedback on papers, the topics to mute after it, and the suggestions switch."""
+"""A subscriber's feedback on papers, and the topics to mute after it."""
 
 import re
 from collections.abc import Sequence
@@ -11,12 +11,7 @@ from service.papers.domain.types import PaperView
 from service.papers.store.read import count_each, get_papers, which_hold
 from service.platform.settings.settings import Settings
 from service.subscribers.domain.types import Feedback
-from service.subscribers.store.feedback import (
-    delete_feedback,
-    find_feedback,
-    get_rated_papers,
-    record_feedback,
-)
+from service.subscribers.store import feedback as store
 from service.subscribers.store.models import Subscriber
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
@@ -46,8 +41,8 @@ def rate_paper(
     session: Session, subscriber: Subscriber, paper_id: int, kind: Feedback, now: datetime
 ) -> Feedback | None:
     """Set the subscriber's feedback on a stored paper; return the previous feedback."""
-    previous = find_feedback(session, subscriber.id, paper_id)
-    record_feedback(session, subscriber.id, paper_id, kind, now)
+    previous = store.find_feedback(session, subscriber.id, paper_id)
+    store.record_feedback(session, subscriber.id, paper_id, kind, now)
     return previous
 
 
@@ -60,16 +55,16 @@ def take_back_feedback(
     now: datetime,
 ) -> bool:
     """Restore the previous feedback `was`; return false if other feedback was given meanwhile."""
-    if not delete_feedback(session, subscriber.id, paper_id, kind):
-        return find_feedback(session, subscriber.id, paper_id) is was
+    if not store.delete_feedback(session, subscriber.id, paper_id, kind):
+        return store.find_feedback(session, subscriber.id, paper_id) is was
     if was is not None:
-        record_feedback(session, subscriber.id, paper_id, was, now)
+        store.record_feedback(session, subscriber.id, paper_id, was, now)
     return True
 
 
 def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
     """Return the papers that a subscriber saved, the last saved first."""
-    rated = get_rated_papers(session, [subscriber_id]).get(subscriber_id)
+    rated = store.get_rated_papers(session, [subscriber_id]).get(subscriber_id)
     papers = get_papers(session, rated.kept) if rated else {}
     return [papers[i] for i in rated.kept] if rated else []
 
@@ -79,11 +74,8 @@ def find_matching_topic(
 ) -> Topic | None:
     """Return the first of the subscriber's present topics that matches a paper."""
     topics = list_topics(session, subscriber.id)
-    holds = which_hold(
-        session,
-        paper_id,
-        [topic_condition(session, settings, parse_query(each.query)) for each in topics],
-    )
+    conditions = [topic_condition(session, settings, parse_query(each.query)) for each in topics]
+    holds = which_hold(session, paper_id, conditions)
     return next((topic for topic, is_held in zip(topics, holds, strict=True) if is_held), None)
 
 
@@ -125,10 +117,3 @@ def _choose(session: Session, clauses: Sequence[Leaf], until: date) -> list[Mute
         if count >= _FEWEST_PAPERS
     ]
     return sorted(offers, key=lambda offer: (offer.paper_count, offer.clause))[:MOST_OFFERS]
-
-
-def set_suggestions(subscriber: Subscriber, *, is_wanted: bool) -> bool:
-    """Switch suggestions on or off; return whether that changed anything."""
-    changed = subscriber.has_suggestions is not is_wanted
-    subscriber.has_suggestions = is_wanted
-    return changed

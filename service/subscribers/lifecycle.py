@@ -78,12 +78,9 @@ def update_preferences(
     session: Session, subscriber: Subscriber, chosen: Preferences, now: datetime
 ) -> None:
     """Set a subscriber's preferences; queue a mail about it where the topics changed."""
-    before = {
-        canonical
-        for _, canonical in store.get_topics(session, [subscriber.id]).get(subscriber.id, ())
-    }
+    before = store.get_topics(session, [subscriber.id]).get(subscriber.id, ())
     store.set_preferences(session, subscriber, chosen, now)
-    if before != {canonical for _, canonical in chosen.topics}:
+    if {canonical for _, canonical in before} != {canonical for _, canonical in chosen.topics}:
         queue_topics_changed(session, subscriber, now)
 
 

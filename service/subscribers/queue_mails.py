@@ -28,13 +28,11 @@ _PREVIEW_DAYS = 7
 _PREVIEW_PAPERS = 3
 
 
-def queue_confirmation(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """Queue a new subscriber's confirmation, within the limits of `queue_question`."""
-    queue_question(session, subscriber, DeliveryKind.CONFIRMATION, now)
-
-
-def queue_question(
-    session: Session, subscriber: Subscriber, kind: DeliveryKind, now: datetime
+def queue_confirmation(
+    session: Session,
+    subscriber: Subscriber,
+    now: datetime,
+    kind: DeliveryKind = DeliveryKind.CONFIRMATION,
 ) -> None:
     """Ask an address to confirm, at most once a day and three times, all kinds together."""
     since = subscriber.unsubscribed_at or subscriber.created_at
@@ -48,13 +46,18 @@ def queue_question(
         return
     number = deliveries.count_mails(session, kind, subscriber.id) + 1
     subscriber.confirmation_count += 1
-    deliveries.insert_mail(session, kind, subscriber.id, str(number), now, now + MAIL_LIFETIME)
+    _queue(session, subscriber, kind, str(number), now)
+
+
+def _queue(
+    session: Session, subscriber: Subscriber, kind: DeliveryKind, occasion: str, now: datetime
+) -> None:
+    deliveries.insert_mail(session, kind, subscriber.id, occasion, now, now + MAIL_LIFETIME)
 
 
 def queue_already_subscribed(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """Queue a mail that says that the address is subscribed already; at most once a day."""
-    kind, day = DeliveryKind.ALREADY_SUBSCRIBED, now.date().isoformat()
-    deliveries.insert_mail(session, kind, subscriber.id, day, now, now + MAIL_LIFETIME)
+    _queue(session, subscriber, DeliveryKind.ALREADY_SUBSCRIBED, now.date().isoformat(), now)
 
 
 def queue_welcome(
@@ -63,10 +66,8 @@ def queue_welcome(
     """Queue the welcome mail after a confirmation, with recent papers that match the topics."""
     occasion = (subscriber.confirmed_at or now).isoformat()
     shown = _recent_papers(session, settings, subscriber, now)
-    until = now + MAIL_LIFETIME
-    row = deliveries.MailRow(
-        DeliveryKind.WELCOME, subscriber.id, occasion, now, now, until, digest=shown
-    )
+    kind, until = DeliveryKind.WELCOME, now + MAIL_LIFETIME
+    row = deliveries.MailRow(kind, subscriber.id, occasion, now, now, until, digest=shown)
     deliveries.insert_mail_row(session, row)
 
 
@@ -90,8 +91,7 @@ def _recent_papers(
         ids = [paper.id for paper in found if paper.id not in shown][:room]
         if ids:
             shown.update(ids)
-            entries = tuple(DigestEntry(i) for i in ids)
-            groups.append(DigestGroup(text, entries))
+            groups.append(DigestGroup(text, tuple(map(DigestEntry, ids))))
     return digest_to_json(Digest(tuple(groups)))
 
 
@@ -106,28 +106,20 @@ def queue_topics_changed(session: Session, subscriber: Subscriber, now: datetime
 def queue_paused(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """Queue a mail that confirms a pause, with a link to resume; once a day for each end date."""
     occasion = f"{now.date()} until {subscriber.paused_until}"
-    deliveries.insert_mail(
-        session, DeliveryKind.PAUSED, subscriber.id, occasion, now, now + MAIL_LIFETIME
-    )
+    _queue(session, subscriber, DeliveryKind.PAUSED, occasion, now)
 
 
 def queue_resumed(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """Queue a mail that says that digests are resumed; at most once a day."""
-    day = now.date().isoformat()
-    deliveries.insert_mail(
-        session, DeliveryKind.RESUMED, subscriber.id, day, now, now + MAIL_LIFETIME
-    )
+    _queue(session, subscriber, DeliveryKind.RESUMED, now.date().isoformat(), now)
 
 
 def queue_farewell(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """Queue the farewell mail, with a link to return."""
     occasion = (subscriber.unsubscribed_at or now).isoformat()
-    deliveries.insert_mail(
-        session, DeliveryKind.FAREWELL, subscriber.id, occasion, now, now + MAIL_LIFETIME
-    )
+    _queue(session, subscriber, DeliveryKind.FAREWELL, occasion, now)
 
 
 def queue_address_notice(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """Queue a notice to the old address that mails go to another one now, with a link to undo."""
-    kind = DeliveryKind.ADDRESS_NOTICE
-    deliveries.insert_mail(session, kind, subscriber.id, now.isoformat(), now, now + MAIL_LIFETIME)
+    _queue(session, subscriber, DeliveryKind.ADDRESS_NOTICE, now.isoformat(), now)

@@ -31,11 +31,10 @@ def request_subscription(
     Without `asks` no confirmation is sent: the operator vouches for the address. A known,
     suppressed or pending address raises no error: it gets no mail, or one that fits its state.
     """
-    suppressed_for = find_reason(session, form.email_key, secrets)
-    if suppressed_for not in {None, SuppressionReason.ERASED}:
+    if find_reason(session, form.email_key, secrets) not in {None, SuppressionReason.ERASED}:
         return
     delete_suppression(session, form.email_key, secrets)
-    store.insert_subscriber(session, form.email, form.email_key, form.preferences, now)
+    store.insert_subscriber(session, form, now)
     subscriber = store.find_by_email(session, form.email_key, lock=True)
     if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         return
@@ -59,10 +58,8 @@ def confirm(session: Session, settings: Settings, token: Token, now: datetime) -
     subscriber = store.get_subscriber(session, token.subject, lock=True)
     if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         raise TokenInvalid
-    if (
-        subscriber.unsubscribed_at is not None
-        and token.issued_at < subscriber.unsubscribed_at.replace(microsecond=0)
-    ):
+    left_at = subscriber.unsubscribed_at
+    if left_at is not None and token.issued_at < left_at.replace(microsecond=0):
         raise TokenExpired
     if subscriber.state is SubscriberState.PENDING:
         store.activate(session, subscriber, "/confirm", now)

@@ -55,10 +55,17 @@ def validate_preferences(session: Session, form: SignUpForm) -> Preferences:
 
 def validate_address(text: str, *, takes_utf8: bool = False, field: str = "email") -> str:
     """Return the address with its domain as A-labels. Raises `SignUpError` naming `field`."""
-    address = _parse_address(text, field, takes_utf8=takes_utf8)
-    if isinstance(address, FormFault):
-        raise SignUpError(address)
-    return address
+    try:
+        # Strict: RFC 5321 §4.5.3.1.1 ends a local part at 64 octets, and relays refuse more.
+        checked = validate_email(text.strip(), check_deliverability=False, strict=True)
+    except EmailNotValidError as error:
+        raise SignUpError(FormFault(field, f"This is not an email address: {error}")) from error
+    if checked.ascii_email:
+        return checked.ascii_email
+    if not takes_utf8:
+        message = "We cannot mail an address with letters outside ASCII before the @."
+        raise SignUpError(FormFault(field, message))
+    return f"{checked.local_part}@{checked.ascii_domain}"
 
 
 Checked = Mapping[str, str | TopicError]
@@ -74,28 +81,15 @@ def read_topics(session: Session, form: SignUpForm) -> Checked:
 
 def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False) -> ValidSignUp:
     """Return the sign-up, with `topics` checked before. Raises `SignUpError` with all faults."""
-    address = _parse_address(form.email, "email", takes_utf8=takes_utf8)
     faults = _find_faults(form, topics)
-    if isinstance(address, FormFault):
-        raise SignUpError(address, *faults)
+    try:
+        address = validate_address(form.email, takes_utf8=takes_utf8)
+    except SignUpError as error:
+        raise SignUpError(*error.faults, *faults) from error
     if faults:
         raise SignUpError(*faults)
     chosen = _to_preferences(form, topics)
     return ValidSignUp(address, email_key(address), chosen, form.page, form.locale)
-
-
-def _parse_address(text: str, field: str, *, takes_utf8: bool) -> str | FormFault:
-    try:
-        # Strict: RFC 5321 §4.5.3.1.1 ends a local part at 64 octets, and relays refuse more.
-        checked = validate_email(text.strip(), check_deliverability=False, strict=True)
-    except EmailNotValidError as error:
-        return FormFault(field, f"This is not an email address: {error}")
-    if checked.ascii_email:
-        return checked.ascii_email
-    if not takes_utf8:
-        message = "We cannot mail an address with letters outside ASCII before the @."
-        return FormFault(field, message)
-    return f"{checked.local_part}@{checked.ascii_domain}"
 
 
 def _find_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:

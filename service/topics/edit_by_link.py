@@ -10,25 +10,12 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
-from service.topics.domain.language import QueryError, canonical, parse_query
+from service.topics.domain.language import QueryError, canonical, edits, parse_query
 from service.topics.domain.language.canonical import write_leaf
-from service.topics.domain.language.edits import (
-    finds_all,
-    follow_author,
-    leaves_nothing,
-    read_clause,
-    write_muted,
-)
 from service.topics.domain.types import TopicChangeKind
+from service.topics.store import topics as topic_store
 from service.topics.store.changes import find_score_change, get_change, record_change
 from service.topics.store.models import Topic, TopicChange
-from service.topics.store.topics import (
-    append_topic,
-    change_topic,
-    delete_topic,
-    get_topic,
-    list_topics,
-)
 from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, read_topic
 
 
@@ -68,18 +55,18 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
 
     Raises `TopicGone`, and `ChangeRefused` where the clause cannot be excluded from this topic.
     """
-    topic = get_topic(session, subscriber_id, topic_id)
+    topic = topic_store.get_topic(session, subscriber_id, topic_id)
     if topic is None:
         raise TopicGone
     try:
-        clause = read_clause(words)
-        after = write_muted(topic.query, clause)
+        clause = edits.read_clause(words)
+        after = edits.write_muted(topic.query, clause)
         read_topic(session, after)
     except QueryError as error:
         raise ChangeRefused(f"{error.message}.") from error
     except TopicError as error:
         raise ChangeRefused(str(error)) from error
-    if leaves_nothing(parse_query(topic.query), clause):
+    if edits.leaves_nothing(parse_query(topic.query), clause):
         raise ChangeRefused(
             "This topic asks for exactly that, so without it nothing would be left."
         )
@@ -93,12 +80,14 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
 def draft_follow(session: Session, subscriber_id: int, name: str) -> TopicChangeDraft:
     """Draft a topic for an author; raises `ChangeRefused` without a name or past `MOST_TOPICS`."""
     try:
-        text = follow_author(name)
+        text = edits.follow_author(name)
     except QueryError as error:
         raise ChangeRefused(f"{error.message}.") from error
-    topics = list_topics(session, subscriber_id)
+    topics = topic_store.list_topics(session, subscriber_id)
     wanted = parse_query(text)
-    known = next((each for each in topics if finds_all(parse_query(each.query), wanted)), None)
+    known = next(
+        (each for each in topics if edits.finds_all(parse_query(each.query), wanted)), None
+    )
     if known is None and len(topics) >= MOST_TOPICS:
         raise ChangeRefused(f"You already have {MOST_TOPICS} topics, which is the limit.")
     after = known.query if known else text
@@ -130,10 +119,10 @@ def apply_draft(
         return find_change_of(session, draft)
     saved = canonical(parse_query(draft.after))
     if draft.topic is None:
-        topic = append_topic(session, subscriber_id, draft.after, saved, now)
+        topic = topic_store.append_topic(session, subscriber_id, draft.after, saved, now)
     else:
         topic = draft.topic
-        change_topic(session, topic, draft.after, saved)
+        topic_store.change_topic(session, topic, draft.after, saved)
     return record_change(session, draft.kind, topic, draft.asked, draft.before, now)
 
 
@@ -148,18 +137,18 @@ def undo_change(session: Session, subscriber_id: int, change_id: int, now: datet
         raise TopicGone
     if change.undone_at is not None:
         return change
-    topic = get_topic(session, subscriber_id, change.topic_id or 0)
+    topic = topic_store.get_topic(session, subscriber_id, change.topic_id or 0)
     if topic is None:
         raise ChangeRefused("This topic was deleted since, so there is nothing to undo.")
     if topic.query != change.after_query:
         raise ChangeRefused("This topic was changed again since, so it stays as it is now.")
     if change.kind is TopicChangeKind.FOLLOWED:
-        delete_topic(session, topic)
+        topic_store.delete_topic(session, topic)
     else:
         if _find_equal(session, subscriber_id, change.before_query):
             raise ChangeRefused("Another of your topics now means what this one meant before.")
         before = change.before_query
-        change_topic(session, topic, before, canonical(parse_query(before)))
+        topic_store.change_topic(session, topic, before, canonical(parse_query(before)))
     change.undone_at = now
     session.flush()
     return change
@@ -168,4 +157,6 @@ def undo_change(session: Session, subscriber_id: int, change_id: int, now: datet
 def _find_equal(session: Session, subscriber_id: int, text: str) -> bool:
     """Return whether the subscriber has a topic with this canonical text; each is saved once."""
     wanted = canonical(parse_query(text))
-    return any(topic.canonical == wanted for topic in list_topics(session, subscriber_id))
+    return any(
+        topic.canonical == wanted for topic in topic_store.list_topics(session, subscriber_id)
+    )

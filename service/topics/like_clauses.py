@@ -36,13 +36,11 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
     Raises `LikeError` where the topic names a paper that is not stored.
     """
-    like_queries = {
-        clause: read_like_query(session, settings, leaf.text)
+    likes = {
+        clause: like_condition(read_like_query(session, settings, leaf.text))
         for clause, leaf in like_leaves(query).items()
     }
-    return to_sql(
-        query, likes={clause: like_condition(each) for clause, each in like_queries.items()}
-    )
+    return to_sql(query, likes=likes)
 
 
 def load_model_vectors(

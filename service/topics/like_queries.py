@@ -14,17 +14,11 @@ from service.papers.store.read import find_paper
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.similarity import like_paper
 from service.similarity.domain import calibration
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.vectors import LikeQueryView, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
-from service.similarity.like_paper import (
-    lexemes_of,
-    meaning_of,
-    rare_words,
-    read_corpus,
-    target_of_paper,
-)
 from service.similarity.store.corpus import get_generation, scan_pool
 from service.similarity.store.vectors import get_meanings, read_texts
 from service.topics.domain.language.syntax_tree import fold_words
@@ -47,31 +41,23 @@ class LikeError(ValueError):
     """A `like:` clause names a paper that is not stored; the message says what to write instead."""
 
 
-def make_like_query(
+def read_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
-    """Return the stored like query of a clause, or build and insert it; `scan` scores the pool.
+    """Return the stored like query of a clause, or build it, not stored; `scan` scores the pool.
 
     Raises `LikeError` where the clause names a paper that is not stored, and `SettingsError` where
     the model is missing.
     """
-    return _find_like_query(session, settings, like_text) or insert_like_query(
-        session, _build(session, settings, like_text, scan)
-    )
-
-
-def read_like_query(
-    session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
-) -> LikeQueryView:
-    """Return the like query without inserting it; raises what `make_like_query` does."""
-    stored = _find_like_query(session, settings, like_text)
-    return stored or _build(session, settings, like_text, scan)
+    text = like_query_text(like_text)
+    stored = find_like_queries(session, MODEL_NAMES[settings.embedder], [text])
+    return stored.get(text) or _build(session, settings, text, scan)
 
 
 def make_like_queries(
-    session: Session, settings: Settings, like_texts: Iterable[str]
+    session: Session, settings: Settings, like_texts: Iterable[str], scan: Scan = scan_pool
 ) -> dict[str, LikeQueryView]:
-    """Return the like queries of many clauses by the text as given, building those not stored.
+    """Return the like queries of many clauses by the text as given, inserting those not stored.
 
     A clause whose paper is not stored is left out and logged, so that one topic stops no others.
     """
@@ -80,7 +66,9 @@ def make_like_queries(
     like_queries = {}
     for given, text in texts.items():
         try:
-            like_queries[given] = stored.get(text) or make_like_query(session, settings, text)
+            if text not in stored:
+                stored[text] = insert_like_query(session, _build(session, settings, text, scan))
+            like_queries[given] = stored[text]
         except LikeError as error:
             log.warning("like_query.unknown", reason=str(error))
     return like_queries
@@ -92,9 +80,8 @@ def renew_like_queries(
     """Rebuild up to `limit` like queries of older generations or other models; returns how many."""
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
-        generation = get_generation(session)
-        number = generation.generation if generation and generation.model == model else 0
-        stale = find_stale_like_queries(session, model, number, limit)
+        generation = _find_generation(session, model)
+        stale = find_stale_like_queries(session, model, generation, limit)
     for text in stale:
         with transaction(sessions) as session:
             try:
@@ -110,20 +97,11 @@ def like_query_text(like_text: str) -> str:
     return like_key(like_text) or fold_words(like_text)
 
 
-def _find_like_query(session: Session, settings: Settings, like_text: str) -> LikeQueryView | None:
-    text = like_query_text(like_text)
-    return find_like_queries(session, MODEL_NAMES[settings.embedder], [text]).get(text)
-
-
-def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> LikeQueryView:
-    """Build the like query of a clause from the current state of the database."""
-    text = like_query_text(like_text)
+def _build(session: Session, settings: Settings, text: str, scan: Scan) -> LikeQueryView:
+    """Build the like query of a `like_query_text` from the current state of the database."""
     model = MODEL_NAMES[settings.embedder]
-    generation = get_generation(session)
-    is_counted = generation is not None and generation.model == model
-    number = generation.generation if generation and is_counted else 0
-    origin = calibration.Origin(text, model, number)
-    if like_key(like_text) is None:
+    origin = calibration.Origin(text, model, _find_generation(session, model))
+    if like_key(text) is None:
         return _build_for_text(session, settings, origin, scan)
     paper = find_paper(session, text)
     if paper is None:
@@ -135,56 +113,52 @@ def _build(session: Session, settings: Settings, like_text: str, scan: Scan) -> 
     return _build_for_paper(session, settings, origin, paper.id, scan)
 
 
+def _find_generation(session: Session, model: str) -> int:
+    newest = get_generation(session)
+    return newest.generation if newest and newest.model == model else 0
+
+
 def _build_for_text(
     session: Session, settings: Settings, origin: calibration.Origin, scan: Scan
 ) -> LikeQueryView:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
-    weights = weigh_text(lexemes, read_corpus(session, lexemes))
+    weights = weigh_text(lexemes, like_paper.read_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
     target = calibration.Target(dense, weights)
     pool = scan(session, origin.model, target, None)
-    if not pool.is_large_enough:
-        scale = calibration.scale_of_shipped(target)
-        return calibration.build_like_query(
-            origin, target, scale, calibration.shipped_threshold(scale)
-        )
-    best = calibration.choose_feedback(pool, calibration.scale_of_pool(pool, has_dense=bool(dense)))
-    return _measure(
-        session, origin, calibration.expand(target, _read_feedback(session, best)), scan
-    )
+    if pool.is_large_enough:
+        scale = calibration.scale_of_pool(pool, has_dense=bool(dense))
+        best = calibration.choose_feedback(pool, scale)
+        target = calibration.expand(target, _read_feedback(session, best))
+        pool = scan(session, origin.model, target, None)
+    return _measure(origin, target, pool)
 
 
 def _build_for_paper(
     session: Session, settings: Settings, origin: calibration.Origin, paper_id: int, scan: Scan
 ) -> LikeQueryView:
-    paper = meaning_of(session, settings, paper_id)
-    like_query = _measure(session, origin, target_of_paper(session, paper), scan, paper_id)
-    return calibration.admit(like_query, paper)
+    paper = like_paper.meaning_of(session, settings, paper_id)
+    target = like_paper.target_of_paper(session, paper)
+    pool = scan(session, origin.model, target, paper_id)
+    return calibration.admit(_measure(origin, target, pool), paper)
 
 
 def _measure(
-    session: Session,
-    origin: calibration.Origin,
-    target: calibration.Target,
-    scan: Scan,
-    without: int | None = None,
+    origin: calibration.Origin, target: calibration.Target, pool: calibration.ReferenceScores
 ) -> LikeQueryView:
-    pool = scan(session, origin.model, target, without)
-    if not pool.is_large_enough:
+    if pool.is_large_enough:
+        scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense))
+        threshold = calibration.pick_threshold(pool, scale)
+    else:
         scale = calibration.scale_of_shipped(target)
-        return calibration.build_like_query(
-            origin, target, scale, calibration.shipped_threshold(scale)
-        )
-    scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense))
-    return calibration.build_like_query(
-        origin, target, scale, calibration.pick_threshold(pool, scale)
-    )
+        threshold = calibration.shipped_threshold(scale)
+    return calibration.build_like_query(origin, target, scale, threshold)
 
 
 def _read_feedback(session: Session, ids: Sequence[int]) -> list[calibration.RelevantPaper]:
     texts = {text.paper_id: text for text in read_texts(session, ids)}
-    corpus = read_corpus(session, lexemes_of(texts.values()))
+    corpus = like_paper.read_corpus(session, like_paper.lexemes_of(texts.values()))
     return [
-        calibration.RelevantPaper(paper.dense, rare_words(texts[paper.paper_id], corpus))
+        calibration.RelevantPaper(paper.dense, like_paper.rare_words(texts[paper.paper_id], corpus))
         for paper in get_meanings(session, ids)
     ]

@@ -20,17 +20,10 @@ from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.topics.domain.language import Query
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
-from service.topics.store.recent import (
-    begin_snapshot,
-    count_recent,
-    iterate_common_words,
-    read_recent,
-    snapshot_includes,
-)
+from service.topics.store import recent
 from service.topics.topics import preview_topic, read_topic
 
 DAYS: Final = 30
@@ -90,20 +83,18 @@ class LivePreviews:
         `TopicError`, and `TooBroad` where a statement takes more than two seconds.
         """
         try:
-            state = begin_snapshot(session, self._limits.time_limit_ms)
+            state = recent.begin_snapshot(session, self._limits.time_limit_ms)
             query = read_topic(session, text)
             snapshot = self._refresh(session, _span_until(until), state)
             if snapshot is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            return self._lookup(session, snapshot, query).preview(text)
+            capacity = self._limits.most_answers
+            return PreviewLookup(session, self._settings, snapshot, query, capacity).preview(text)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
-
-    def _lookup(self, session: Session, snapshot: RecentDays, query: Query) -> PreviewLookup:
-        return PreviewLookup(session, self._settings, snapshot, query, self._limits.most_answers)
 
     def count_entries(self) -> int:
         snapshot = self._snapshot
@@ -121,14 +112,14 @@ class LivePreviews:
         """Return the last days as this transaction sees them, or None to query Postgres instead."""
         snapshot = self._snapshot
         if snapshot is None or snapshot.span != span or snapshot.is_stale:
-            if count_recent(session, span) < self._limits.many_papers:
+            if recent.count_recent(session, span) < self._limits.many_papers:
                 with self._update_lock:
                     self._snapshot = self._read(session, span, state)
                 return self._snapshot
             self._load_in_background(span)
             if snapshot is None or snapshot.span != span:
                 return None
-        if not snapshot_includes(state, snapshot.state):
+        if not recent.snapshot_includes(state, snapshot.state):
             return None  # the cache already holds changes newer than this transaction's snapshot
         changed_ids = list_changes(session, snapshot.state)
         if not changed_ids:
@@ -144,7 +135,7 @@ class LivePreviews:
         """Cache a new snapshot with these changes: papers added, updated, or gone from the span."""
         with self._update_lock:
             if self._snapshot is snapshot:
-                papers = read_recent(session, snapshot.span, changed_ids)
+                papers = recent.read_recent(session, snapshot.span, changed_ids)
                 index = snapshot.index.with_changes(papers, changed_ids)
                 vectors = snapshot.vectors and update_model_vectors(
                     session, snapshot.vectors, changed_ids, index.paper_ids
@@ -154,7 +145,7 @@ class LivePreviews:
         return self._refresh(session, snapshot.span, state)
 
     def _read(self, session: Session, span: tuple[date, date], state: str) -> RecentDays:
-        return RecentDays(span, state, RecentIndex(read_recent(session, span)), monotonic())
+        return RecentDays(span, state, RecentIndex(recent.read_recent(session, span)), monotonic())
 
     def _load_in_background(self, span: tuple[date, date]) -> None:
         """Start a thread that loads the last days, unless one runs or `_next_load_at` is ahead."""
@@ -167,9 +158,9 @@ class LivePreviews:
         started = monotonic()
         try:
             with transaction(self._sessions) as session:
-                loaded = self._read(session, span, begin_snapshot(session, _LOAD_TIMEOUT_MS))
+                loaded = self._read(session, span, recent.begin_snapshot(session, _LOAD_TIMEOUT_MS))
                 fewest = max(1, len(loaded.index) // _COMMON_FRACTION)
-                rows = iterate_common_words(session, span, fewest)
+                rows = recent.iterate_common_words(session, span, fewest)
                 loaded.index.learn_words({word: loaded.index.bits_of(ids) for word, ids in rows})
                 vectors = load_model_vectors(session, self._settings, loaded.index.paper_ids)
             loaded.index.learn_spellings()

@@ -51,15 +51,8 @@ _OLDEST_SECONDS = 43_200.0
 _MANY_A_DAY = 20
 _NEAR_NAME, _NEAR_WORD = 86, 2
 
-# Only changes that are logged alter the result of these leaves; a trend changes without a log.
-_CACHED_LEAVES = (
-    syntax.Text,
-    syntax.Prefix,
-    syntax.Author,
-    syntax.Category,
-    syntax.FromSource,
-    syntax.Announced,
-)
+# Leaves whose result also changes without a logged change of a paper, as trends do.
+_UNCACHED_LEAVES = (syntax.TrendLimit, syntax.Like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +152,6 @@ class PreviewLookup:
                 query, lambda leaf: bool(self._look_up(leaf)), self._closest_words
             )
             suggested = [*respelled, *suggested, *refinements.widen(query)]
-        if not suggested:
-            return ()
         distinct = list({each.topic: each for each in suggested}.values())
         counted = self._count(distinct, self._reach.papers)
         return tuple(each for each in counted if each.count)[:4]
@@ -237,7 +228,7 @@ class PreviewLookup:
         return self._index.bits_of(found)
 
     def _cache(self, query: Query, found: PaperSet) -> PaperSet:
-        if all(isinstance(leaf, _CACHED_LEAVES) for leaf in syntax.iterate_leaves(query)):
+        if not any(isinstance(leaf, _UNCACHED_LEAVES) for leaf in syntax.iterate_leaves(query)):
             if len(self._answers) >= self._capacity:
                 # Cleared as a whole: an LRU order would need a lock among the threads.
                 self._answers.clear()

@@ -1,5 +1,6 @@
-"""The operator's pages in a real browser, without JavaScript: no page scrolls sideways, and the
-way from a doubt to its answer is two presses. With ADMIN_PICTURES set, pictures are kept there.
+"""The operator's pages in a real browser, without JavaScript: no page scrolls sideways.
+
+ADMIN_PICTURES names a folder for screenshots.
 """
 
 import os

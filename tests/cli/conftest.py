@@ -1,4 +1,4 @@
-"""The command line of one test: real servers, its own settings, its own day of sample papers."""
+"""Fixtures of the command line: real servers, and settings and sample papers of each test's own."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ def environment(
     smtp_sink: SmtpSink,
     tmp_path: Path,
 ) -> None:
-    """The variables of a whole installation that belongs to this test, and no others."""
+    """Set the variables of an installation of this test's own, and remove all others."""
     for name in [name for name in os.environ if name.startswith("PAPERBOY_")]:
         if not name.startswith(("PAPERBOY_TEST_", "PAPERBOY_REAL_DATA")):
             monkeypatch.delenv(name)
@@ -48,7 +48,7 @@ def environment(
 
 @pytest.fixture
 def sample_day(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[date]:
-    """The sources answer with the sample day of that Friday."""
+    """Serve the sample day of that Friday as the sources."""
     with SampleServer(FRIDAY) as server:
         monkeypatch.setenv("PAPERBOY_ARXIV_FEED_URL", server.url)
         monkeypatch.setenv("PAPERBOY_HUGGINGFACE_URL", server.url)
@@ -57,7 +57,7 @@ def sample_day(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[d
 
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
-    """A command sets up logging for its process, which here is the suite's."""
+    """Restore the suite's logging, since a command configures logging for its process."""
     root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
     yield
@@ -68,7 +68,7 @@ def logging_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def bare(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> Paperboy:
-    """Runs a command in this process that must not need any server."""
+    """Run a command in this process that needs no server."""
 
     def run(*arguments: str) -> Result:
         capsys.readouterr()
@@ -81,13 +81,13 @@ def bare(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> Paperbo
 
 @pytest.fixture
 def paperboy(environment: None, bare: Paperboy) -> Paperboy:
-    """Runs a command in this process, with servers of its own."""
+    """Run a command in this process, with servers of its own."""
     return bare
 
 
 @pytest.fixture
 def process(environment: None) -> Paperboy:
-    """Runs a command as a process of its own, the way it is typed."""
+    """Run a command as a process of its own, as a user does."""
 
     def run(*arguments: str) -> Result:
         done = subprocess.run(

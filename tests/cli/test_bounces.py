@@ -34,7 +34,7 @@ def state_of_subscriber(paperboy: Paperboy) -> str:
     return str(subscriber["state"])
 
 
-def test_a_bounce_without_our_mark_is_read_and_changes_nothing(
+def test_a_bounce_without_proof_from_us_is_read_and_changes_nothing(
     subscribed: Paperboy, tmp_path: Path
 ) -> None:
     file = write(tmp_path, "one.eml", dsn())
@@ -61,7 +61,7 @@ def test_an_operator_who_vouches_suppresses_the_address(
     assert subscribed(*LATER, "bounces", "report", "--json").value == {"address": 1}
 
 
-def test_many_files_and_folders_are_told_as_one_table(paperboy: Paperboy, tmp_path: Path) -> None:
+def test_many_files_and_folders_are_one_table(paperboy: Paperboy, tmp_path: Path) -> None:
     full = dsn(refused(status="5.2.2", reply="smtp; 552 5.2.2 full"))
     first = write(tmp_path, "a.eml", full)
     box = Maildir(tmp_path / "box", create=True)
@@ -113,7 +113,7 @@ def test_the_mailbox_is_fetched_on_request(
     assert subscribed(*LATER, "bounces", "fetch", "--json").value["mails"] == 0
 
 
-def test_nothing_that_came_back_is_said_as_such(paperboy: Paperboy) -> None:
+def test_a_report_without_bounces_says_so(paperboy: Paperboy) -> None:
     assert paperboy("bounces", "report").out == "Nothing came back in 7 days.\n"
     assert paperboy("bounces", "report", "--days", "0").code == 2
 
@@ -129,7 +129,7 @@ def test_listening_needs_a_domain_and_a_free_port(
     assert paperboy("bounces", "listen", "--port", "99999").code == 2
 
 
-def test_the_listener_serves_until_it_is_told_to_stop(
+def test_the_listener_runs_until_it_is_stopped(
     environment: None, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_BOUNCE_DOMAIN", "bounces.paperboy.example")

@@ -55,7 +55,7 @@ def test_every_command_takes_what_the_contract_promises(name: str, wanted: list[
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_every_command_says_what_it_does_in_one_line_of_the_list(name: str) -> None:
+def test_every_command_has_a_short_help_of_one_line(name: str) -> None:
     words = find_command(name).get_short_help_str(limit=61)
     assert words
     assert not words.endswith("...")
@@ -98,7 +98,7 @@ def test_json_is_one_value_before_and_behind_the_command(
 
 
 @pytest.mark.parametrize("typed", READING)
-def test_text_has_no_trailing_traces_of_json(paperboy: Paperboy, typed: list[str]) -> None:
+def test_text_output_contains_no_json(paperboy: Paperboy, typed: list[str]) -> None:
     result = paperboy(*NOW, *typed)
     assert (result.code, result.err) == (0, "")
     assert not result.out.startswith(("{", "["))
@@ -123,7 +123,7 @@ def test_help_loads_no_database_no_queue_and_no_web() -> None:
     assert HEAVY.isdisjoint(done.stderr.split())
 
 
-def test_a_reader_that_leaves_early_is_no_fault() -> None:
+def test_a_closed_output_pipe_is_no_error() -> None:
     script = f"{sys.executable} -m service.cli --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", script], check=True, capture_output=True, text=True, cwd=ROOT

@@ -1,4 +1,4 @@
-"""The demonstration in this process: which day it takes, and when it had better not begin."""
+"""The demonstration in this process: the day it shows, and when it refuses to start."""
 
 from datetime import date, datetime
 from email import message_from_bytes

@@ -1,4 +1,4 @@
-"""A day by hand: ingest, publish, deliver, sweep, resolve, and what each says."""
+"""A day by hand: ingest, publish, deliver, sweep, resolve, and their output."""
 
 import os
 from datetime import date
@@ -29,7 +29,7 @@ def read_day(sample_day: date, paperboy: Paperboy) -> date:
     return sample_day
 
 
-def test_ingest_tells_each_batch(sample_day: date, paperboy: Paperboy) -> None:
+def test_ingest_reports_each_batch(sample_day: date, paperboy: Paperboy) -> None:
     result = paperboy(*NOW, "--json", "ingest")
     assert (result.code, result.err) == (0, "")
     told = {(r["source"], r["category"]): r for r in result.value}
@@ -40,7 +40,7 @@ def test_ingest_tells_each_batch(sample_day: date, paperboy: Paperboy) -> None:
     assert told["arxiv", "cs.CL"]["stored_count"] > 0
 
 
-def test_ingest_prints_a_table_and_then_that_all_is_in(
+def test_ingest_prints_a_table_and_then_that_all_is_stored(
     sample_day: date, paperboy: Paperboy
 ) -> None:
     first = paperboy(*NOW, "ingest", "arxiv")
@@ -64,14 +64,14 @@ def test_ingest_since_reads_every_day_of_a_source_that_keeps_them(
     assert [r["announced_on"] for r in one.value] == ["2026-09-15"]
 
 
-def test_a_source_that_is_away_is_told_in_the_table_and_in_one_line(paperboy: Paperboy) -> None:
+def test_a_source_that_is_down_is_reported_in_the_table_and_in_one_line(paperboy: Paperboy) -> None:
     result = paperboy(*NOW, "--json", "ingest", "huggingface")
     assert result.code == 1
     assert [report["error"] != "" for report in result.value] == [True]
     assert result.complaint.startswith("huggingface 2026-09-18: ")
 
 
-def test_publish_refuses_a_day_that_is_not_in_and_says_what_to_do(
+def test_publish_refuses_an_incomplete_day_and_says_what_to_do(
     paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     result = paperboy(*NOW, "publish")
@@ -83,7 +83,7 @@ def test_publish_refuses_a_day_that_is_not_in_and_says_what_to_do(
     assert paperboy(*NOW, "--json", "status").value["editions"] == []
 
 
-def test_publish_refuses_while_one_category_was_never_asked_for(
+def test_publish_refuses_while_one_category_was_never_fetched(
     sample_day: date, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_ARXIV_CATEGORIES", "cs.CL")
@@ -92,7 +92,7 @@ def test_publish_refuses_while_one_category_was_never_asked_for(
     assert "2026-09-18: arxiv cs.LG;" in paperboy(*NOW, "publish").complaint
 
 
-def test_force_goes_on_and_the_mail_says_what_is_missing(
+def test_force_publishes_and_the_mail_names_what_is_missing(
     sample_day: date,
     paperboy: Paperboy,
     subscriber: str,
@@ -127,7 +127,7 @@ def test_publish_replays_a_day_and_a_second_run_sends_nothing(
     assert len(smtp_sink.messages) == 1
 
 
-def test_publish_prints_the_account_of_the_edition(
+def test_publish_prints_the_balance_of_the_edition(
     read_day: date, paperboy: Paperboy, subscriber: str
 ) -> None:
     paperboy(
@@ -175,7 +175,7 @@ def test_deliver_sends_what_is_due_and_counts_it(paperboy: Paperboy, smtp_sink: 
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 0
 
 
-def test_digests_in_doubt_wait_for_the_operators_word(
+def test_digests_in_doubt_wait_for_the_operator(
     read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: DROP
@@ -228,7 +228,7 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
     assert (value["resolved"], value["as"], value["edition"]["states"]) == (1, "sent", {"sent": 1})
 
 
-def test_an_edition_that_waits_says_for_how_long(
+def test_a_waiting_edition_shows_its_times(
     read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: "451 4.7.1 come back later"
@@ -239,7 +239,7 @@ def test_an_edition_that_waits_says_for_how_long(
     assert any(line.startswith("Rate: 0 a second; done at about") for line in lines)
 
 
-def test_commands_about_what_is_not_there_are_one_line(paperboy: Paperboy) -> None:
+def test_commands_about_missing_things_are_one_line(paperboy: Paperboy) -> None:
     for arguments, code in (
         (("resolve", "99", "--in-doubt", "sent"), 2),
         (("deliver", "--edition", "99"), 2),
@@ -255,7 +255,7 @@ def test_commands_about_what_is_not_there_are_one_line(paperboy: Paperboy) -> No
     assert again == "no subscriber has the address nobody@example.org; it is suppressed: operator"
 
 
-def test_a_restored_database_is_one_line_until_the_operator_has_said_so(
+def test_a_restored_database_is_refused_until_the_operator_confirms_it(
     read_day: date, paperboy: Paperboy, subscriber: str, tmp_path: Path
 ) -> None:
     paperboy(*NOW, "publish")

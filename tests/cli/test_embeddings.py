@@ -1,4 +1,4 @@
-"""`paperboy meanings`: what is stored is learned, and a model that is missing is one line."""
+"""`paperboy meanings`: stored papers are embedded, and a missing model is one line."""
 
 import sys
 from datetime import date
@@ -9,7 +9,7 @@ from support.newsletter.commands import NOW, Paperboy
 from service.platform.caches import clear_caches
 
 
-def test_ingest_learns_what_it_stored_and_meanings_finds_nothing_left(
+def test_ingest_embeds_its_papers_and_meanings_finds_none_left(
     paperboy: Paperboy, sample_day: date
 ) -> None:
     assert paperboy(*NOW, "ingest").code == 0
@@ -17,7 +17,7 @@ def test_ingest_learns_what_it_stored_and_meanings_finds_nothing_left(
     assert (again.code, again.value) == (0, {"papers": 0, "is_counted": False, "probes": 0})
 
 
-def test_meanings_learns_everything_anew_for_another_model(
+def test_meanings_embeds_all_papers_again_for_another_model(
     paperboy: Paperboy, sample_day: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert paperboy(*NOW, "ingest").code == 0
@@ -43,7 +43,7 @@ def test_a_missing_model_is_one_line_and_wrong_use(
     assert result.complaint.startswith("PAPERBOY_EMBEDDER: the package wordllama is not installed")
 
 
-def test_an_unknown_model_is_refused_with_those_that_are_known(
+def test_an_unknown_model_is_refused_with_a_list_of_known_ones(
     paperboy: Paperboy, environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_EMBEDDER", "bert")

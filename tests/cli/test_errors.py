@@ -1,4 +1,4 @@
-"""Errors that no command provokes on purpose still end as one line."""
+"""Unexpected errors still end as one line."""
 
 import logging
 
@@ -24,11 +24,11 @@ from service.platform.embedded import EmbeddedError
         (EmbeddedError("no room on the disk"), "no room on the disk"),
     ],
 )
-def test_what_goes_wrong_in_the_world_is_exit_1(error: Exception, line: str) -> None:
+def test_errors_of_the_environment_are_exit_1(error: Exception, line: str) -> None:
     assert describe(error) == (line, 1)
 
 
-def test_a_fault_of_our_own_is_one_line_and_its_place_is_in_the_debug_log(
+def test_a_bug_is_one_line_and_its_traceback_is_in_the_debug_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

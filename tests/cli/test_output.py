@@ -1,4 +1,4 @@
-"""How commands speak: one JSON value, or plain lines that nothing in them can steer."""
+"""Output of commands: one JSON value, or plain lines without terminal escapes."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Thing:
     parts: tuple[int, ...]
 
 
-def test_values_become_what_json_knows() -> None:
+def test_values_become_json_types() -> None:
     thing = Thing(date(2026, 9, 18), Cadence.DAILY, (1, 2))
     value = {"thing": thing, Cadence.WEEKLY: {3}, "at": datetime(2026, 9, 18, 5, tzinfo=UTC)}
     assert json.loads(json.dumps(to_plain(value))) == {
@@ -34,9 +34,7 @@ def test_json_is_one_line_and_nothing_else(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == '{"title": "Grüße\\n"}\n'
 
 
-def test_titles_are_neither_markup_nor_commands_to_a_terminal(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_titles_are_neither_markup_nor_terminal_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     Output(is_json=False).print({}, TITLE, table(("title", ">n"), [(TITLE, 7)]))
     kept = "[Re] Why [bold]square[/] brackets and :smile: stay \ufffd[2J as they are"
     assert capsys.readouterr().out.splitlines()[::2] == [kept, f"{kept}  7"]

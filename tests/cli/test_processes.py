@@ -1,4 +1,4 @@
-"""Child processes of one command: they end with it, and one that ends by itself is told."""
+"""Child processes of one command: they end with it, and one that ends by itself is reported."""
 
 import json
 import os
@@ -47,7 +47,7 @@ SCRIPTS = {
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process, or anything in the group that it leads, still runs."""
+    """Return whether a process, or any process of its group, still runs."""
     for look in (os.kill, os.killpg):
         with suppress(ProcessLookupError):
             look(pid, 0)
@@ -60,7 +60,7 @@ def say_ready(settings: Settings) -> None:
     wait_until(lambda: log.exists() and "ready" in log.read_text())
 
 
-def test_a_child_that_will_not_end_is_killed_after_its_time(settings: Settings) -> None:
+def test_a_child_that_does_not_end_is_killed_after_a_timeout(settings: Settings) -> None:
     with Stack(settings, {}, stop_seconds=0.2, commands=SCRIPTS) as stack:
         stack.start("stubborn")
         (pid,) = stack.pids().values()
@@ -89,7 +89,7 @@ def test_a_second_ctrl_c_ends_the_waiting(settings: Settings) -> None:
         ("silent", "silent ended by itself (see {})"),
     ],
 )
-def test_a_child_that_ends_by_itself_is_told_with_its_last_words(
+def test_a_child_that_ends_by_itself_is_reported_with_its_last_log_line(
     settings: Settings, name: str, line: str
 ) -> None:
     log = settings.data_dir / "logs" / f"{name}.log"
@@ -100,7 +100,7 @@ def test_a_child_that_ends_by_itself_is_told_with_its_last_words(
     assert str(told.value) == line.format(log)
 
 
-def test_a_site_that_never_answers_is_given_up(settings: Settings) -> None:
+def test_waiting_for_a_site_that_never_answers_ends(settings: Settings) -> None:
     with Stack(settings, {}, stop_seconds=0.1, commands=SCRIPTS) as stack:
         stack.start("web")
         with pytest.raises(CommandError, match="the site did not answer"):
@@ -147,7 +147,7 @@ def test_the_site_listens_where_its_address_says_or_behind_the_proxy(
 
 @contextmanager
 def running(*arguments: str, changes: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A command as a process of its own that stays; killed if it has not ended by then."""
+    """Run a command that stays as a process of its own; kill it if it has not ended by then."""
     process = subprocess.Popen(
         [sys.executable, "-m", "service.cli", *arguments],
         stdout=subprocess.PIPE,
@@ -169,7 +169,7 @@ def running(*arguments: str, changes: Mapping[str, str]) -> Iterator[subprocess.
 
 
 def read_value(process: subprocess.Popen[str]) -> Any:
-    """The JSON value that a command prints once it is up."""
+    """Return the JSON value that a command prints once it is up."""
     assert process.stdout
     assert select.select([process.stdout], [], [], 60)[0], "nothing came within a minute"
     line = process.stdout.readline()
@@ -210,7 +210,7 @@ def test_up_ends_in_one_line_when_a_part_dies(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_up_tells_people_where_to_look(
+def test_up_prints_the_addresses(
     address: str, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PAPERBOY_BASE_URL", address)
@@ -239,7 +239,7 @@ def listening_port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
-def test_up_does_not_take_a_port_from_somebody_else(
+def test_up_does_not_take_a_port_that_is_in_use(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, loopback_http: Any
 ) -> None:
     monkeypatch.setenv("PAPERBOY_BASE_URL", loopback_http.url)

@@ -1,4 +1,4 @@
-"""Batches and editions as an operator reads them."""
+"""Lines about batches and editions for an operator."""
 
 from datetime import date
 
@@ -11,7 +11,7 @@ from service.papers.ingest import BatchReport
 ON = date(2026, 9, 18)
 
 
-def test_a_batch_has_only_the_columns_that_say_something() -> None:
+def test_a_batch_table_has_no_empty_columns() -> None:
     quiet = BatchReport("arxiv", "cs.CL", ON, BatchState.COMPLETE, {}, note="unchanged")
     assert batch_table([quiet]).splitlines() == [
         "batch                   state     note",
@@ -26,7 +26,7 @@ def test_a_batch_has_only_the_columns_that_say_something() -> None:
     ]
 
 
-def test_an_edition_that_is_being_composed_has_no_account_yet() -> None:
+def test_an_edition_that_is_being_composed_has_no_balance_yet() -> None:
     composing = Balance(4, Cadence.WEEKLY, ON, "open", 1, None, {}, closes=False)
     assert edition_lines(composing) == [
         "Weekly edition of 2026-09-18: number 4, open, 1 paper",

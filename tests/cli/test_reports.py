@@ -14,13 +14,13 @@ SUBSCRIBER = "reader@example.org"
 
 @pytest.fixture
 def day(sample_day: date, paperboy: Paperboy) -> date:
-    """The papers are in and a reader waits for them."""
+    """Store the papers of the day and a subscriber."""
     paperboy(*NOW, "subscribers", "add", SUBSCRIBER, "--topic", "reasoning", "--confirmed")
     assert paperboy(*NOW, "ingest").code == 0
     return sample_day
 
 
-def test_status_of_an_empty_house_says_so(paperboy: Paperboy) -> None:
+def test_status_of_an_empty_installation_says_so(paperboy: Paperboy) -> None:
     assert paperboy(*NOW, "status").out.splitlines() == [
         "No batch of 2026-09-18 yet.",
         "",
@@ -31,7 +31,7 @@ def test_status_of_an_empty_house_says_so(paperboy: Paperboy) -> None:
     ]
 
 
-def test_status_tells_batches_editions_and_what_waits(day: date, paperboy: Paperboy) -> None:
+def test_status_shows_batches_editions_and_waiting_mail(day: date, paperboy: Paperboy) -> None:
     paperboy(*NOW, "publish")
     paperboy(*NOW, "subscribers", "add", "new@example.org")
     out = paperboy(*LATER, "status").out
@@ -81,7 +81,7 @@ def test_a_preview_that_cannot_be_written_is_one_line(
     assert result.complaint == f"cannot write to {tmp_path}/file/x: Not a directory"
 
 
-def test_why_tells_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> None:
+def test_why_shows_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> None:
     paperboy(*NOW, "publish")
     value = paperboy(*NOW, "--json", "why", SUBSCRIBER, "2026-09-18").value
     (told,) = value["deliveries"]
@@ -102,7 +102,7 @@ def test_why_tells_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> 
     assert ", try 1: sent 250 " in lines[-1]
 
 
-def test_why_tells_a_skip_with_its_reason_and_mails_without_an_edition(
+def test_why_shows_a_skip_with_its_reason_and_mails_without_an_edition(
     day: date, paperboy: Paperboy
 ) -> None:
     paperboy(*NOW, "subscribers", "add", "b@example.org", "--topic", "xylophone", "--confirmed")

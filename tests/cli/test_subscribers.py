@@ -14,7 +14,7 @@ EMAIL = "ada@example.org"
 
 
 def addresses(paperboy: Paperboy) -> dict[str, str]:
-    """Address -> state of everybody."""
+    """Return address -> state of all subscribers."""
     return {row["email"]: row["state"] for row in paperboy("--json", "subscribers", "list").value}
 
 
@@ -34,7 +34,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     assert smtp_sink.messages == []
 
 
-def test_adding_somebody_twice_changes_nothing_and_is_exit_1(paperboy: Paperboy) -> None:
+def test_adding_a_subscriber_twice_changes_nothing_and_is_exit_1(paperboy: Paperboy) -> None:
     paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed", "--hour", "6")
     result = paperboy(*NOW, "subscribers", "add", EMAIL.upper(), "--hour", "9")
     assert result.code == 1
@@ -42,7 +42,7 @@ def test_adding_somebody_twice_changes_nothing_and_is_exit_1(paperboy: Paperboy)
     assert [row["hour"] for row in paperboy("--json", "subscribers", "list").value] == [6]
 
 
-def test_adding_works_while_the_broker_is_away(
+def test_adding_works_while_the_broker_is_down(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_REDIS_URL", "redis://127.0.0.1:1/0")
@@ -52,7 +52,7 @@ def test_adding_works_while_the_broker_is_away(
     assert addresses(paperboy) == {EMAIL: "pending"}
 
 
-def test_everything_wrong_with_somebody_added_is_one_line(paperboy: Paperboy) -> None:
+def test_all_faults_of_a_new_subscriber_are_one_line(paperboy: Paperboy) -> None:
     result = paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "graph )", "--hour", "25")
     assert result.code == 2
     assert "topic 'graph )': " in result.err
@@ -124,7 +124,7 @@ def test_export_is_json_lines_or_one_json_value(paperboy: Paperboy) -> None:
     assert [consent["action"] for consent in lines[0]["consents"]] == ["requested", "confirmed"]
 
 
-def test_who_is_erased_is_gone_and_no_import_brings_them_back(
+def test_an_erased_subscriber_is_not_added_again_by_an_import(
     paperboy: Paperboy, tmp_path: Path
 ) -> None:
     paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed")

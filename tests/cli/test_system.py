@@ -1,4 +1,4 @@
-"""The machine by hand: migrate, doctor, and the schema that every command stands on."""
+"""The installation by hand: migrate, doctor, and the schema that every command needs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from service.platform.database.migrate import current_revision, head_revision
 def empty_database(
     servers: TestServers, worker: str, environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """A database of this test's own without a schema, named in the environment."""
+    """Set a database of this test's own, without a schema, in the environment."""
     name = sql.Identifier(f"empty_{servers.run}_{worker}")
     with psycopg.connect(servers.database_url, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -28,7 +28,7 @@ def empty_database(
 
 
 @pytest.mark.parametrize("command", [["status"], ["publish"], ["subscribers", "list"]])
-def test_an_operators_database_is_never_migrated_unasked(
+def test_an_operators_database_is_only_migrated_on_request(
     empty_database: str, paperboy: Paperboy, command: list[str]
 ) -> None:
     result = paperboy(*command)
@@ -49,7 +49,7 @@ def test_migrate_brings_it_to_head_and_again_changes_nothing(
 
 
 @pytest.mark.slow
-def test_the_embedded_servers_need_no_word(
+def test_the_embedded_database_is_migrated_automatically(
     process: Paperboy, monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SMTP_URL"):
@@ -72,12 +72,12 @@ def findings(paperboy: Paperboy, *more: str) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture
 def quiet_doctor(monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
-    """A sender without public DNS, since name servers are out of reach here."""
+    """Set a sender without public DNS, since name servers cannot be reached here."""
     monkeypatch.setenv("PAPERBOY_MAIL_FROM", "Paperboy <digest@localhost>")
     monkeypatch.setenv("PAPERBOY_BASE_URL", f"http://127.0.0.1:{free_port()}")
 
 
-def test_the_doctor_looks_at_every_part(
+def test_the_doctor_checks_every_part(
     quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
 ) -> None:
     told = findings(paperboy)
@@ -89,7 +89,7 @@ def test_the_doctor_looks_at_every_part(
     assert smtp_sink.messages == []
 
 
-def test_the_doctor_tells_what_to_do(quiet_doctor: None, paperboy: Paperboy) -> None:
+def test_the_doctor_says_what_to_do(quiet_doctor: None, paperboy: Paperboy) -> None:
     result = paperboy("doctor")
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
@@ -99,7 +99,7 @@ def test_the_doctor_tells_what_to_do(quiet_doctor: None, paperboy: Paperboy) -> 
     )
 
 
-def test_the_doctor_sends_a_probe_to_nobody_else(
+def test_the_doctor_mails_only_the_probe_address(
     quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
 ) -> None:
     told = findings(paperboy, "--probe", "me@example.org")
@@ -107,7 +107,7 @@ def test_the_doctor_sends_a_probe_to_nobody_else(
     assert smtp_sink.recipients() == ["me@example.org"]
 
 
-def test_the_doctor_examines_a_house_without_database_and_relay(
+def test_the_doctor_checks_an_installation_without_database_and_relay(
     quiet_doctor: None, paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, smtp_sink: SmtpSink
 ) -> None:
     monkeypatch.setenv("PAPERBOY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
@@ -119,7 +119,7 @@ def test_the_doctor_examines_a_house_without_database_and_relay(
     assert sum(line.startswith("✗") for line in result.out.splitlines()) == 3
 
 
-def test_the_doctor_knows_an_old_schema(
+def test_the_doctor_reports_an_old_schema(
     empty_database: str, quiet_doctor: None, paperboy: Paperboy
 ) -> None:
     result = paperboy("doctor")

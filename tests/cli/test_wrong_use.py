@@ -1,4 +1,4 @@
-"""Whatever is typed or set wrongly ends as one line on stderr with exit 2, and never a traceback."""
+"""Wrong arguments and settings end as one line on stderr with exit 2, and never a traceback."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def test_an_unknown_address_is_one_line_and_exit_1(
     assert (result.code, result.out) == (1, "")
 
 
-def test_a_topic_names_the_character_where_it_is_wrong_once(paperboy: Paperboy) -> None:
+def test_an_error_in_a_topic_names_its_character_once(paperboy: Paperboy) -> None:
     result = paperboy("subscribers", "add", "a@b.example", "--topic", "graph AND (")
     assert result.complaint.startswith("topic 'graph AND (': ")
     assert result.complaint.count("character") == 1
@@ -81,11 +81,11 @@ def test_a_topic_names_the_character_where_it_is_wrong_once(paperboy: Paperboy) 
     assert paperboy("--json", "subscribers", "list").value == []
 
 
-def test_a_topic_without_meaning_names_its_place_too(paperboy: Paperboy) -> None:
+def test_a_topic_of_stop_words_names_its_character_too(paperboy: Paperboy) -> None:
     assert paperboy("topics", "test", "graph OR the").complaint.endswith("(character 10)")
 
 
-def test_every_bad_setting_is_told_in_one_line(
+def test_every_bad_setting_is_reported_in_one_line(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_DIGEST_HUOR", "7")
@@ -97,9 +97,7 @@ def test_every_bad_setting_is_told_in_one_line(
     assert "PAPERBOY_SEND_RATE: the value should be greater than 0" in result.complaint
 
 
-def test_a_source_that_nobody_knows_is_said_to_be_so(
-    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_source_is_reported(paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERBOY_SOURCES", "arxiv pubmed")
     result = paperboy("ingest")
     assert result.code == 2
@@ -109,7 +107,7 @@ def test_a_source_that_nobody_knows_is_said_to_be_so(
 @pytest.mark.parametrize(
     "command", [["status"], ["migrate"], ["subscribers", "list"], ["sweep"], ["publish"]]
 )
-def test_a_database_that_is_away_is_one_line(
+def test_a_database_that_is_down_is_one_line(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setenv("PAPERBOY_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")

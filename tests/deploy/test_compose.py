@@ -1,4 +1,4 @@
-"""What operators copy must name things that exist: settings, commands, images, queues."""
+"""Files that operators copy name only settings, commands, images and queues that exist."""
 
 import importlib
 import os
@@ -37,7 +37,7 @@ def our_services() -> dict[str, dict[str, Any]]:
 
 
 def run_of(service: dict[str, Any]) -> list[str]:
-    """The program and its arguments; the image's own program is `paperboy`."""
+    """Return the program and its arguments; the image's own program is `paperboy`."""
     return [*service.get("entrypoint", ["paperboy"]), *service.get("command", [])]
 
 
@@ -47,7 +47,7 @@ def is_secret(name: str) -> bool:
 
 
 def example_values() -> dict[str, str]:
-    """Every variable of `.env.example`, those that are commented out included."""
+    """Return every variable of `.env.example`, also those that are commented out."""
     pairs = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
     return dict(pairs)
 
@@ -69,7 +69,7 @@ def test_no_secret_has_a_default_in_the_compose_file() -> None:
         assert found["operator"] == ":?", f"{found[0]} must stop compose when it is empty"
 
 
-def test_no_secret_stands_in_the_compose_file_or_the_image() -> None:
+def test_no_secret_is_in_the_compose_file_or_the_image() -> None:
     for name, service in services().items():
         for variable, value in service.get("environment", {}).items():
             if is_secret(variable):
@@ -109,7 +109,7 @@ def test_a_filled_in_example_is_accepted_by_every_role(tmp_path: Path) -> None:
 
 
 def fill(text: str, given: dict[str, str]) -> str:
-    """Interpolate as compose does, for the two forms that we use."""
+    """Interpolate as compose does, in the two forms that we use."""
 
     def value_of(found: re.Match[str]) -> str:
         value = given.get(found["name"], "")
@@ -137,7 +137,7 @@ def test_every_service_that_stays_has_a_health_check() -> None:
         assert service["healthcheck"]["test"], name
 
 
-def test_every_published_port_is_on_this_machine_alone_and_watched() -> None:
+def test_every_published_port_is_on_loopback_and_has_a_health_check() -> None:
     published = {n: s for n, s in services().items() if s.get("ports")}
     assert published
     for name, service in published.items():
@@ -164,11 +164,11 @@ def test_every_named_volume_and_network_is_declared() -> None:
 def test_the_database_volume_is_where_this_release_of_the_image_keeps_its_data() -> None:
     postgres = services()["postgres"]
     assert postgres["image"] == "pgvector/pgvector:pg18"
-    # Up to 17 it was …/data; from 18 on the image refuses to start with a volume there.
+    # Up to 17 it was …/data; since 18 the image refuses to start with a volume there.
     assert postgres["volumes"] == ["postgres:/var/lib/postgresql"]
 
 
-def test_the_database_sends_as_fast_as_the_one_that_was_measured() -> None:
+def test_the_database_has_the_options_of_the_measured_one() -> None:
     program, *words = services()["postgres"]["command"]
     assert (program, set(words[::2])) == ("postgres", {"-c"})
     options = set(words[1::2])
@@ -231,12 +231,12 @@ def test_the_web_site_is_made_by_a_factory_that_exists() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_the_worker_listens_to_every_queue_that_we_ring() -> None:
+def test_the_worker_serves_every_queue_that_we_use() -> None:
     run = run_of(services()["worker"])
     assert set(run[run.index("-Q") + 1].split(",")) == set(TASK_QUEUES.values())
 
 
-def test_the_worker_may_finish_what_is_on_the_wire() -> None:
+def test_the_worker_may_finish_mails_that_are_being_sent() -> None:
     from service.sending.smtp.limits import SMTP_LIMITS
 
     minutes = re.fullmatch(r"(\d+)m", services()["worker"]["stop_grace_period"])
@@ -277,7 +277,7 @@ def test_the_image_is_built_from_the_pinned_hashes() -> None:
     assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
 
 
-def test_everything_the_image_copies_is_there_and_let_through() -> None:
+def test_everything_the_image_copies_exists_and_is_not_ignored() -> None:
     allowed = {
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
     }

@@ -1,4 +1,4 @@
-"""The documents tell the truth about commands, settings, files and targets."""
+"""The documents are right about commands, settings, files and targets."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ FOLDERS = (ROOT, ROOT / "bench", ROOT / "tests" / "support")
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(p for f in FOLDERS for p in f.glob("*.md"))])
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-# Put together here, so that this file does not hold what it looks for.
+# Concatenated here, so that this file does not contain the text that it searches for.
 REGISTRY_HOSTS = [
     ".".join(parts)
     for parts in (
@@ -33,14 +33,14 @@ REGISTRY_HOSTS = [
         ("quay", "io"),
     )
 ]
-# A path of the machine this was written on, as the start of a path and not as a part of one.
+# A path of the development machine, as the start of a path and not as a part of one.
 MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:work|opt/wheels|opt/pypi|root/\.pyenv)(?=/|\b)")
 # Variables of the test suite, which are no settings of the service.
 SUITE_VARIABLES = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_")
 
 
 def code_of(text: str) -> list[str]:
-    """Every line of a fenced block and every inline code span."""
+    """Return every line of a fenced block and every inline code span."""
     fences = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     rest = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line for fence in fences for line in fence.splitlines()]
@@ -52,7 +52,7 @@ def prose_of(text: str) -> str:
 
 
 def anchor_of(heading: str) -> str:
-    """The fragment that a Markdown heading gets where pages are shown."""
+    """Return the URL fragment that a Markdown heading gets."""
     kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
     return kept.replace(" ", "-")
 
@@ -65,7 +65,7 @@ def commands() -> dict[str, Any]:
 
 
 def calls_in(page: Path) -> list[list[str]]:
-    """Every use of the program on a page, as words after its name."""
+    """Return every use of the program on a page, as the words after its name."""
     lines = code_of(page.read_text())
     calls = [re.findall(r"(?:^|[\s/])paperboy ([a-z][^#|;&]*)", line) for line in lines]
     # The database, its role and the service account have the program's name too.
@@ -85,7 +85,7 @@ def test_every_command_of_a_page_exists_with_its_options(name: str) -> None:
         assert used <= options, f"`paperboy {' '.join(words)}`"
 
 
-def test_the_readme_and_the_handbook_name_commands_at_all() -> None:
+def test_the_readme_and_the_handbook_contain_commands() -> None:
     named = {words[0] for page in PAGES for words in calls_in(page)}
     assert named >= {"status", "why", "resolve", "doctor", "up", "subscribers"}
 
@@ -129,7 +129,7 @@ def test_every_variable_of_a_page_is_a_setting(name: str) -> None:
 
 
 def settings_rows() -> dict[str, tuple[str, str]]:
-    """Setting -> (default, meaning) as the settings page has them."""
+    """Return setting -> (default, meaning) of the settings page."""
     rows = re.findall(
         r"^\| `PAPERBOY_(\w+)` \| (.+?) \| (.+) \|$",
         (ROOT / "docs/settings.md").read_text(),
@@ -177,7 +177,7 @@ def test_the_topics_of_the_readme_can_be_read() -> None:
 
 
 def tracked_files() -> list[Path]:
-    """Everything that is or would be committed."""
+    """Return every file that is or would be committed."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=True,
@@ -186,7 +186,7 @@ def tracked_files() -> list[Path]:
         cwd=ROOT,
     )
     files = [ROOT / name for name in listing.stdout.split("\0") if name]
-    # Git also lists what was deleted and not yet recorded as such.
+    # Git also lists deleted files whose deletion is not staged.
     return [file for file in files if file.is_file()]
 
 

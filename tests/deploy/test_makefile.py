@@ -1,4 +1,4 @@
-"""What `make` and CI promise, tried in a copy of the project that has no environment yet."""
+"""The promises of `make` and CI, tested in a copy of the project without an environment."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ CONTRACT = {"demo", "test", "help", "setup", "bench", "chaos", "gallery"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The files that make itself reads, and the scripts it calls."""
+    """Return a copy of the files that make reads, and of the scripts it calls."""
     for name in ("Makefile", "pyproject.toml", "requirements", ".ci"):
         source, target = ROOT / name, tmp_path / name
         if source.is_dir():
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ready(project: Path) -> Path:
-    """The same with an environment that was just set up: this test's own Python."""
+    """Return the same with an environment just set up: this test's own Python."""
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/python").symlink_to(sys.executable)
     (project / ".venv/.installed").touch()
@@ -40,7 +40,7 @@ def ready(project: Path) -> Path:
 
 
 def make(project: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    # Under `make test` this process has make's own variables, which would speak to the inner one.
+    # Under `make test` this process has make's own variables, which would change the inner make.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     for name in ("ONCE", "ARGS", "JOBS", "PYTHON"):
         environment.pop(name, None)
@@ -65,7 +65,7 @@ def write_program(path: Path, script: str) -> Path:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """What a failed target told, without make's own line about it."""
+    """Return the output of a failed target, without make's own line about it."""
     assert done.returncode != 0, done.stdout
     told = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
     assert len(told) == 1, done.stderr
@@ -129,7 +129,7 @@ def test_setup_installs_by_hash_and_the_project_without_dependencies(project: Pa
     ("given", "expected"),
     [((), "demo"), (("ONCE=1",), "demo --once"), (("ONCE=0",), "demo"), (("ONCE=",), "demo")],
 )
-def test_once_is_handed_to_the_demo(ready: Path, given: tuple[str, ...], expected: str) -> None:
+def test_once_is_passed_to_the_demo(ready: Path, given: tuple[str, ...], expected: str) -> None:
     planned = make(ready, "--dry-run", "demo", *given).stdout.strip()
     assert planned == f"exec .venv/bin/paperboy {expected}"
 
@@ -162,7 +162,7 @@ def test_root_with_apt_gets_chromium_installed(project: Path) -> None:
     assert "chromium" in asked[1].split()
 
 
-def test_a_chromium_that_is_there_is_enough(project: Path) -> None:
+def test_an_installed_chromium_is_enough(project: Path) -> None:
     tools = project / "tools"
     write_program(tools / "chromium-browser", "exit 0")
     write_program(tools / "apt-get", f"touch {project}/asked")
@@ -209,7 +209,7 @@ def test_clean_keeps_the_environment_and_the_data(ready: Path) -> None:
     assert not (ready / "service/__pycache__").exists()
 
 
-def test_ci_insists_on_the_real_data_before_it_does_anything(project: Path) -> None:
+def test_ci_requires_the_real_data_first(project: Path) -> None:
     done = subprocess.run(
         ["bash", str(project / ".ci/run")],
         check=False,
@@ -235,7 +235,7 @@ def coverage_check() -> ModuleType:
 
 
 def coverage_report(covered: int, **files: dict[str, object]) -> dict[str, object]:
-    """Coverage's JSON with `covered` of 100 lines, and every watched file complete but `files`."""
+    """Return Coverage's JSON with `covered` of 100 lines, and every watched file but `files` complete."""
     whole: dict[str, object] = {"missing_lines": [], "missing_branches": []}
     names = (
         "service/papers/domain/any.py",
@@ -272,7 +272,7 @@ def coverage_report(covered: int, **files: dict[str, object]) -> dict[str, objec
     return {"totals": {"covered_lines": covered, "num_statements": 100}, "files": listed}
 
 
-def test_every_domain_is_held_to_complete_coverage(coverage_check: ModuleType) -> None:
+def test_every_domain_needs_complete_coverage(coverage_check: ModuleType) -> None:
     domains = {f"{path.relative_to(ROOT)}/" for path in ROOT.glob("service/*/domain")}
     assert domains
     assert domains <= set(coverage_check.COMPLETE)

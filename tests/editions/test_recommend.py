@@ -15,7 +15,7 @@ from service.editions.recommend import SuggestionPool, load_pool, load_rated_pap
 from service.papers.domain.types import ParsedAnnouncement
 from service.papers.store.works import link_works
 from service.subscribers.domain.types import Feedback
-from service.subscribers.feedback import rate_paper, set_suggestions
+from service.subscribers.feedback import rate_paper
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import apply_draft, draft_mute
 from service.topics.store.topics import list_topics
@@ -136,7 +136,7 @@ def test_a_subscriber_without_suggestions_gets_none(
     (subscriber,) = press.add_subscribers("a@example.org", topics=("parsing",))
     judge(press, subscriber, old[:2], Feedback.KEPT)
     with press.sessions.begin() as session:
-        set_suggestions(session.get_one(Subscriber, subscriber), is_wanted=False)
+        session.get_one(Subscriber, subscriber).has_suggestions = False
     assert also(digest_of(press, subscriber)) == []
 
 

@@ -1,4 +1,4 @@
-"""arXiv on loopback and an installation that watches it, for the tests of what can go wrong."""
+"""arXiv on loopback and an installation that reads it, for tests of its faults."""
 
 import pytest
 from sqlalchemy import Engine

@@ -1,4 +1,4 @@
-"""Whatever arXiv's channels do, every paper comes in one edition, and batches say what they hold."""
+"""Despite all faults of arXiv's channels, every paper is in one edition, and batches count right."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ from service.deliveries.domain.recipients import Cadence
 
 pytestmark = pytest.mark.slow
 
-FIRST_COUNT = 6  # Four of its own and two cross-listed, in every category on every day.
+FIRST_COUNT = 6  # Four new and two cross-listed papers, in every category on every day.
 BEFORE = {THURSDAY: WEDNESDAY, FRIDAY: THURSDAY, MONDAY: FRIDAY}
 
 
@@ -33,7 +33,7 @@ def spoil(
     until: int = 24,
     categories: tuple[str, ...] = (*CATEGORIES, ""),
 ) -> Fault:
-    """A fault of one channel on some days up to an hour, both in New York."""
+    """Return a fault of one channel on some days until an hour, both in New York."""
 
     def fault(ask: Ask, answer: Response) -> Response:
         is_hit = ask.channel == channel and ask.category in categories
@@ -48,7 +48,7 @@ def unavailable(_ask: Ask, _answer: Response) -> Response:
 
 
 def show_the_day_before(world: World) -> Callable[[Ask, Response], Response]:
-    """Today's date over yesterday's papers, as stale feeds do it."""
+    """Return yesterday's papers with today's date, as stale feeds do."""
 
     def make(ask: Ask, answer: Response) -> Response:
         today = ask.local.date()
@@ -69,7 +69,7 @@ def lates(world: World, cadence: Cadence = Cadence.DAILY) -> dict[str, date]:
     return {key: on for key, on, is_late in world.here.places(cadence) if is_late}
 
 
-def test_on_honest_days_nothing_is_late_and_every_batch_is_in_by_the_first_look(
+def test_without_faults_nothing_is_late_and_every_batch_is_complete_at_the_first_fetch(
     world: World,
 ) -> None:
     world.live()
@@ -98,7 +98,7 @@ def test_a_stale_category_beside_fresh_ones_is_completed_by_oai(world: World) ->
     assert world.here.latest("cs.CL", THURSDAY).late_count == 0
 
 
-def test_what_nobody_tells_by_the_deadline_is_closed_and_comes_late(world: World) -> None:
+def test_a_batch_missing_at_the_deadline_is_closed_and_its_papers_come_late(world: World) -> None:
     world.upstream.faults = [
         spoil("feed", show_the_day_before(world), categories=("cs.CL",)),
         spoil("oai", unavailable),
@@ -224,7 +224,7 @@ def test_tokens_that_expire_all_day_still_leave_the_first_page(world: World) -> 
     ],
     ids=["told", "not told"],
 )
-def test_a_refusal_keeps_every_channel_away_and_costs_nothing(
+def test_a_refusal_pauses_every_channel_and_loses_nothing(
     world: World, headers: dict[str, str], hours: list[int]
 ) -> None:
     def refuse(_ask: Ask, _answer: Response) -> Response:
@@ -236,7 +236,7 @@ def test_a_refusal_keeps_every_channel_away_and_costs_nothing(
     world.live()
     check(world)
     asked = [a for a in world.upstream.asked if a.local.date() == THURSDAY and a.local.hour < 4]
-    # Whoever was refused speaks for all categories and channels.
+    # A refusal counts for all categories and channels of the host.
     assert [ask.now.hour for ask in asked] == hours
     assert world.here.story("cs.CL", THURSDAY)[-1].at.hour == 8
     assert lates(world) == {}
@@ -260,7 +260,7 @@ def say_nothing(_ask: Ask, _answer: Response) -> Response:
 
 
 @pytest.mark.parametrize("fault", [cut, garble, show_a_page, say_nothing])
-def test_a_broken_answer_is_noted_and_asked_for_again(
+def test_a_broken_response_is_noted_and_fetched_again(
     world: World, fault: Callable[[Ask, Response], Response]
 ) -> None:
     world.upstream.faults = [
@@ -277,7 +277,7 @@ def test_a_broken_answer_is_noted_and_asked_for_again(
 
 
 @pytest.mark.parametrize("fault", [cut, garble, show_a_page])
-def test_a_feed_that_is_broken_for_a_day_is_made_good_by_oai(
+def test_a_feed_that_is_broken_for_a_day_is_replaced_by_oai(
     world: World, fault: Callable[[Ask, Response], Response]
 ) -> None:
     world.upstream.faults = [spoil("feed", fault)]
@@ -288,7 +288,7 @@ def test_a_feed_that_is_broken_for_a_day_is_made_good_by_oai(
     assert lates(world) == {}
 
 
-def test_a_day_that_is_told_twice_by_feed_and_listing_is_told_to_readers_once(world: World) -> None:
+def test_a_day_announced_twice_by_feed_and_listing_reaches_readers_once(world: World) -> None:
     def list_the_day_before(ask: Ask, _answer: Response) -> Response:
         told = world.upstream.told_on(ask.category, THURSDAY)
         return 200, {}, render_listing(THURSDAY, told, ask.category)
@@ -299,7 +299,7 @@ def test_a_day_that_is_told_twice_by_feed_and_listing_is_told_to_readers_once(wo
     ]
     world.live()
     check(world)
-    # OAI-PMH alone cannot say when a day is whole, so the deadline decides.
+    # OAI-PMH alone cannot show that a day is complete, so the deadline decides.
     assert world.here.states("cs.CL", FRIDAY) == ["expected", "partial", "closed"]
     assert world.here.latest("cs.CL", FRIDAY).note == (
         "closed at the deadline; what comes now is late"
@@ -315,9 +315,7 @@ def test_a_clock_that_is_a_day_wrong_loses_and_doubles_nothing(world: World, day
 
 
 @pytest.mark.parametrize("days", [1, -1], ids=["ahead", "behind"])
-def test_a_clock_that_was_wrong_and_is_put_right_loses_and_doubles_nothing(
-    world: World, days: int
-) -> None:
+def test_a_wrong_clock_that_is_corrected_loses_and_doubles_nothing(world: World, days: int) -> None:
     world.here.skew = timedelta(days=days)
     world.live(last=THURSDAY)
     world.here.skew = timedelta(0)

@@ -1,4 +1,4 @@
-"""One work, one edition; what befalls it reaches its readers once; no way to get a paper twice."""
+"""One work, one edition; an update reaches its subscribers once; no way to get a paper twice."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ def tell(press: Press, on: date, *told: ParsedAnnouncement, source: str = "arxiv
 
 
 def publish_day(press: Press, on: date, *cadences: Cadence) -> None:
-    """The editions of a day, sent; then it is the next morning."""
+    """Publish and send the editions of a day; then turn the clock to the next morning."""
     for cadence in cadences or Cadence:
         if is_cadence_day(cadence, on):
             publish_now(press.sessions, press.settings, cadence, on, press.clock())
@@ -119,7 +119,9 @@ def test_a_work_whose_second_name_comes_later_is_not_sent_to_the_same_reader_aga
     assert len(sent(press, anne)) == 1
 
 
-def test_what_befalls_a_paper_is_told_once_to_those_who_were_sent_it(press: Press) -> None:
+def test_a_paper_update_is_reported_once_to_subscribers_who_were_sent_the_paper(
+    press: Press,
+) -> None:
     anne, bert = press.add_subscribers("anne@example.org", "bert@example.org", topics=ALL)
     (cleo,) = press.add_subscribers("cleo@example.org", topics=["quasars"])
     tell(press, THURSDAY, make_announcement(1, "Parsing fast"), make_announcement(2, "Parsing"))
@@ -164,7 +166,7 @@ def test_an_event_waits_for_the_readers_next_digest(press: Press) -> None:
     assert told_of(press, anne) == [("withdrawn", "v2")]
 
 
-def test_a_publication_known_under_two_names_is_told_once(press: Press) -> None:
+def test_a_publication_known_under_two_names_is_reported_once(press: Press) -> None:
     (anne,) = press.add_subscribers("anne@example.org", topics=["parsing"])
     tell(press, THURSDAY, preprint(), source="biorxiv")
     publish_day(press, THURSDAY)

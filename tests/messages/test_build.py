@@ -13,7 +13,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import insert_mail
-from service.messages.build import build_envelope
+from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache
 from service.messages.rendering.renderer import Renderer
 from service.platform.signing.tokens import Purpose, TokenInvalid, read_token
@@ -212,4 +212,4 @@ def test_a_digest_without_a_subscriber_cannot_be_built(press: Press) -> None:
     press.publish()
     claim = Claim(press.row(), None)
     with pytest.raises(ValueError, match="must be skipped"):
-        build_envelope(claim, EditionDataCache(), press.settings, Renderer(), press.clock())
+        build_mail(claim, EditionDataCache(), press.settings, Renderer(), press.clock())

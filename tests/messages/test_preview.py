@@ -27,7 +27,7 @@ def test_a_preview_writes_nothing(press: Press) -> None:
     shown = preview(press, anne)
     assert dump_tables(press.sessions) == before
     assert shown.payload is not None
-    assert (shown.edition_on, shown.paper_count, shown.reason) == (FRIDAY, 2, "")
+    assert (shown.paper_count, shown.reason) == (2, "")
     assert "Parsing number 2" in plain_text(shown.payload)
 
 
@@ -111,7 +111,7 @@ def test_a_later_subscriber_gets_a_preview_of_an_earlier_edition(press: Press) -
 def test_a_preview_without_matches_has_no_mail(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.add_papers(1)
-    assert preview(press, anne) == MailPreview(FRIDAY, None, reason="empty")
+    assert preview(press, anne) == MailPreview(None, reason="empty")
 
 
 def test_a_preview_that_fails_writes_nothing(press: Press) -> None:

@@ -1,4 +1,4 @@
-"""The doctor asks everybody, says what is ill and what to do, and is not made ill by any of it."""
+"""The doctor checks every part, reports faults with hints, and survives all of them."""
 
 import socket
 import sys
@@ -31,7 +31,7 @@ ANNE = "anne@example.org"
 
 
 class NameServer:
-    """A DNS server on loopback: TXT records by name; None answers with a failure."""
+    """A DNS server on loopback: TXT records by name; None is a server failure."""
 
     def __init__(self) -> None:
         self.records: dict[str, str | None] = {}
@@ -82,7 +82,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
 def press(
     settings: Settings, engine: Engine, loopback_http: LoopbackHttp, name_server: NameServer
 ) -> Press:
-    """A healthy installation, all of it on loopback."""
+    """Return a healthy installation, entirely on loopback."""
     name_server.records = {
         "paperboy.example": "v=spf1 ip4:127.0.0.1 -all",
         "_dmarc.paperboy.example": "v=DMARC1; p=none",
@@ -133,13 +133,13 @@ def test_a_probe_is_a_mail_that_arrives(press: Press, smtp_sink: SmtpSink) -> No
     )
 
 
-def test_a_refused_probe_tells_the_relays_own_words(press: Press, smtp_sink: SmtpSink) -> None:
+def test_a_refused_probe_shows_the_relays_reply(press: Press, smtp_sink: SmtpSink) -> None:
     smtp_sink.on_rcpt = lambda _: "550 5.7.1 relaying denied"
     found = ask(press, ANNE)["probe"]
     assert (found.state, found.detail) == ("bad", "550 5.7.1 relaying denied")
 
 
-def test_a_probe_that_cannot_be_addressed_is_told_and_does_not_end_the_visit(
+def test_a_probe_that_cannot_be_addressed_is_reported_and_does_not_end_the_checks(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
     found = ask(press, "an..ne@example.org")["probe"]
@@ -198,19 +198,19 @@ def test_mail_that_waits_for_long_points_to_the_worker(press: Press) -> None:
     assert "worker" in found.hint
 
 
-def test_a_closed_network_is_a_warning_and_not_an_illness(press: Press) -> None:
+def test_a_closed_network_is_only_a_warning(press: Press) -> None:
     away = f"http://127.0.0.1:{free_port()}"
     found = ask(press, arxiv_feed_url=away, base_url=away)
     assert (found["source arxiv"].state, found["one-click"].state) == ("warn", "warn")
     assert found["source huggingface"].state == "good"
 
 
-def test_sources_without_an_address_to_ask_are_left_out(press: Press) -> None:
+def test_sources_without_an_address_are_left_out(press: Press) -> None:
     found = ask(press, sources=("arxiv", "biorxiv"))
     assert "source biorxiv" not in found
 
 
-def test_a_domain_without_records_says_where_they_belong(
+def test_a_domain_without_records_has_a_hint_where_to_publish_them(
     press: Press, name_server: NameServer
 ) -> None:
     name_server.records = {"paperboy.example": "some other text"}
@@ -249,7 +249,7 @@ def test_unwise_settings_come_first(press: Press) -> None:
 
 
 def publish(server: NameServer, host: str, record: str) -> None:
-    """A TXT record longer than 255 octets is several strings (RFC 1035 §3.3.14)."""
+    """Publish a TXT record; one longer than 255 bytes is several strings (RFC 1035 §3.3.14)."""
     pieces = [record[i : i + 200] for i in range(0, len(record), 200)]
     server.records[host] = '" "'.join(pieces)
 
@@ -275,7 +275,7 @@ def test_published_dkim_keys_are_compared_with_the_files(
     assert ask(press, dkim_keys=words)["DKIM rsa2026"].state == "warn"
 
 
-def test_without_keys_dkim_is_the_relays_and_a_bad_key_is_told_once(
+def test_without_keys_dkim_is_not_checked_and_a_bad_key_is_reported_once(
     press: Press, tmp_path: Path
 ) -> None:
     assert not [name for name in ask(press) if "dkim" in name.lower()]
@@ -292,7 +292,7 @@ def test_a_probe_is_signed(press: Press, smtp_sink: SmtpSink, tmp_path: Path) ->
     assert verdicts(content, records) == [True]
 
 
-def test_the_doctor_asks_each_relay_for_smtputf8_where_readers_may_need_it(
+def test_each_relay_is_checked_for_smtputf8_where_readers_may_need_it(
     press: Press, smtp_sink: SmtpSink
 ) -> None:
     name = f"SMTPUTF8 127.0.0.1:{smtp_sink.port}"

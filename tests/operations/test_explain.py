@@ -1,4 +1,4 @@
-"""Why a reader got what they got: papers, reasons, cuts, and every word of the relay."""
+"""Explanation of a subscriber's mails: papers, reasons, cuts, and every reply of the relay."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     )
 
 
-def test_a_guess_is_told_as_one(press: Press) -> None:
+def test_a_guess_is_marked_as_one(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=['au:"Lovelace, Augusta"'])
     press.add_papers(told=[make_announcement(1, "By initials", authors=("A. Lovelace",))])
     press.publish()
@@ -65,14 +65,14 @@ def test_a_guess_is_told_as_one(press: Press) -> None:
     ]
 
 
-def test_a_skip_is_told_with_its_reason(press: Press) -> None:
+def test_a_skip_has_its_reason(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.publish()
     (told,) = tell(press, anne).deliveries
     assert (told.state, told.reason, told.papers) == ("skipped", "empty", ())
 
 
-def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
+def test_other_mails_are_listed_on_the_day_they_were_queued(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     with press.sessions.begin() as session:
         for days, occasion in ((0, "today"), (1, "tomorrow")):
@@ -82,12 +82,12 @@ def test_other_mails_are_told_on_the_day_they_were_queued(press: Press) -> None:
     assert (told.kind, told.edition_id, told.cadence) == ("welcome", None, "")
 
 
-def test_a_day_without_anything_is_told_as_such(press: Press) -> None:
+def test_a_day_without_mails_is_empty(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     assert tell(press, anne).deliveries == ()
 
 
-def test_what_came_back_later_is_told_with_the_mail_it_is_about(press: Press) -> None:
+def test_a_later_bounce_is_listed_with_its_delivery(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     press.add_papers(1)
     press.publish()
@@ -119,7 +119,7 @@ def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press:
     assert [paper.is_maybe_seen for paper in again.papers] == [True]
 
 
-def test_a_suppressed_address_and_a_paused_provider_are_told(press: Press) -> None:
+def test_a_suppressed_address_and_a_paused_provider_are_shown(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE)
     now, keys = press.clock(), press.settings.secret_key
     with press.sessions.begin() as session:

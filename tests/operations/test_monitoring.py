@@ -1,4 +1,4 @@
-"""What the operator is told unasked: each trouble once, by a mail that is really sent."""
+"""Alerts to the operator: each problem once, by a mail that is really sent."""
 
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
@@ -32,7 +32,7 @@ def _told_to_the_desk(press: Press) -> None:
 
 
 def read_day(press: Press, on: date, at: datetime, state: BatchState = BatchState.COMPLETE) -> None:
-    """Every watched batch of a day, read at a time."""
+    """Store every watched batch of a day, as read at `at`."""
     with press.sessions.begin() as session:
         session.execute(delete(Batch).where(Batch.announced_on == on))
         batches = [("arxiv", category) for category in press.settings.arxiv_categories]
@@ -63,7 +63,7 @@ def report(press: Press) -> int:
 
 
 def mailed(press: Press, subject: str) -> list[str]:
-    """The subjects with some words in them of all alerts that are rows, oldest first."""
+    """Return the subjects of all stored alerts that contain some words, oldest first."""
     subjects = [
         (row.alert or {})["subject"]
         for row in press.rows()
@@ -82,7 +82,7 @@ def at_utc(press: Press, hour: int, day: int = 18) -> None:
     press.clock.now = datetime(2026, 9, day, hour, tzinfo=UTC)
 
 
-def test_a_quiet_machine_has_no_trouble(press: Press) -> None:
+def test_a_healthy_installation_has_no_problem(press: Press) -> None:
     at_utc(press, 13)
     read_day(press, FRIDAY, press.clock() - timedelta(minutes=10))
     press.add_subscribers("anne@example.org")
@@ -94,7 +94,7 @@ def test_a_quiet_machine_has_no_trouble(press: Press) -> None:
 
 
 def test_a_source_whose_day_is_missing_is_silent_after_six_hours(press: Press) -> None:
-    # Midnight in New York, from which arXiv's day is waited for, is 04:00 UTC.
+    # arXiv's day begins at midnight in New York, which is 04:00 UTC.
     read_day(press, FRIDAY - timedelta(days=1), datetime(2026, 9, 17, 5, tzinfo=UTC))
     at_utc(press, 9)
     assert "silent arxiv" not in " ".join(troubles(press))
@@ -109,7 +109,7 @@ def test_a_source_whose_day_is_missing_is_silent_after_six_hours(press: Press) -
     assert of(press, "silent arxiv") != [occasion]
 
 
-def test_a_source_whose_day_is_in_may_rest(press: Press) -> None:
+def test_a_source_with_a_complete_batch_is_not_silent(press: Press) -> None:
     read_day(press, FRIDAY, datetime(2026, 9, 18, 5, tzinfo=UTC))
     at_utc(press, 23)
     assert [one for one in of(press, "silent") if "arxiv" in one] == []
@@ -138,7 +138,7 @@ def test_an_edition_that_does_not_balance_is_found(press: Press) -> None:
     assert of(press, "balance") == [f"balance {number}"]
 
 
-def test_a_balance_that_does_not_close_is_told_once(press: Press) -> None:
+def test_a_balance_that_does_not_close_is_mailed_once(press: Press) -> None:
     publish(press)
     deliver(press.sender(PlannedTransport()))
     assert report(press) == 0
@@ -171,7 +171,7 @@ def test_an_edition_that_is_being_composed_need_not_balance(press: Press) -> Non
     assert of(press, "balance") == []
 
 
-def test_doubts_are_told_after_half_an_hour_and_mail_that_waits_after_two(press: Press) -> None:
+def test_doubts_are_mailed_after_half_an_hour_and_waiting_mail_after_two(press: Press) -> None:
     number = publish(press, "anne@example.org")
     press.clock.forward(hours=2)
     assert len(of(press, "waiting")) == 1
@@ -184,7 +184,7 @@ def test_doubts_are_told_after_half_an_hour_and_mail_that_waits_after_two(press:
     assert of(press, "in doubt") == [f"in doubt {number}"]
 
 
-def test_a_doubt_that_stays_is_told_once(press: Press) -> None:
+def test_a_doubt_that_stays_is_mailed_once(press: Press) -> None:
     number = publish(press)
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     for minutes in (29, 2, 120):
@@ -194,7 +194,7 @@ def test_a_doubt_that_stays_is_told_once(press: Press) -> None:
     assert mailed(press, "in doubt") == [f"2 digests in doubt in edition {number}"]
 
 
-def test_mails_of_no_edition_that_stay_in_doubt_are_told_once_a_day(press: Press) -> None:
+def test_mails_of_no_edition_that_stay_in_doubt_are_mailed_once_a_day(press: Press) -> None:
     publish(press)
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     with press.sessions.begin() as session:
@@ -208,7 +208,7 @@ def test_mails_of_no_edition_that_stay_in_doubt_are_told_once_a_day(press: Press
     assert mailed(press, "in doubt") == ["2 other mails in doubt"] * 2
 
 
-def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press) -> None:
+def test_each_problem_is_mailed_once_however_many_workers_find_it(press: Press) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)
     press.publish()
@@ -243,7 +243,7 @@ def test_each_is_mailed_to_the_operator_once_however_many_notice_it(press: Press
     assert row.last_reply == "250 2.0.0 taken"
 
 
-def test_a_mailbox_that_cannot_be_read_is_told_once_a_day(press: Press) -> None:
+def test_a_mailbox_that_cannot_be_read_is_mailed_once_a_day(press: Press) -> None:
     for _ in range(3):
         report_mailbox(press.sessions, press.settings, "the login was refused", press.clock())
     assert len(press.rows()) == 1
@@ -267,7 +267,7 @@ def test_an_alert_whose_operator_is_gone_or_that_is_too_old_ends_with_its_reason
     assert [row.reason for row in press.rows()][1] == "late"
 
 
-def test_without_an_operator_the_log_says_it(press: Press) -> None:
+def test_without_an_operator_address_problems_are_logged(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"alert_to": ""})
     report_mailbox(press.sessions, press.settings, "gone", press.clock())
     assert press.rows() == []

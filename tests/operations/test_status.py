@@ -1,4 +1,4 @@
-"""The whole story of an edition: what failed and why, what waits until when, what is in doubt."""
+"""The details of an edition: failures and replies, waiting mail and its times, mail in doubt."""
 
 from datetime import datetime, timedelta
 
@@ -36,7 +36,7 @@ def tell(press: Press) -> EditionStory:
     return story
 
 
-def test_an_edition_tells_what_failed_waits_and_is_in_doubt(press: Press) -> None:
+def test_an_edition_shows_failures_waiting_mail_and_doubts(press: Press) -> None:
     press.add_subscribers(*(f"{name}@example.org" for name in ANSWERS), "silence@hotmail.co.uk")
     press.add_papers(1)
     press.publish()
@@ -83,7 +83,7 @@ def test_rows_of_a_dead_sender_are_in_doubt_since_the_sweep(press: Press) -> Non
     assert (doubt.since, doubt.detail) == (press.clock(), "")
 
 
-def test_mails_of_no_edition_and_paused_providers_are_told(press: Press) -> None:
+def test_mails_of_no_edition_and_paused_providers_are_shown(press: Press) -> None:
     (anne,) = press.add_subscribers("anne@gmail.com")
     now = press.clock()
     with press.sessions.begin() as session:
@@ -123,7 +123,7 @@ SOON, LATE = NOW + timedelta(minutes=1), NOW + timedelta(hours=3)
         (Waiting(0, None, 1, 1, LATE, LATE), 0.0, LATE),
     ],
 )
-def test_the_end_is_that_of_the_slower_of_rate_and_hour(
+def test_the_end_is_the_later_of_rate_and_due_time(
     waiting: Waiting, rate: float, end: datetime | None
 ) -> None:
     assert expected_end(waiting, rate, NOW) == end

@@ -36,7 +36,7 @@ def names_given_to(function: str, tree: ast.Module) -> list[str]:
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """What a test lists here is listed no more after it."""
+    """Remove the caches that a test registers."""
     before = dict(caches._functions)
     yield
     caches._functions.clear()
@@ -98,7 +98,7 @@ def test_every_cache_of_an_object_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_a_cached_function_is_what_functools_makes_of_it() -> None:
+def test_a_cached_function_is_an_lru_cache_of_functools() -> None:
     squared = cached("squares", maxsize=2)(lambda number: number * number)
     assert [squared(number) for number in (1, 2, 2, 3)] == [1, 4, 4, 9]
     assert squared.cache_info() == (1, 3, 2, 2)

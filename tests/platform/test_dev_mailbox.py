@@ -1,4 +1,4 @@
-"""The development mailbox takes real SMTP and gives back what it was given."""
+"""The development mailbox accepts real SMTP and returns messages unchanged."""
 
 import mailbox
 import shutil
@@ -129,7 +129,7 @@ def test_a_mailbox_that_cannot_write_asks_for_another_try(server: Mailbox, maild
     assert refused.value.smtp_code == 452
 
 
-def test_no_key_leads_out_of_the_mailbox(server: Mailbox, maildir: Path) -> None:
+def test_no_key_allows_path_traversal(server: Mailbox, maildir: Path) -> None:
     (maildir.parent / "secret_key").write_text("s3cret")
     (maildir / "tmp" / "half").write_text("not arrived")
     for key in (
@@ -197,7 +197,7 @@ def test_an_empty_or_missing_mailbox_lists_nothing(tmp_path: Path) -> None:
     assert list_messages(tmp_path / "nowhere") == []
 
 
-def test_a_taken_port_is_told_at_once(server: Mailbox, tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_at_once(server: Mailbox, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="in use"):
         Mailbox(tmp_path / "second").start(port=server.port)
 

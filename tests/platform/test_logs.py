@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, levels obeyed, and no whole address whatever the way in."""
+"""Log lines: one JSON object each, levels obeyed, and every address masked."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from service.platform.logs import configure, get_logger, mask_addresses
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """Give the root logger back as it was: pytest listens on it."""
+    """Restore the root logger, since pytest captures it."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -90,7 +90,7 @@ def test_addresses_are_masked_in_tracebacks(stream: io.StringIO) -> None:
     assert "reader@" not in stream.getvalue()
 
 
-def test_what_libraries_log_passes_the_same_mask(stream: io.StringIO) -> None:
+def test_logs_of_libraries_are_masked_as_well(stream: io.StringIO) -> None:
     logging.getLogger("aiosmtplib").warning("refused %s", "reader@example.org")
     (event,) = events(stream)
     assert event["event"] == "refused r***@example.org"

@@ -1,4 +1,4 @@
-"""What strangers say, made fit to be kept."""
+"""Normalising untrusted text to one printable line."""
 
 import pytest
 from hypothesis import given
@@ -20,12 +20,12 @@ from service.platform.one_line import plain_words
         ("", ""),
     ],
 )
-def test_it_keeps_words_and_takes_the_rest(text: str, plain: str) -> None:
+def test_it_keeps_words_and_drops_control_characters(text: str, plain: str) -> None:
     assert plain_words(text) == plain
 
 
 @given(st.text(st.characters()))
-def test_whatever_comes_it_is_one_printable_line(text: str) -> None:
+def test_any_text_becomes_one_printable_line(text: str) -> None:
     plain = plain_words(text)
     assert plain.isprintable()
     assert plain == plain_words(plain) == plain.strip()

@@ -1,4 +1,4 @@
-"""Wake-up tasks: ids in the queue of their task, and never a reason to fail where no broker is."""
+"""Wake-up tasks: ids in the queue of their task, and no error without a broker."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from service.platform.queue import PREFIX, TASK_QUEUES, make_enqueue
 from service.platform.settings.settings import broker_url
 
 
-def test_a_wake_up_task_lies_in_its_queue(redis_url: str) -> None:
+def test_a_wake_up_task_is_in_its_queue(redis_url: str) -> None:
     enqueue = make_enqueue(broker_url(redis_url))
     enqueue("compose", 17)
     enqueue("deliver")
@@ -28,7 +28,7 @@ def test_an_unknown_task_raises(redis_url: str) -> None:
         make_enqueue(broker_url(redis_url))("no_such_task")
 
 
-def test_a_broker_that_is_away_is_given_up_within_seconds_and_without_an_error(
+def test_a_broker_that_is_down_is_given_up_within_seconds_and_without_an_error(
     tmp_path: object,
 ) -> None:
     for address in (f"redis://127.0.0.1:{free_port()}/0", f"redis+socket://{tmp_path}/no.sock"):

@@ -1,7 +1,7 @@
-"""Sixty real days for two hundred readers: nothing lost, nothing twice, however often it is killed.
+"""Sixty real days for two hundred subscribers: nothing lost, nothing twice, despite random kills.
 
 A sample by default: PAPERBOY_REPLAY_PAPERS and PAPERBOY_REPLAY_READERS set the size (papers of arXiv
-a day, readers); the list of the day is always whole.
+per day, subscribers); the list of the day is always complete.
 """
 
 import os
@@ -70,7 +70,7 @@ def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
     assert set(books.placed.values()) == {1}
     assert books.open_count == 0
     assert set(books.states) <= {"sent", "skipped", "carried"}
-    # At most once on the wire, whatever died.
+    # Sent at most once, whichever process died.
     assert set(run.wire.values()) == {1}
     wanted = match_everything(run.press, topics)
     for subscriber, papers in wanted.items():

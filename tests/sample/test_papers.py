@@ -1,4 +1,4 @@
-"""What a sample day promises: enough invented papers, of every awkward kind, never the same number twice."""
+"""A sample day has enough invented papers, of every difficult kind, each with its own identifier."""
 
 import re
 import unicodedata

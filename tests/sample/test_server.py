@@ -1,4 +1,4 @@
-"""The sample server over real loopback HTTP: statuses, caching, and what the daily papers look like."""
+"""The sample server over real loopback HTTP: statuses, caching, and the daily papers."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from service.papers.sources.huggingface import parse_daily_papers
-from service.sample.daily_papers import daily_papers
+from service.sample.daily_papers import entries
 from service.sample.papers import new_papers
 from service.sample.server import SampleServer
 from service.sample.wire import atom_feed, rss_feed
@@ -25,6 +25,10 @@ ROOT = Path(__file__).parents[2]
 REAL_DAYS = (
     ROOT / os.environ.get("PAPERBOY_REAL_DATA", "../shared/data") / "wire/hf_daily_papers/dev"
 )
+
+
+def daily_papers(on: date) -> bytes:
+    return json.dumps(entries(on), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_many_requests_share_one_connection_quickly(client: httpx2.Client) -> No
     assert sorted(elapsed)[len(elapsed) // 2] < 0.035
 
 
-def test_two_servers_of_different_days_do_not_meet() -> None:
+def test_two_servers_of_different_days_are_independent() -> None:
     with SampleServer(TUESDAY) as one, SampleServer(date(2026, 11, 25)) as other:
         assert one.url != other.url
         assert (
@@ -124,10 +128,9 @@ def test_days_to_come_and_malformed_parameters_are_refused(
 @pytest.mark.parametrize("on", [TUESDAY, date(2026, 11, 25)])
 def test_our_own_parser_reads_every_daily_paper_without_a_bad_entry(on: date) -> None:
     batch = parse_daily_papers(daily_papers(on))
-    entries = json.loads(daily_papers(on))
     assert batch.bad_entries == ()
     assert [one.identifier for one in batch.announcements] == [
-        entry["paper"]["id"] for entry in entries
+        entry["paper"]["id"] for entry in json.loads(daily_papers(on))
     ]
     assert all(
         one.signals and one.signals.upvotes > 0 and one.authors for one in batch.announcements

@@ -1,4 +1,4 @@
-"""The sample feeds are read here with plain lxml, and compared with feeds of the real server."""
+"""The sample feeds, parsed with plain lxml and compared with feeds of the real server."""
 
 import gzip
 import os
@@ -41,7 +41,7 @@ REAL_FEEDS = (
 
 
 def _types(query: str, on: date = TUESDAY) -> dict[str, str]:
-    """Identifier to type of announcement, as RSS says it."""
+    """Return identifier -> type of announcement in RSS."""
     items = etree.fromstring(rss_feed(query, on)).findall("channel/item")
     return {
         item.findtext("guid").removeprefix("oai:arXiv.org:"): item.findtext(TYPE) for item in items
@@ -63,7 +63,7 @@ def test_the_watched_categories_together_hold_the_promised_replacements(on: date
     assert counts["replace-cross"] >= 3
 
 
-def test_a_cross_list_is_new_where_its_primary_category_is_asked_for() -> None:
+def test_a_cross_list_is_new_in_a_request_for_its_primary_category() -> None:
     language, learning = _types("cs.CL"), _types("cs.LG")
     crossed = {name for name, kind in learning.items() if kind == "cross"} & language.keys()
     told_new = {name for name in crossed if language[name] == "new"}
@@ -230,7 +230,7 @@ def test_entries_of_a_real_answer_of_arxiv_are_written_again_byte_for_byte() -> 
     items = [_atom_item(node) for node in feed.findall("atom:entry", NAMES)]
     assert len(items) > 80
     written = render_atom(Heading(("cs.AI",), date(2025, 8, 20)), items).decode()
-    # The instant of rendering is the one thing that is not ours to know.
+    # Only the instant of rendering cannot be known.
     instant = re.compile(r"<updated>[^<]*</updated>")
     assert instant.sub("", written) == instant.sub("", whole)
 

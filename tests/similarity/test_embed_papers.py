@@ -11,7 +11,7 @@ from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import ReferenceScores, Target
-from service.similarity.domain.vectors import WORDS_ONLY, is_like
+from service.similarity.domain.vectors import WORDS_ONLY, LikeQueryView, is_like
 from service.similarity.embed_papers import (
     count_lexemes,
     count_waiting,
@@ -26,9 +26,9 @@ from service.similarity.store.models import LikeQuery, PaperMeaning
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
     LikeError,
+    Scan,
     like_query_text,
     make_like_queries,
-    make_like_query,
     read_like_query,
     renew_like_queries,
 )
@@ -79,6 +79,12 @@ def scan_few(session: Session, model: str, target: Target, without: int | None) 
 
 def found(session: Session, like_query: object) -> set[int]:
     return set(session.scalars(select(Paper.id).where(like_condition(like_query))))  # type: ignore[arg-type]
+
+
+def make_like_query(
+    session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
+) -> LikeQueryView:
+    return make_like_queries(session, settings, [like_text], scan)[like_text]
 
 
 def of_subject(ids: dict[str, int], subject: str) -> set[int]:
@@ -233,7 +239,7 @@ def test_a_like_clause_can_name_a_paper_that_is_not_embedded_yet(
 
 def test_an_unknown_paper_raises_like_error(settings: Settings, session: Session) -> None:
     with pytest.raises(LikeError, match=r"like:2609\.99999 names a paper that is not stored here"):
-        make_like_query(session, settings, "2609.99999")
+        read_like_query(session, settings, "2609.99999")
     with pytest.raises(LikeError, match="not stored here"):
         read_like_query(session, settings, "biorxiv:10.1101/1")
 

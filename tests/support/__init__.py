@@ -1,1 +1,1 @@
-"""What the tests stand on: real servers on loopback and the rules of the suite."""
+"""Support of the tests: real servers on loopback, and the rules of the suite."""

@@ -1,4 +1,4 @@
-"""Texts that a careless reader of the topic language would read slowly or never to the end."""
+"""Texts that a careless parser of the topic language would parse slowly or never finish."""
 
 from random import Random
 
@@ -48,7 +48,7 @@ ALPHABET = [
 
 
 def random_text(chance: Random) -> str:
-    """Pieces of the language, or any characters, in any order."""
+    """Return tokens of the language, or any characters, in any order."""
     length = chance.choice([3, 30, 300])
     if chance.random() < 0.2:
         return "".join(chr(chance.randrange(0x3000)) for _ in range(length))

@@ -1,4 +1,4 @@
-"""One set of papers matched twice: by Postgres, and in memory as every morning does."""
+"""One set of papers matched twice: by Postgres, and in memory as in the service."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from service.papers.domain.tsvector import Lexemes
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.topics.domain.language import Query, canonical, leaf_texts
-from service.topics.domain.matching.bitsets import PaperSet, iterate_bits
+from service.topics.domain.matching.bitsets import PaperSet, list_bits
 from service.topics.domain.matching.bulk import TopicSets
 from service.topics.domain.matching.clause_index import IndexedPaper
 from service.topics.domain.matching.paper_index import PaperIndex
@@ -28,7 +28,7 @@ NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """How a paper came: nothing of it is in its text."""
+    """The properties of a paper's announcement, which are not in its text."""
 
     sources: tuple[str, ...] = ("test",)
     trend: float = 50.0
@@ -45,7 +45,7 @@ LIKES = {'like:"soft prompts"': (3, 1), "like:arxiv:2507.17189": (4, 1)}
 
 
 def store_papers(session: Session, drafts: Iterable[Draft]) -> list[IndexedPaper]:
-    """Fresh rows for these papers only, read back the way the day's index is read."""
+    """Store only these papers, and read them back as the edition index does."""
     session.execute(text("TRUNCATE papers CASCADE"))
     rows = [_row(number, draft) for number, draft in enumerate(drafts)]
     ids = session.scalars(insert(Paper).returning(Paper.id), rows).all()
@@ -88,7 +88,7 @@ def _row(number: int, draft: Draft) -> dict[str, Any]:
 
 
 class Memory:
-    """Some papers as the morning's match holds them, asked by texts and by stored forms."""
+    """Papers in an edition index, matched by texts and by compiled topics."""
 
     def __init__(self, papers: Sequence[IndexedPaper]) -> None:
         likes = {
@@ -106,10 +106,10 @@ class Memory:
         found = [self._index.find(canonical(query)) for query in topics]
         assert self._find_stored(session, topics) == found
         ids = self._index.ids
-        return {(number, ids[at]) for number, bits in enumerate(found) for at in iterate_bits(bits)}
+        return {(number, ids[at]) for number, bits in enumerate(found) for at in list_bits(bits)}
 
     def _find_stored(self, session: Session, topics: Sequence[Query]) -> list[PaperSet]:
-        """What composing finds: by the forms that were stored when the topics were saved."""
+        """Return the matches of composing: by the compiled topics stored when the topics were saved."""
         texts, sets = [canonical(query) for query in topics], self._sets
         numbers = save_compiled_topics(session, texts)
         stored = get_stored_topics(session, numbers.values())

@@ -1,6 +1,6 @@
-"""The same answers in the plainest way: what the service computes faster is held to these by tests.
+"""Simple reference implementations, with which tests compare the faster ones of the service.
 
-Benches measure beside them. Nothing here runs in the service.
+Benches compare their speed. Nothing here runs in the service.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

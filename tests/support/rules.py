@@ -1,4 +1,4 @@
-"""The suite's rules as a pytest plugin: closed network, real data or a word about it, no skips."""
+"""The suite's rules as a pytest plugin: closed network, a message if real data is missing, no skips."""
 
 import os
 from collections.abc import Generator
@@ -23,7 +23,7 @@ _deselected = pytest.StashKey[dict[str, int]]()
 
 
 def real_data_dir() -> Path:
-    """Where the real papers are, whether they are there or not; relative to the project."""
+    """Return the directory of the real papers, which may be missing; relative to the project."""
     return (ROOT / os.environ.get("PAPERBOY_REAL_DATA", "../shared/data")).resolve()
 
 
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str, reason: str) -> None:
-    """Leave out what cannot run here, with a line that says why; where CI insists, an error."""
+    """Deselect tests that cannot run here, with a line that says why; an error where CI requires them."""
     out = [item for item in items if item.get_closest_marker(marker)]
     variable = f"PAPERBOY_REQUIRE_{marker.upper()}"
     if out and os.environ.get(variable) == "1":

@@ -14,7 +14,7 @@ _LINK = re.compile(r"\]\(([^)#:]+?)(?:#[^)]*)?\)")
 
 
 def named_files(text: str) -> set[str]:
-    """The files of the project that a document names in backticks."""
+    """Return the files of the project that a document names in backticks."""
     return set(_FILE.findall(text))
 
 

@@ -1,7 +1,7 @@
-"""No test replaces a piece of our own code: what it wants otherwise it passes as an argument.
+"""No test patches our own code: it passes other behaviour as an argument.
 
-A patch holds on to a name. Once the name moves the patch changes nothing any more, or breaks a test
-for no fault of the code; an argument is checked wherever it is passed on.
+A patch depends on a name. When the name moves, the patch has no effect any more, or breaks a test
+without a fault in the code; an argument is type-checked.
 """
 
 import ast
@@ -23,7 +23,7 @@ def is_ours(name: str | None) -> bool:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    """The names of a file that stand for our modules, or for what is in them."""
+    """Return the names in a file that refer to our modules, or to their contents."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and is_ours(node.module):
@@ -39,14 +39,14 @@ def imported_names(tree: ast.Module) -> set[str]:
 
 
 def root_of(node: ast.AST | None) -> str:
-    """The name that `name.more.of[it]` begins with."""
+    """Return the name at the start of `name.more.of[it]`."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def find_patches(source: str) -> Iterator[int]:
-    """The lines that change one of our modules, or what is in one."""
+    """Return the lines that change one of our modules, or its contents."""
     tree = ast.parse(source)
     names = imported_names(tree)
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""The suite's own ground: what a fixture promises, and what the rules refuse."""
+"""Tests of the suite itself: the promises of fixtures, and the rules."""
 
 import os
 import smtplib

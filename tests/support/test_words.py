@@ -1,4 +1,4 @@
-"""One word, one meaning: the rules of docs/glossary.md that a machine can hold."""
+"""One word, one meaning: the rules of docs/glossary.md that a machine can check."""
 
 import ast
 import re
@@ -40,7 +40,7 @@ def _words(name: str) -> set[str]:
 
 
 def refused_names(source: str) -> list[tuple[int, str]]:
-    """The names a module defines that hold a word never to be used, with their lines."""
+    """Return the names defined in a module that contain a refused word, with their lines."""
     found = _defined_names(ast.parse(source))
     return [(line, name) for line, name in found if _words(name) & NEVER]
 

@@ -1,4 +1,4 @@
-"""Importing the Celery application does nothing yet, and beat never loads what only workers need."""
+"""Importing the Celery application has no effects, and beat never loads modules for workers only."""
 
 import json
 import subprocess
@@ -18,13 +18,13 @@ RENDERER = "service.messages.rendering.renderer"
 
 
 def run(program: str, environ: dict[str, str]) -> dict[str, list[str]]:
-    """What a program of its own printed last, as JSON."""
+    """Run a program in a process of its own; return its last line as JSON."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, env=environ, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    told: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    result: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 WATCHED_IMPORT = """
@@ -42,31 +42,31 @@ print(json.dumps({"touched": touched, "modules": sorted(sys.modules)}))
 
 
 @pytest.mark.parametrize("is_set", [True, False])
-def test_importing_the_application_touches_nothing(settings: Settings, *, is_set: bool) -> None:
+def test_importing_the_application_has_no_effects(settings: Settings, *, is_set: bool) -> None:
     environ = settings_environ(settings, DATA_DIR=f"{settings.data_dir}-untouched")
     if not is_set:  # so that embedded servers would be started and a key made
         for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
             del environ[f"PAPERBOY_{name}"]
-    told = run(
+    result = run(
         WATCHED_IMPORT.replace("{folder!r}", repr(str(settings.data_dir))),
         environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )
-    assert told["touched"] == []
-    assert HEAVY.isdisjoint(told["modules"])
+    assert result["touched"] == []
+    assert HEAVY.isdisjoint(result["modules"])
     assert not settings.data_dir.with_name(f"{settings.data_dir.name}-untouched").exists()
 
 
-def test_beat_loads_no_task_and_no_renderer_and_rings_all_the_same(settings: Settings) -> None:
+def test_beat_loads_no_task_and_no_renderer_and_still_enqueues(settings: Settings) -> None:
     program = (
         "import json, sys; from celery.apps.beat import Beat; from workers.app import app;"
         "Beat(app=app).init_loader();"
         "print(json.dumps({'modules': sorted(sys.modules), 'schedule': sorted(app.conf.beat_schedule)}))"
     )
-    told = run(program, settings_environ(settings))
-    assert "deliver" in told["schedule"]
-    assert not [name for name in told["modules"] if name in {"workers.tasks", "workers.runtime"}]
-    assert not [name for name in told["modules"] if name.startswith("service.messages")]
-    assert {"numpy", "jinja2", "mjml", "aiosmtplib", "sqlalchemy"}.isdisjoint(told["modules"])
+    result = run(program, settings_environ(settings))
+    assert "deliver" in result["schedule"]
+    assert not [name for name in result["modules"] if name in {"workers.tasks", "workers.runtime"}]
+    assert not [name for name in result["modules"] if name.startswith("service.messages")]
+    assert {"numpy", "jinja2", "mjml", "aiosmtplib", "sqlalchemy"}.isdisjoint(result["modules"])
 
 
 def test_a_worker_has_loaded_everything_before_its_first_task(settings: Settings) -> None:
@@ -74,13 +74,13 @@ def test_a_worker_has_loaded_everything_before_its_first_task(settings: Settings
         "import json, sys; from workers.app import app; app.Worker(pool='solo', quiet=True);"
         "print(json.dumps({'modules': sorted(sys.modules), 'tasks': sorted(app.tasks)}))"
     )
-    told = run(program, settings_environ(settings))
-    assert {RENDERER, "numpy", "mjml", "workers.runtime"} <= set(told["modules"])
-    assert "deliver" in told["tasks"]
+    result = run(program, settings_environ(settings))
+    assert {RENDERER, "numpy", "mjml", "workers.runtime"} <= set(result["modules"])
+    assert "paperboy.deliver" in result["tasks"]
 
 
 def test_a_worker_whose_tasks_cannot_be_imported_ends(settings: Settings) -> None:
-    # Celery only logs what the handler of a signal raises.
+    # Celery only logs an exception of a signal handler.
     program = (
         "import sys; from workers.app import app; sys.modules['workers.tasks'] = None;"
         "app.Worker(pool='solo', quiet=True)"

@@ -1,4 +1,4 @@
-"""A real Celery worker on real Valkey: bells are hints, rows are the truth."""
+"""A real Celery worker on real Valkey: wake-up tasks are hints, rows are the truth."""
 
 import ast
 import json
@@ -30,7 +30,7 @@ from service.sending.deliver import deliver
 
 @pytest.fixture
 def now() -> datetime:
-    """The real clock: the worker has no other."""
+    """Return the real time, since the worker has the real clock."""
     return system_clock()
 
 
@@ -45,7 +45,7 @@ def edition_of_today(press: Press, count: int) -> int:
     return press.publish(today)
 
 
-def test_a_rung_worker_opens_composes_and_delivers(
+def test_a_woken_worker_opens_composes_and_delivers(
     press: Press, settings: Settings, smtp_sink: SmtpSink
 ) -> None:
     press.add_subscribers(*addresses(5), hour=0)
@@ -86,7 +86,7 @@ def test_a_flushed_broker_loses_nothing(
     assert press.balance(edition_id).closes
 
 
-def test_a_swept_row_is_rung_for_and_sent(
+def test_a_swept_row_is_enqueued_and_sent(
     press: Press, settings: Settings, smtp_sink: SmtpSink
 ) -> None:
     edition_id = edition_of_today(press, 1)
@@ -122,10 +122,9 @@ def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings:
         assert task in tasks
         assert all(isinstance(one, str | int) for one in arguments)
         assert seconds >= 30
-    # What a bell that was lost would have told is looked for within the minute or so.
-    assert {"deliver", "sweep", "open_editions"} <= {
-        task for task, _, s in beat.values() if s <= 60
-    }
+    # The work of a lost wake-up task is found within about a minute.
+    frequent = {task for task, _, seconds in beat.values() if seconds <= 60}
+    assert {"paperboy.deliver", "paperboy.sweep", "paperboy.open_editions"} <= frequent
 
 
 def task_functions() -> list[ast.FunctionDef]:
@@ -134,7 +133,9 @@ def task_functions() -> list[ast.FunctionDef]:
 
 
 def test_every_task_is_a_dozen_lines_at_the_most() -> None:
-    lengths = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in task_functions()}
+    lengths = {
+        f"paperboy.{one.name}": (one.end_lineno or 0) - one.lineno + 1 for one in task_functions()
+    }
     assert lengths.keys() == TASK_QUEUES.keys()
     assert {name: length for name, length in lengths.items() if length > 12} == {}
 
@@ -149,7 +150,7 @@ def test_every_task_takes_ids_and_nothing_else() -> None:
         assert ast.unparse(one.returns or ast.Constant("?")) == "None", one.name
 
 
-def test_a_rung_worker_reads_the_bounce_mailbox(
+def test_a_woken_worker_reads_the_bounce_mailbox(
     press: Press, settings: Settings, tmp_path: Path
 ) -> None:
     press.add_subscribers("reader@example.org", hour=0)

@@ -63,8 +63,7 @@ def next_score(events: Iterable[BounceView], now: datetime) -> BounceScore:
     score = fsum(days.values())
     if score < LIMIT:
         return BounceScore(score)
-    why = f"mail came back on {len(days)} days"
-    return BounceScore(score, SuppressionReason.HARD_BOUNCE, why)
+    return BounceScore(score, SuppressionReason.HARD_BOUNCE, f"mail came back on {len(days)} days")
 
 
 def _decayed_weight(event: BounceView, now: datetime) -> float:

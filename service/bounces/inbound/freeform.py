@@ -56,10 +56,9 @@ def find_addresses(
 
 
 def _find_by_pattern(letter: str, ours: frozenset[str]) -> tuple[str, ...]:
-    for pattern in _PATTERNS:
-        if found := _select([match.rstrip(".") for match in pattern.findall(letter)], ours):
-            return found
-    return ()
+    matches = (pattern.findall(letter) for pattern in _PATTERNS)
+    found = (_select([match.rstrip(".") for match in each], ours) for each in matches)
+    return next(filter(None, found), ())
 
 
 def _find_by_flufl(message: Message) -> list[str]:
@@ -72,12 +71,10 @@ def _find_by_flufl(message: Message) -> list[str]:
 
 
 def _find_recipients(returned: Message | None, ours: frozenset[str]) -> tuple[str, ...]:
-    if returned is None:
-        return ()
-    for name in ("X-Original-To", "Delivered-To", "To"):
-        if found := _select(ADDRESS.findall(str(returned.get(name, ""))), ours):
-            return found
-    return ()
+    headers = returned or Message()
+    values = (str(headers.get(name, "")) for name in ("X-Original-To", "Delivered-To", "To"))
+    found = (_select(ADDRESS.findall(value), ours) for value in values)
+    return next(filter(None, found), ())
 
 
 def _select(addresses: list[str], ours: frozenset[str]) -> tuple[str, ...]:

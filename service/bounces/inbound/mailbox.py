@@ -4,7 +4,6 @@ A message is handed out first and marked as seen afterwards. If the process dies
 message comes again, and its key shows that it is recorded already. Nothing is ever deleted.
 """
 
-import ssl
 from collections.abc import Callable
 from mailbox import Maildir, NoSuchMailboxError
 from pathlib import Path
@@ -39,16 +38,14 @@ def read_mailbox(address: str, take: Take) -> int:
     if parts.scheme == "maildir":
         return _read_maildir(Path(unquote(parts.path)), take)
     try:
-        with _connect(parts) as client:
+        with IMAPClient(
+            parts.hostname, parts.port, ssl=parts.scheme == "imaps", timeout=_TIMEOUT_SECONDS
+        ) as client:
             _log_in(client, parts)
             return _read_folder(client, unquote(parts.path.strip("/")) or "INBOX", take)
     except (IMAPClientError, OSError, ValueError) as error:
-        raise MailboxUnavailable(f"{parts.hostname}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return reason or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise MailboxUnavailable(f"{parts.hostname}: {reason}") from error
 
 
 def _read_maildir(path: Path, take: Take) -> int:
@@ -78,19 +75,11 @@ def _mark_seen(box: Maildir, key: str) -> None:
         return  # another process has taken it; the event's key prevents a second record
 
 
-def _connect(parts: SplitResult) -> IMAPClient:
-    is_tls = parts.scheme == "imaps"
-    context = ssl.create_default_context() if is_tls else None
-    return IMAPClient(
-        parts.hostname, parts.port, ssl=is_tls, ssl_context=context, timeout=_TIMEOUT_SECONDS
-    )
-
-
 def _log_in(client: IMAPClient, parts: SplitResult) -> None:
     user, options = unquote(parts.username or ""), parse_qs(parts.query)
     needs_tls = options.get("starttls") == ["required"] or not is_loopback(parts.hostname or "")
     if parts.scheme == "imap" and needs_tls:
-        client.starttls(ssl.create_default_context())
+        client.starttls()
     if token := options.get("token"):
         client.oauth2_login(user, Path(token[-1]).read_text(encoding="ascii").strip())
     else:

@@ -87,7 +87,7 @@ def split_message(raw: bytes) -> Parts:
     letter, returned = _cut_letter(whole)
     blocks = [block for part in leaves for block in _status_blocks(part)]
     enclosed = next(filter(None, map(_enclosed, leaves)), None)
-    *first, rest = normalized.split(b"\n", MOST_LINES)
+    *first, _ = normalized.split(b"\n", MOST_LINES)
     return Parts(
         headers=message,
         sample=message_from_bytes(b"\n".join(first)) if len(first) == MOST_LINES else message,

@@ -6,7 +6,7 @@ such a mail; `service.deliveries.domain.return_path` and our own Message-IDs do.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
 from service.bounces.inbound.mime_parts import Parts, header_text, split_message
-from service.deliveries.domain.refusals import classify_refusal
+from service.deliveries.domain.refusals import Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import plain_words
 
@@ -129,32 +129,24 @@ def _read_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
 
 def _read_block(block: Message, letter: str) -> BouncedRecipient | None:
     """Return one recipient of a delivery status (RFC 3464 §2.3)."""
-    names = [
-        found[0]
-        for name in ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
-        if (
-            found := ADDRESS.findall(
-                header_text(block, name).partition(";")[2] or header_text(block, name)
-            )
-        )
-    ]
+    headers = ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
+    values = [header_text(block, name) for name in headers]
+    # `X-Actual-Recipient` may hold any text, which is skipped unless it contains an address.
+    found = [ADDRESS.findall(value.partition(";")[2] or value) for value in values]
+    names = [addresses[0] for addresses in found if addresses]
     if not names:
         return None
-    # `X-Actual-Recipient` may hold any text, which is skipped unless it contains an address.
     action = header_text(block, "Action").lower().partition(" ")[0].partition("(")[0]
     status = header_text(block, "Status")
-    reply = header_text(block, "Diagnostic-Code")
-    reply = re.sub(r"^[\w-]{1,20} ?; ?", "", reply)
+    reply = re.sub(r"^[\w-]{1,20} ?; ?", "", header_text(block, "Diagnostic-Code"))
     address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
         return BouncedRecipient(
             address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases
         )
-    refusal = classify_refusal(status, reply, letter)
+    refusal = asdict(classify_refusal(status, reply, letter))
     text = reply or _excerpt(letter)
-    return BouncedRecipient(
-        address, refusal.verdict, refusal.code, text, action, refusal.weight, aliases
-    )
+    return BouncedRecipient(address, reply=text, action=action, aliases=aliases, **refusal)
 
 
 def _read_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
@@ -164,16 +156,14 @@ def _read_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
     ours = frozenset(address.lower() for address in _addresses_in(parts.headers, names))
     found = find_addresses(parts.letter, parts.sample, parts.returned, ours)
     is_waiting = bool(_STILL_TRYING.search(parts.letter)) and not _GIVEN_UP.search(parts.letter)
+    delay, action = (Refusal(V.NOT_A_BOUNCE), "delayed") if is_waiting else (None, "")
     recipients = []
     for address in found:
         others = tuple(other for other in found if other != address)
         piece = text_about(parts.letter, address, others)
-        if is_waiting:
-            verdict, code, action, weight = V.NOT_A_BOUNCE, "", "delayed", 0
-        else:
-            refusal = classify_refusal("", piece, parts.letter)
-            verdict, code, action, weight = refusal.verdict, refusal.code, "", refusal.weight
-        recipients.append(BouncedRecipient(address, verdict, code, _excerpt(piece), action, weight))
+        refusal = delay or classify_refusal("", piece, parts.letter)
+        read = BouncedRecipient(address, reply=_excerpt(piece), action=action, **asdict(refusal))
+        recipients.append(read)
     return tuple(recipients)
 
 

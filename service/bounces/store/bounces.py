@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
 from sqlalchemy import func, select
@@ -31,24 +31,13 @@ class NewBounce:
     occurred_at: datetime
 
 
-def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> int | None:
-    """Insert an event and return its id; None if its key exists already."""
+def insert_bounce(session: Session, bounce: NewBounce, now: datetime) -> BounceEvent | None:
+    """Insert an event and return its row; None if its key exists already."""
     return session.scalar(
         insert(BounceEvent)
-        .values(
-            key=bounce.key,
-            source=bounce.source,
-            delivery_id=bounce.delivery_id,
-            subscriber_id=bounce.subscriber_id,
-            verdict=bounce.verdict,
-            weight=bounce.weight,
-            code=bounce.code,
-            detail=bounce.detail,
-            occurred_at=bounce.occurred_at,
-            created_at=now,
-        )
+        .values(**asdict(bounce), created_at=now)
         .on_conflict_do_nothing()
-        .returning(BounceEvent.id)
+        .returning(BounceEvent)
     )
 
 
@@ -72,12 +61,7 @@ def list_bounces(
 
 def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:
     """Lock a delivery until the commit and return its present row."""
-    return session.scalar(
-        select(Delivery)
-        .where(Delivery.id == delivery_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    return session.get(Delivery, delivery_id, with_for_update=True, populate_existing=True)
 
 
 def apply_bounce(
@@ -107,10 +91,6 @@ def list_unsettled(session: Session, limit: int = 500) -> Sequence[BounceEvent]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-
-
-def settle_event(session: Session, event_id: int, now: datetime) -> None:
-    session.get_one(BounceEvent, event_id).settled_at = now
 
 
 def count_verdicts_by_day(

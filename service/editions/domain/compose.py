@@ -1,6 +1,6 @@
 """Compose one subscriber's digest from an edition's papers: values in, a value out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from service.deliveries.domain.digest import (
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import rank_papers
 from service.papers.domain.types import PaperEventKind, PaperView
-from service.topics.domain.matching.bitsets import PaperSet, to_bits
+from service.topics.domain.matching.bitsets import PaperSet, Reasons, to_bits
 
 CARRIED_TITLE = "From your last edition"
 
@@ -37,7 +37,6 @@ class EditionSubscriber:
     certainly did not arrive; `updates`: paper updates, which alone make no digest.
     """
 
-    subscriber_id: int
     topics: tuple[MatchedTopic, ...] = ()
     seen_ids: frozenset[int] = frozenset()
     carried_ids: frozenset[int] = frozenset()
@@ -71,7 +70,8 @@ def compose_digest(
     orphans = rank_papers(_find_orphans(subscriber, index, found, carried or {}))
     room = max_papers - sum(len(group.entries) for group in groups)
     if orphans[:room]:
-        entries = _make_orphan_entries(subscriber, index, orphans[:room])
+        ids = [paper.id for paper in orphans[:room]]
+        entries = _make_entries(subscriber, index, ids, repeat(()))
         groups.append(DigestGroup(CARRIED_TITLE, entries))
     if not groups:
         return None
@@ -104,7 +104,8 @@ def _group_by_topic(
             shown = index.order(topic.canonical, papers, followed, room)
             room -= len(shown)
             shown_or_seen |= to_bits(shown)
-            entries = _make_entries(subscriber, index, topic, shown)
+            reasons = index.explain(topic.canonical, shown) if topic.canonical else repeat(())
+            entries = _make_entries(subscriber, index, [index.ids[at] for at in shown], reasons)
             groups.append(DigestGroup(topic.title, entries, topic.topic_id))
     return groups, shown_or_seen
 
@@ -121,16 +122,15 @@ def _find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperS
 def _make_entries(
     subscriber: EditionSubscriber,
     index: EditionIndex,
-    topic: MatchedTopic,
-    positions: Sequence[int],
+    ids: Sequence[int],
+    reasons: Iterable[Reasons],
 ) -> tuple[DigestEntry, ...]:
-    """Return the entries of the papers at these positions, each with the reasons of its match."""
-    ids, maybe_seen, revisions = index.ids, subscriber.maybe_seen_ids, index.revisions
-    reasons = index.explain(topic.canonical, positions) if topic.canonical else repeat(())
+    """Return the entries of these papers, each with the reasons of its match."""
+    maybe_seen, revisions = subscriber.maybe_seen_ids, index.revisions
     return tuple(
         [
-            DigestEntry(ids[at], why, ids[at] in maybe_seen, revisions.get(ids[at], 0))
-            for at, why in zip(positions, reasons, strict=False)
+            DigestEntry(i, why, i in maybe_seen, revisions.get(i, 0))
+            for i, why in zip(ids, reasons, strict=False)
         ]
     )
 
@@ -147,16 +147,6 @@ def _find_orphans(
     matched = {*index.ids_of(found), *subscriber.seen_ids}
     known = {**carried, **index.papers}
     return [known[i] for i in sorted(subscriber.carried_ids) if i in known and i not in matched]
-
-
-def _make_orphan_entries(
-    subscriber: EditionSubscriber, index: EditionIndex, papers: Sequence[PaperView]
-) -> tuple[DigestEntry, ...]:
-    maybe_seen, revisions = subscriber.maybe_seen_ids, index.revisions
-    return tuple(
-        DigestEntry(paper.id, (), paper.id in maybe_seen, revisions.get(paper.id, 0))
-        for paper in papers
-    )
 
 
 def _drop_listed_revisions(

@@ -1,7 +1,7 @@
 """Coverage: how many of the announced papers an edition has checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -23,14 +23,8 @@ class Coverage:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object for an edition's row; `parse_coverage` reads it."""
-        return {
-            "announced": self.announced,
-            "checked": self.checked,
-            "late": self.late,
-            "late_days": {day.isoformat(): count for day, count in self.late_days},
-            "is_complete": self.is_complete,
-            "note": self.note,
-        }
+        late_days = {day.isoformat(): count for day, count in self.late_days}
+        return asdict(self) | {"late_days": late_days}
 
 
 def parse_coverage(stored: Mapping[str, Any]) -> Coverage:

@@ -83,15 +83,10 @@ def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
 def ranks(papers: Iterable[PaperView]) -> dict[int, PaperRank]:
     """Return the rank values of every paper of an edition, by id."""
     ranked = rank_papers(papers)
-    clusters = _find_clusters(ranked)
     return {
-        paper.id: PaperRank(_trend_factor(paper.trend), place, clusters[place])
-        for place, paper in enumerate(ranked)
+        paper.id: PaperRank(round(_TREND_UNIT * 2 ** ((paper.trend - 50) / 50)), place, cluster)
+        for place, (paper, cluster) in enumerate(zip(ranked, _find_clusters(ranked), strict=True))
     }
-
-
-def _trend_factor(percentile: float) -> int:
-    return round(_TREND_UNIT * 2 ** ((percentile - 50) / 50))
 
 
 def _find_clusters(papers: Sequence[PaperView]) -> list[int]:

@@ -14,12 +14,14 @@ from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.store.models import Paper
 from service.subscribers.store.models import Subscriber
 
+_IS_WAITING = (Subscriber.catch_up_since.is_not(None), Subscriber.state == SubscriberState.ACTIVE)
+
 
 def list_waiting(session: Session, limit: int) -> list[int]:
     """Return the ids of subscribers who are back and want what they missed."""
     waiting = (
         select(Subscriber.id)
-        .where(Subscriber.catch_up_since.is_not(None), Subscriber.state == SubscriberState.ACTIVE)
+        .where(*_IS_WAITING)
         .order_by(Subscriber.catch_up_since, Subscriber.id)
         .limit(limit)
     )
@@ -30,11 +32,7 @@ def claim_waiting(session: Session, subscriber_id: int) -> Subscriber | None:
     """Lock a waiting subscriber until the commit; None where another process has claimed them."""
     return session.scalar(
         select(Subscriber)
-        .where(
-            Subscriber.id == subscriber_id,
-            Subscriber.catch_up_since.is_not(None),
-            Subscriber.state == SubscriberState.ACTIVE,
-        )
+        .where(Subscriber.id == subscriber_id, *_IS_WAITING)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
@@ -50,12 +50,10 @@ def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
 def _is_carried(cadence: Cadence) -> ColumnElement[bool]:
     """Select whether an edition of the cadence has carried the paper's work, by any key."""
     carried = aliased(Paper)
-    return (
-        select(literal(1))
-        .select_from(EditionPaper)
-        .join(carried, carried.id == EditionPaper.paper_id)
-        .where(EditionPaper.cadence == cadence, _work(carried) == _work(Paper))
-        .exists()
+    return exists().where(
+        EditionPaper.cadence == cadence,
+        EditionPaper.paper_id == carried.id,
+        _work(carried) == _work(Paper),
     )
 
 

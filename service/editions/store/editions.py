@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import Select, func, literal, select, union_all, update
+from sqlalchemy import Select, exists, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,7 +22,7 @@ def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """Insert and return an open edition, or None where another process inserted it first."""
-    inserted = session.scalar(
+    return session.scalar(
         insert(Edition)
         .values(
             cadence=cadence,
@@ -33,9 +32,8 @@ def insert_edition(
             sends_now=sends_now,
         )
         .on_conflict_do_nothing()
-        .returning(Edition.id)
+        .returning(Edition)
     )
-    return session.get(Edition, inserted) if inserted else None
 
 
 def find_edition(session: Session, cadence: Cadence, on: date) -> Edition | None:
@@ -80,13 +78,8 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
 
     Idempotent and free of races: the edition's row is locked, and the count is taken once.
     """
-    edition = session.execute(
-        select(Edition)
-        .where(Edition.id == edition_id)
-        .with_for_update()
-        # The session may have read the row before another process froze it.
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    # The session may have read the row before another process froze it.
+    edition = session.get_one(Edition, edition_id, with_for_update=True, populate_existing=True)
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
         return False
     doubt_of_restored(
@@ -121,13 +114,9 @@ def count_states(
 
 def close_finished(session: Session, now: datetime) -> list[int]:
     """Close frozen editions with no delivery left to send; return their ids."""
-    unfinished = (
-        select(literal(1))
-        .where(
-            Delivery.edition_id == Edition.id,
-            Delivery.state.in_([s for s in DeliveryState if not s.is_final]),
-        )
-        .exists()
+    unfinished = exists().where(
+        Delivery.edition_id == Edition.id,
+        Delivery.state.in_([s for s in DeliveryState if not s.is_final]),
     )
     return list(
         session.scalars(
@@ -137,11 +126,6 @@ def close_finished(session: Session, now: datetime) -> list[int]:
             .returning(Edition.id)
         )
     )
-
-
-def set_coverage(session: Session, edition: Edition, coverage: dict[str, Any]) -> None:
-    edition.coverage = coverage
-    session.flush()
 
 
 def last_digests_at(

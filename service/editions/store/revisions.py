@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Announcement, Batch, Paper
@@ -33,33 +32,19 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
             Batch.announced_on <= on,
             Announcement.announce_type.in_(_REPLACING),
             Paper.is_withdrawn.is_(False),
-            ~_is_new_in(edition),
-            ~_is_assigned(edition.cadence),
+            ~exists().where(
+                EditionPaper.edition_id == edition.id, EditionPaper.paper_id == Paper.id
+            ),
+            ~exists().where(
+                EditionRevision.cadence == edition.cadence,
+                EditionRevision.paper_id == Paper.id,
+                EditionRevision.version == Announcement.version,
+            ),
         )
         .group_by(Paper.id)
     )
     new = insert(EditionRevision).from_select(columns, found).on_conflict_do_nothing()
     return len(session.execute(new.returning(EditionRevision.paper_id)).all())
-
-
-def _is_new_in(edition: Edition) -> ColumnElement[bool]:
-    return (
-        select(literal(1))
-        .where(EditionPaper.edition_id == edition.id, EditionPaper.paper_id == Paper.id)
-        .exists()
-    )
-
-
-def _is_assigned(cadence: Cadence) -> ColumnElement[bool]:
-    return (
-        select(literal(1))
-        .where(
-            EditionRevision.cadence == cadence,
-            EditionRevision.paper_id == Paper.id,
-            EditionRevision.version == Announcement.version,
-        )
-        .exists()
-    )
 
 
 def get_edition_revisions(session: Session, edition_id: int) -> dict[int, int]:

@@ -5,27 +5,22 @@ from datetime import date, datetime
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
-from service.messages.contexts.base import (
-    ProofBase,
-    RecipientBase,
-    SubscriberBase,
-    TransactionalBase,
-)
+from service.messages.contexts import base
 from service.messages.contexts.digest import DigestContext, DigestSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmationContext(ProofBase):
+class ConfirmationContext(base.ProofBase):
     """The double opt-in mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddressChangeContext(ProofBase):
+class AddressChangeContext(base.ProofBase):
     """The mail to a subscriber's new address, which must be confirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddressNoticeContext(RecipientBase):
+class AddressNoticeContext(base.RecipientBase):
     """The mail to a subscriber's old address, with a link to undo, without the new address."""
 
     undo_url: str
@@ -33,19 +28,19 @@ class AddressNoticeContext(RecipientBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FarewellContext(RecipientBase):
+class FarewellContext(base.RecipientBase):
     """The last mail after unsubscribing; `undo_url` subscribes again."""
 
     undo_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadySubscribedContext(SubscriberBase):
+class AlreadySubscribedContext(base.SubscriberBase):
     """The answer to a sign-up with an address that already gets digests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WelcomeContext(SubscriberBase):
+class WelcomeContext(base.SubscriberBase):
     """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name);
     `preview` has recent papers of the topics.
     """
@@ -59,14 +54,14 @@ class WelcomeContext(SubscriberBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopicsChangedContext(SubscriberBase):
+class TopicsChangedContext(base.SubscriberBase):
     """The notice that topics were changed, by anyone who has a link; `topics` are the new ones."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PausedContext(SubscriberBase):
+class PausedContext(base.SubscriberBase):
     """The notice of a pause, open-ended where `until` is None; with `catches_up`, missed papers
     come in one mail afterwards.
     """
@@ -76,7 +71,7 @@ class PausedContext(SubscriberBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumedContext(SubscriberBase):
+class ResumedContext(base.SubscriberBase):
     """The notice that a pause is over. `next_hour` is 0 to 23 in `timezone`."""
 
     next_hour: int
@@ -86,7 +81,7 @@ class ResumedContext(SubscriberBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorAlertContext(TransactionalBase):
+class OperatorAlertContext(base.TransactionalBase):
     """Alerts for the operator, worst first; `at` is aware, in UTC."""
 
     alerts: tuple[Alert, ...]
@@ -95,7 +90,7 @@ class OperatorAlertContext(TransactionalBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestContext(TransactionalBase):
+class TestContext(base.TransactionalBase):
     """The test mail; `at` is aware, in UTC."""
 
     # pytest would collect a class whose name begins with `Test`.
@@ -104,4 +99,4 @@ class TestContext(TransactionalBase):
     at: datetime
 
 
-MailContext = DigestContext | TransactionalBase
+MailContext = DigestContext | base.TransactionalBase

@@ -52,7 +52,6 @@ class MessageHeaders:
     reply_to: str = ""
     list_id: str = ""
     unsubscribe_url: str | None = None
-    unsubscribe_mailto: str | None = None
     is_for_postmark: bool = False
 
 
@@ -67,29 +66,15 @@ def build_message(rendered: RenderedMail, headers: MessageHeaders) -> bytes:
     boundary = f"=_{hashlib.sha256(headers.message_id.encode()).hexdigest()[:32]}"
     head = _head(rendered.subject, headers, boundary).encode()
     _check_lines(head)
-    return b"".join(
-        (
-            head,
-            _opening(boundary, _PLAIN),
-            rendered.text_part.wire,
-            _opening(boundary, _HTML),
-            rendered.html_part.wire,
-            f"\r\n--{boundary}--\r\n".encode(),
-        )
-    )
+    mark = f"\r\n--{boundary}".encode()
+    text, html = rendered.text_part.wire, rendered.html_part.wire
+    return b"".join((head, mark, _PLAIN, text, mark, _HTML, html, mark, b"--\r\n"))
 
 
+_ENCODED = b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 # RFC 3676: `text_part.wrap` ends flowed lines with a space, which `delsp=no` keeps.
-_PLAIN = b'Content-Type: text/plain; charset="utf-8"; format=flowed; delsp=no'
-_HTML = b'Content-Type: text/html; charset="utf-8"'
-
-
-def _opening(boundary: str, content_type: bytes) -> bytes:
-    """Return the boundary and the headers of a part."""
-    return b"\r\n--%b\r\n%b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
-        boundary.encode(),
-        content_type,
-    )
+_PLAIN = b'\r\nContent-Type: text/plain; charset="utf-8"; format=flowed; delsp=no' + _ENCODED
+_HTML = b'\r\nContent-Type: text/html; charset="utf-8"' + _ENCODED
 
 
 def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
@@ -100,7 +85,6 @@ def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
     if not _MESSAGE_ID.fullmatch(identity):
         raise HeaderError("the Message-ID is not <left@right>")
     to = headers.to if is_ordinary(headers.to) else _mailbox("To", headers.to)
-    is_list = headers.kind in LIST_KINDS
     # Otherwise Postmark replaces the Message-ID, and its webhooks could not name our delivery.
     postmark = f"X-PM-KeepID: true\r\nX-PM-Metadata-message-id: {identity}\r\n"
     return (
@@ -110,7 +94,7 @@ def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
         f"Date: {_date(headers.date.replace(microsecond=0))}\r\n"
         f"Message-ID: {identity}\r\n"
         f"{_about_list(headers.reply_to, headers.list_id)}"
-        f"{_unsubscribing(headers) if is_list else ''}"
+        f"{_unsubscribing(headers.unsubscribe_url) if headers.kind in LIST_KINDS else ''}"
         f"{'' if headers.kind in _NO_ANSWERS else _ANSWERED}"
         "X-Auto-Response-Suppress: All\r\n"
         f"{postmark if headers.is_for_postmark else ''}"
@@ -130,21 +114,14 @@ def _about_list(reply_to: str, list_id: str) -> str:
     return f"{lines}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else lines
 
 
-def _unsubscribing(headers: MessageHeaders) -> str:
+def _unsubscribing(url: str | None) -> str:
     """RFC 8058: exactly one https address, and Post only together with it."""
-    url = headers.unsubscribe_url or ""
-    is_one_click = bool(url) and _is_one_click(url)
-    targets = [url] if is_one_click else []
-    if headers.unsubscribe_mailto:
-        mailto = headers.unsubscribe_mailto
-        targets.append(mailto if mailto.startswith("mailto:") else f"mailto:{mailto}")
-    if any(map(_NOT_IN_TARGET.search, targets)):
-        raise HeaderError("the unsubscribe address has a character that no header may hold")
-    if not targets:
+    if not url or not _is_one_click(url):
         return ""
-    said = ",\r\n ".join([f"<{target}>" for target in targets])
-    post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if is_one_click else ""
-    return f"List-Unsubscribe: {said}\r\n{post}"
+    if _NOT_IN_TARGET.search(url):
+        raise HeaderError("the unsubscribe address has a character that no header may hold")
+    post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+    return f"List-Unsubscribe: <{url}>\r\n{post}\r\n"
 
 
 def _is_one_click(url: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.paper_cards import Cards, WriteCards, cards_filter
@@ -38,9 +38,8 @@ class Templates:
 
 def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
     """Load templates from `template_dir`; a file of the same name in `own_dir` replaces ours."""
-    folders = [own_dir, template_dir] if own_dir else [template_dir]
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        loader=FileSystemLoader([own_dir, template_dir] if own_dir else template_dir),
         autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text part
         undefined=StrictUndefined,
         finalize=sanitize,

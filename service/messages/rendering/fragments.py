@@ -8,10 +8,9 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import TypeAlias
-
-from markupsafe import escape
 
 from service.platform.caches import cached
 
@@ -53,7 +52,7 @@ class Fragment:
 Place: TypeAlias = list[tuple[Fragment, int]]
 
 
-@dataclass(slots=True)
+@dataclass
 class MailPartFragments:
     """A whole part: its fragments, each with its topic (0 without one), and the value of CHANGE.
 
@@ -62,31 +61,19 @@ class MailPartFragments:
 
     fragments: Sequence[tuple[Fragment, int]]
     change: str = ""
-    _body: bytes | None = field(default=None, init=False, compare=False, repr=False)
-    _wire: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
-    @property
+    @cached_property
     def body(self) -> bytes:
         """The part as a mail program decodes it: UTF-8 with CRLF."""
-        if self._body is None:
-            self._body = self._join_body()
-        return self._body
-
-    @property
-    def wire(self) -> bytes:
-        """The part in quoted-printable."""
-        if self._wire is None:
-            self._wire = self._join_wire()
-        return self._wire
-
-    def _join_body(self) -> bytes:
         pieces = [
             fragment.body.replace(_TOPIC_WIRE, b"%d" % topic) if topic else fragment.body
             for fragment, topic in self.fragments
         ]
         return b"".join(pieces).replace(_CHANGE_WIRE, self.change.encode())
 
-    def _join_wire(self) -> bytes:
+    @cached_property
+    def wire(self) -> bytes:
+        """The part in quoted-printable."""
         pieces = [
             fragment.wire.replace(_TOPIC_WIRE, b"%d=\r\n" % topic) if topic else fragment.wire
             for fragment, topic in self.fragments
@@ -117,11 +104,6 @@ def encode_shared(text: str) -> Fragment:
 def to_body(text: str) -> bytes:
     body = text.replace("\n", "\r\n").encode()
     return body.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
-
-
-def markup_change(address: str) -> str:
-    """Return the subscriber's change address as HTML writes it."""
-    return str(escape(address))
 
 
 def _encode_body(body: bytes) -> bytes:

@@ -50,9 +50,7 @@ def compile_shape(shape: str) -> tuple[str | int, ...]:
     html = mjml.mjml2html(shape).replace(_TINY_WHITE, "display:none;", 1)
     pieces = _SLOT.split(compact(html))
     return tuple(
-        int(piece) if is_slot else piece
-        for is_slot, piece in ((number % 2, piece) for number, piece in enumerate(pieces))
-        if piece
+        int(piece) if number % 2 else piece for number, piece in enumerate(pieces) if piece
     )
 
 

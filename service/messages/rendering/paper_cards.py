@@ -39,6 +39,7 @@ class Cards:
         """
         render: Callable[..., str] = vars(self._environment.get_template(template).module)[macro]
         name = f"{template} {macro}"
+        strip = trim if is_numbered else str.rstrip
 
         def write(
             entries: Sequence[DigestPaper], options: tuple[Any, ...], topic: int, number: int
@@ -50,9 +51,7 @@ class Cards:
                 card = self._kept.get(key)
                 if card is None:
                     text = render(entry, *options, is_last=at == last, has_topic=topic > 0)
-                    fragment = fragments.encode_shared(
-                        _tidy_text(text) if is_numbered else _tidy(text)
-                    )
+                    fragment = fragments.encode_shared(_tidy(text, strip))
                     card = self._kept.add(key, (fragment, fragment.has_topic))
                 if is_numbered:
                     placed.append((_number(number + at + 1), 0))
@@ -88,15 +87,6 @@ def _number(number: int) -> fragments.Fragment:
     return fragments.encode_private(f"\n{number}. ")
 
 
-def _tidy(text: str) -> str:
-    """Drop trailing blanks, empty lines and the first line's indent."""
-    return _join([line for line in map(str.rstrip, text.splitlines()) if line])
-
-
-def _tidy_text(text: str) -> str:
-    """Do the same, but keep the trailing blanks that continue a paragraph."""
-    return _join([line for line in map(trim, text.splitlines()) if line])
-
-
-def _join(lines: list[str]) -> str:
-    return "\n".join([*lines, ""]).lstrip()
+def _tidy(text: str, strip: Callable[[str], str]) -> str:
+    """Drop empty lines and the first line's indent, and what `strip` drops at each line's end."""
+    return "\n".join([*filter(None, map(strip, text.splitlines())), ""]).lstrip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jinja2 import TemplateError
+from markupsafe import escape
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts import transactional as contexts
@@ -113,7 +114,7 @@ class Renderer:
             return None
         subject, html, text = rendered
         change = _change_of(context)
-        html_part = fragments.MailPartFragments(html, fragments.markup_change(change))
+        html_part = fragments.MailPartFragments(html, str(escape(change)))
         return RenderedMail(subject, html_part, fragments.MailPartFragments(text, change))
 
     def render_plain(self, kind: DeliveryKind, context: contexts.MailContext) -> RenderedMail:
@@ -134,9 +135,7 @@ class Renderer:
             else:
                 _fill(placed, contents[piece], places)
         placed.append(_LINE_END)
-        return fragments.MailPartFragments(
-            tuple(placed), fragments.markup_change(_change_of(context))
-        )
+        return fragments.MailPartFragments(tuple(placed), str(escape(_change_of(context))))
 
     def _text_part(
         self, kind: DeliveryKind, context: contexts.MailContext, subject: str
@@ -155,15 +154,12 @@ class Renderer:
         first. The same context always gives the same mail. Raises `MailTooLarge` where even a
         mail without papers is too large.
         """
-        shorter = min(context.excerpt_characters, _EXCERPT_STEPS[-1])
-        for limit in (context.excerpt_characters, *_EXCERPT_STEPS):
-            if limit <= context.excerpt_characters:
-                is_same = limit == context.excerpt_characters
-                tried = context if is_same else replace(context, excerpt_characters=limit)
-                mail = self._within(tried, max_bytes)
-                if mail:
-                    return mail
-        return self._with_fewer_papers(replace(context, excerpt_characters=shorter), max_bytes)
+        mail = self._within(context, max_bytes)
+        for limit in _EXCERPT_STEPS:
+            if mail is None and limit < context.excerpt_characters:
+                context = replace(context, excerpt_characters=limit)
+                mail = self._within(context, max_bytes)
+        return mail or self._with_fewer_papers(context, max_bytes)
 
     def _with_fewer_papers(self, context: DigestContext, max_bytes: int) -> RenderedMail:
         best = self._within(keep_first(context, 0), max_bytes)
@@ -206,14 +202,8 @@ def _fill(placed: fragments.Place, text: str, places: Sequence[fragments.Place])
         if number % 2:
             placed += places[int(piece)]
         elif piece:
-            placed.append(
-                (
-                    _small_fragment(piece)
-                    if len(piece) <= _SMALL
-                    else fragments.encode_private(piece),
-                    0,
-                )
-            )
+            encode = _small_fragment if len(piece) <= _SMALL else fragments.encode_private
+            placed.append((encode(piece), 0))
 
 
 # Headings, datelines, the numbers of a list: the same for many readers of an edition.

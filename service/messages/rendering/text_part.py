@@ -90,16 +90,11 @@ def underline(title: str) -> str:
 
 def tidy_text(text: str) -> str:
     """Return a whole part without blank lines at its ends, and with at most two in a row."""
-    return _BLANK_LINES.sub("\n\n\n", tidy_flowing(text.strip())) + "\n"
-
-
-def tidy_flowing(text: str) -> str:
-    """Return lines without trailing blanks, except the single space that marks a flowed line."""
-    return "\n".join([trim(line) for line in text.splitlines()])
+    return _BLANK_LINES.sub("\n\n\n", "\n".join(map(trim, text.strip().splitlines()))) + "\n"
 
 
 def trim(line: str) -> str:
-    """Return one line without trailing blanks, except a single space."""
+    """Return a line without trailing blanks, except the single space that marks a flowed line."""
     bare = line.rstrip()
     return f"{bare} " if bare and line == f"{bare} " else bare
 

@@ -91,9 +91,8 @@ def pack_paper(weights: Mapping[str, int]) -> vectors.Sparse:
 
 def pack_like_query(weights: Mapping[str, float]) -> vectors.Sparse:
     """Return the heaviest lexemes by key, scaled so that the heaviest weighs `LIKE_QUERY_LIMIT`."""
-    heaviest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[
-        : vectors.LIKE_QUERY_LEXEMES
-    ]
+    heaviest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))
+    heaviest = heaviest[: vectors.LIKE_QUERY_LEXEMES]
     if not heaviest:
         return ()
     scale = vectors.LIKE_QUERY_LIMIT / heaviest[0][1]

@@ -211,7 +211,6 @@ def build_like_query(
     origin: Origin, target: Target, scale: ScoreScale, threshold: int
 ) -> vectors.LikeQueryView:
     """Return the like query; one with an empty target finds nothing."""
-    is_empty = not target.dense and not target.weights
     return vectors.LikeQueryView(
         text=origin.text,
         model=origin.model,
@@ -220,7 +219,7 @@ def build_like_query(
         sparse=target.sparse,
         dense_factor=scale.dense_factor,
         sparse_factor=scale.sparse_factor,
-        threshold=1 if is_empty else threshold,
+        threshold=threshold if target.dense or target.weights else 1,
     )
 
 

@@ -71,10 +71,8 @@ def is_like(like_query: LikeQueryView, paper: PaperVectors) -> bool:
 
 def score_paper(like_query: LikeQueryView, paper: PaperVectors) -> int:
     """Return the paper's score; scores of different like queries are not comparable."""
-    dense = dot_dense(like_query.dense, paper.dense)
-    return like_query.dense_factor * dense + like_query.sparse_factor * dot_sparse(
-        like_query.sparse, paper.sparse
-    )
+    dense = like_query.dense_factor * dot_dense(like_query.dense, paper.dense)
+    return dense + like_query.sparse_factor * dot_sparse(like_query.sparse, paper.sparse)
 
 
 def dot_dense(first: bytes, second: bytes) -> int:
@@ -94,11 +92,8 @@ def quantize(values: Sequence[float]) -> bytes:
     if not length:
         return b""
     scale = DENSE_SCALE / length
-    return array("b", (_clip(round(value * scale)) for value in values)).tobytes()
-
-
-def _clip(value: int) -> int:
-    return max(-DENSE_LIMIT, min(DENSE_LIMIT, value))
+    rounded = (round(value * scale) for value in values)
+    return array("b", (max(-DENSE_LIMIT, min(DENSE_LIMIT, n)) for n in rounded)).tobytes()
 
 
 def like_key(text: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 
 class Embedder(Protocol):
@@ -54,15 +51,18 @@ class WordLlama:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Load the model from `folder`, by default from the installed package."""
-        folder = folder or _find_package("wordllama", "wordllama")
+        folder = folder or _find_package()
         weights = _check(folder / "weights" / "l2_supercat_256.safetensors", _WORDLLAMA_WEIGHTS)
         names = _check(
             folder / "tokenizers" / "l2_supercat_tokenizer_config.json", _WORDLLAMA_TOKENIZER
         )
         from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
 
         self._vectors = load_file(weights)["embedding.weight"].astype(np.float32)
-        self._tokenizer = _load_tokenizer(names)
+        self._tokenizer = Tokenizer.from_file(str(names))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         pieces = self._tokenizer.encode_batch(
@@ -76,16 +76,12 @@ _WORDLLAMA_WEIGHTS: Final = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1
 _WORDLLAMA_TOKENIZER: Final = "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68"
 
 
+@cached("embedding models", maxsize=2)
 def load_embedder(name: str) -> Embedder:
     """Return the model that the setting `EMBEDDER` names, loaded once per process.
 
     Raises `SettingsError`, one line, where its package or file is missing or not the pinned one.
     """
-    return _load(name)
-
-
-@cached("embedding models", maxsize=2)
-def _load(name: str) -> Embedder:
     return WordLlama() if name == "wordllama" else NoEmbedder()
 
 
@@ -93,11 +89,11 @@ MODEL_NAMES: Final = {"wordllama": WordLlama.name, "none": WORDS_ONLY}
 """Value of the setting -> name under which its vectors are stored."""
 
 
-def _find_package(module: str, package: str) -> Path:
+def _find_package() -> Path:
     # find_spec does not import a top-level package.
-    spec = find_spec(module)
+    spec = find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations:
-        raise _refuse(f"the package {package} is not installed")
+        raise _refuse("the package wordllama is not installed")
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -114,15 +110,6 @@ def _check(path: Path, expected: str) -> Path:
 def _refuse(problem: str) -> SettingsError:
     hint = "Install the packages of requirements/run.txt, or set it to none"
     return SettingsError([SettingFault("embedder", problem, hint)])
-
-
-def _load_tokenizer(path: Path) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def _quantize(vector: NDArray[np.float32]) -> bytes:

@@ -19,6 +19,7 @@ from service.similarity.domain.vectors import LikeQueryView, Sparse
 
 Packed: TypeAlias = tuple[int, bytes, bytes]
 """A paper's id and its two vectors as pgvector sends them: `halfvec_send`, `sparsevec_send`."""
+_Products: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 _HALF_HEADER, _SPARSE_HEADER = 4, 12
 # Every scan visits each block, so with more of them all vectors are loaded again.
@@ -99,9 +100,7 @@ class ModelVectors:
         scores = float(like_query.dense_factor) * dense + float(like_query.sparse_factor) * sparse
         return [int(i) for i in ids[scores >= float(like_query.threshold)]]
 
-    def _multiply(
-        self, dense: bytes, sparse: Sparse
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def _multiply(self, dense: bytes, sparse: Sparse) -> _Products:
         parts = [block.multiply(dense, sparse) for block in self._blocks]
         ids, denses, sparses = zip(*parts, strict=True)
         return np.concatenate(ids), np.concatenate(denses), np.concatenate(sparses)
@@ -126,9 +125,7 @@ class _Block:
         block._alive = self._alive & ~np.isin(self.ids, [*paper_ids])
         return block
 
-    def multiply(
-        self, dense: bytes, sparse: Sparse
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def multiply(self, dense: bytes, sparse: Sparse) -> _Products:
         """Return ids, dense and sparse dot products of the papers that are not excluded."""
         denses = np.zeros(len(self.ids))
         if dense and self._dense.shape[1] == len(dense):

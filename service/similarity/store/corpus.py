@@ -35,21 +35,16 @@ def scan_pool(
     known = PaperMeaning
     dense, sparse = dot_columns(target.dense, target.sparse, known)
     newest = (
-        select(known.paper_id.label("paper_id"), dense.label("dense"), sparse.label("sparse"))
+        select(known.paper_id, dense.label("dense"), sparse.label("sparse"))
         .where(known.model == model, known.paper_id != (without or 0))
         .order_by(known.paper_id.desc())
         .limit(pool_size)
         .subquery()
     )
     # Three arrays in one row: sending twenty thousand rows would take longer than computing them.
-    ids, denses, sparses = session.execute(
-        select(
-            func.array_agg(newest.c.paper_id),
-            func.array_agg(newest.c.dense),
-            func.array_agg(newest.c.sparse),
-        )
-    ).one()
-    return ReferenceScores(ids or (), denses or (), sparses or ())
+    gathered = select(*(func.array_agg(column) for column in newest.columns))
+    ids, dense_sums, sparse_sums = (each or () for each in session.execute(gathered).one())
+    return ReferenceScores(ids, dense_sums, sparse_sums)
 
 
 def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
@@ -69,14 +64,12 @@ def get_generation(session: Session) -> MeaningGeneration | None:
 
 def count_meanings(session: Session, model: str) -> int:
     """Count the papers that are embedded with this model."""
-    counted = select(func.count()).where(PaperMeaning.model == model)
-    return session.execute(counted).scalar_one()
+    return session.scalars(select(func.count()).where(PaperMeaning.model == model)).one()
 
 
 def open_generation(session: Session, model: str, paper_count: int) -> bool:
     """Recount all lexemes for the next generation; False where another process holds the lock."""
-    locked = select(func.pg_try_advisory_xact_lock(_GENERATION_LOCK))
-    if not session.execute(locked).scalar_one():
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(_GENERATION_LOCK))):
         return False
     newest = get_generation(session)
     number = newest.generation + 1 if newest else 1

@@ -23,16 +23,16 @@ class RatedPapers:
 
 def record_feedback(
     session: Session, subscriber_id: int, paper_id: int, kind: Feedback, now: datetime
-) -> bool:
-    """Upsert a subscriber's feedback on a paper; return false if it was the same already."""
+) -> None:
+    """Upsert a subscriber's feedback on a paper; the same feedback keeps its time."""
     values = {"subscriber_id": subscriber_id, "paper_id": paper_id, "created_at": now}
     statement = insert(PaperFeedback).values(kind=kind, **values)
-    changed = statement.on_conflict_do_update(
+    upsert = statement.on_conflict_do_update(
         index_elements=["subscriber_id", "paper_id"],
         set_={"kind": kind, "created_at": now},
         where=PaperFeedback.kind != kind,
-    ).returning(PaperFeedback.id)
-    return session.scalar(changed) is not None
+    )
+    session.execute(upsert)
 
 
 def delete_feedback(session: Session, subscriber_id: int, paper_id: int, kind: Feedback) -> bool:

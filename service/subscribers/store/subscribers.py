@@ -20,26 +20,14 @@ from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.topics import list_topics
 
 
-def insert_subscriber(
-    session: Session, email: str, email_key: str, preferences: Preferences, now: datetime
-) -> Subscriber | None:
+def insert_subscriber(session: Session, form: ValidSignUp, now: datetime) -> Subscriber | None:
     """Insert and return a pending subscriber without topics, or None if the address exists."""
-    inserted = session.scalar(
+    return session.scalar(
         insert(Subscriber)
-        .values(
-            email=email,
-            email_key=email_key,
-            state=SubscriberState.PENDING,
-            cadence=preferences.cadence,
-            hour=preferences.hour,
-            timezone=preferences.timezone,
-            has_empty_digests=preferences.has_empty_digests,
-            created_at=now,
-        )
+        .values(_values(form, SubscriberState.PENDING, now))
         .on_conflict_do_nothing()
-        .returning(Subscriber.id)
+        .returning(Subscriber)
     )
-    return session.get(Subscriber, inserted) if inserted else None
 
 
 def insert_subscribers(
@@ -54,7 +42,7 @@ def insert_subscribers(
         some = {form.email_key: form for form in new[start : start + IMPORT_ROWS]}
         inserted = session.execute(
             insert(Subscriber)
-            .values([_values(form, state, now, is_confirmed) for form in some.values()])
+            .values([_values(form, state, now) for form in some.values()])
             .on_conflict_do_nothing()
             .returning(Subscriber.id, Subscriber.email_key)
         ).all()
@@ -66,9 +54,7 @@ def insert_subscribers(
 IMPORT_ROWS = 1000
 
 
-def _values(
-    form: ValidSignUp, state: SubscriberState, now: datetime, is_confirmed: bool
-) -> dict[str, object]:
+def _values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict[str, object]:
     return {
         "email": form.email,
         "email_key": form.email_key,
@@ -78,7 +64,7 @@ def _values(
         "timezone": form.preferences.timezone,
         "has_empty_digests": form.preferences.has_empty_digests,
         "created_at": now,
-        "confirmed_at": now if is_confirmed else None,
+        "confirmed_at": now if state is SubscriberState.ACTIVE else None,
     }
 
 

@@ -172,11 +172,9 @@ def _move_to_titles(query: syntax.Query) -> syntax.Query:
 
 def _suggest_categories(text: str, query: syntax.Query, found: Companions) -> Iterator[Suggestion]:
     """Suggest the categories that leave nearest to half of the papers."""
-    own: set[str] = set()
-    for leaf in syntax.iterate_leaves(query):
-        if isinstance(leaf, syntax.Category):
-            members = expand(leaf.pattern)
-            own |= members if len(members) < 4 else set()
+    leaves = (each for each in syntax.iterate_leaves(query) if isinstance(each, syntax.Category))
+    patterns = (expand(leaf.pattern) for leaf in leaves)
+    own = {code for members in patterns if len(members) < 4 for code in members}
     half = found.total / 2
     near = sorted(
         (abs(count - half), code) for code, count in found.categories.items() if code not in own
@@ -189,27 +187,19 @@ def _suggest_categories(text: str, query: syntax.Query, found: Companions) -> It
 def _suggest_words(text: str, query: syntax.Query, found: Companions) -> Iterator[Suggestion]:
     """Suggest the most frequent words of the titles: two to require, one to exclude."""
     titles = min(found.total, sum(found.title_words.values()))
-    own = {_stem(word) for word in _own_words(query)}
+    texts = (each for each in syntax.iterate_leaves(query) if isinstance(each, syntax.Text))
+    own = {_stem(word) for leaf in texts for word in _words(leaf)}
     common = [
         word
         for word, count in sorted(found.title_words.items(), key=lambda pair: (-pair[1], pair[0]))
-        if count >= max(2, _COMMON_SHARE * titles) and _is_topical(word) and _stem(word) not in own
+        if count >= max(2, _COMMON_SHARE * titles) and _stem(word) not in own
+        if _LETTERS.fullmatch(word) and word not in _EMPTY
     ]
     for word in common[:2]:
         yield Suggestion(_add(text, query, f"ti:{word}"), f"with {word} in the title")
     kinds = [word for word in _KINDS if found.title_words.get(word, 0) > 1 and word not in own]
     for word in [*kinds, *common[2:]][:1]:
         yield Suggestion(_add(text, query, f"-{word}"), f"without {word}")
-
-
-def _own_words(query: syntax.Query) -> Iterator[str]:
-    for leaf in syntax.iterate_leaves(query):
-        if isinstance(leaf, syntax.Text):
-            yield from _words(leaf)
-
-
-def _is_topical(word: str) -> bool:
-    return _LETTERS.fullmatch(word) is not None and word not in _EMPTY
 
 
 def _stem(word: str) -> str:

@@ -22,10 +22,10 @@ def index_papers(
     rows = session.execute(
         select(
             Paper.id,
-            cast(Paper.title_lexemes, Text),
-            cast(Paper.abstract_lexemes, Text),
-            func.tsvector_to_array(Paper.title_words),
-            func.tsvector_to_array(Paper.abstract_words),
+            cast(Paper.title_lexemes, Text).label("title"),
+            cast(Paper.abstract_lexemes, Text).label("abstract"),
+            func.tsvector_to_array(Paper.title_words).label("title_words"),
+            func.tsvector_to_array(Paper.abstract_words).label("abstract_words"),
             Paper.authors,
             Paper.categories,
             Paper.sources,
@@ -38,31 +38,19 @@ def index_papers(
     )
     return [
         IndexedPaper(
-            paper_id=paper_id,
-            title=parse_tsvector(title),
-            abstract=parse_tsvector(abstract),
-            authors=tuple(authors),
-            categories=frozenset(categories),
-            title_words=title_words,
-            abstract_words=abstract_words,
-            sources=frozenset(sources),
-            primary_category=primary,
-            trend=trend,
-            is_first=paper_id not in revisions,
-            is_cross=announced_as is AnnounceType.CROSS,
-            is_replaced=paper_id in revisions,
+            paper_id=row.id,
+            title=parse_tsvector(row.title),
+            abstract=parse_tsvector(row.abstract),
+            authors=tuple(row.authors),
+            categories=frozenset(row.categories),
+            title_words=row.title_words,
+            abstract_words=row.abstract_words,
+            sources=frozenset(row.sources),
+            primary_category=row.primary_category,
+            trend=row.trend,
+            is_first=row.id not in revisions,
+            is_cross=row.announced_as is AnnounceType.CROSS,
+            is_replaced=row.id in revisions,
         )
-        for (
-            paper_id,
-            title,
-            abstract,
-            title_words,
-            abstract_words,
-            authors,
-            categories,
-            sources,
-            primary,
-            trend,
-            announced_as,
-        ) in rows
+        for row in rows
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -15,12 +15,15 @@ def find_like_queries(
 ) -> dict[str, LikeQueryView]:
     """Return the like queries of these clauses by text, each in its newest generation."""
     statement = (
-        _select_like_queries(model)
-        .where(LikeQuery.text.in_(texts))
+        select(LikeQuery)
+        .where(LikeQuery.model == model, LikeQuery.text.in_(texts))
         .order_by(LikeQuery.text, LikeQuery.generation.desc())
         .ext(distinct_on(LikeQuery.text))
     )
-    return {row.text: to_like_query(row) for row in session.scalars(statement)}
+    return {
+        row.text: LikeQueryView(**{name: getattr(row, name) for name in LikeQueryView.__slots__})
+        for row in session.scalars(statement)
+    }
 
 
 def find_stale_like_queries(session: Session, model: str, generation: int, limit: int) -> list[str]:
@@ -32,17 +35,13 @@ def find_stale_like_queries(session: Session, model: str, generation: int, limit
     return list(session.scalars(statement))
 
 
-def _select_like_queries(model: str) -> Select[LikeQuery]:
-    return select(LikeQuery).where(LikeQuery.model == model)
-
-
 def insert_like_query(session: Session, like_query: LikeQueryView) -> LikeQueryView:
     """Insert a like query, delete its older generations and return the stored one.
 
     In a race the first insert wins, so that all subscribers get the same papers.
     """
-    values = {name: getattr(like_query, name) for name in like_query.__slots__}
-    session.execute(insert(LikeQuery).values(**values).on_conflict_do_nothing())
+    values = {name: getattr(like_query, name) for name in LikeQueryView.__slots__}
+    session.execute(insert(LikeQuery).values(values).on_conflict_do_nothing())
     session.execute(
         delete(LikeQuery).where(
             LikeQuery.text == like_query.text, LikeQuery.generation < like_query.generation
@@ -53,16 +52,3 @@ def insert_like_query(session: Session, like_query: LikeQueryView) -> LikeQueryV
 
 def delete_like_queries(session: Session, text: str) -> None:
     session.execute(delete(LikeQuery).where(LikeQuery.text == text))
-
-
-def to_like_query(row: LikeQuery) -> LikeQueryView:
-    return LikeQueryView(
-        text=row.text,
-        model=row.model,
-        generation=row.generation,
-        dense=row.dense or b"",
-        sparse=row.sparse,
-        dense_factor=row.dense_factor,
-        sparse_factor=row.sparse_factor,
-        threshold=row.threshold,
-    )

@@ -22,10 +22,8 @@ def _gather(column: Any) -> ColumnElement[Any]:
 
 def get_stored_topics(session: Session, ids: Iterable[int]) -> list[StoredTopics]:
     """Return these topics grouped by number of clauses; outdated ones are recompiled first."""
-    is_fresh, length = (
-        CompiledTopic.version == form_version(session),
-        func.cardinality(CompiledTopic.form),
-    )
+    is_fresh = CompiledTopic.version == form_version(session)
+    length = func.cardinality(CompiledTopic.form)
     rows = session.execute(
         select(
             is_fresh,

@@ -20,6 +20,12 @@ from service.topics.domain.matching.recent_index import RecentPaper
 _FIRST_DAYS, _MOST_DAYS = 4, 365
 _LEAST_GROWTH, _MARGIN = 4, 1.5
 
+# Raises the planner's cost of `@@` for this transaction, so that it uses the text index. The
+# planner takes `@@` for as cheap as a comparison of two numbers, but the tsvector of an abstract is
+# stored compressed and out of line (TOAST): reading 25,000 of them takes a tenth of a second and
+# more, while the index has the answer. An OR of ten words takes a fifth of the time.
+_PREFER_INDEXES = func.set_config("cpu_operator_cost", "0.2", True)
+
 
 def begin_snapshot(session: Session, milliseconds: int) -> str:
     """Make this transaction REPEATABLE READ, READ ONLY; returns its `pg_snapshot` as text.
@@ -31,24 +37,10 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
         select(
             cast(func.pg_current_snapshot(), Text),
             func.set_config("statement_timeout", str(milliseconds), True),
-            _prefer_indexes(),
+            _PREFER_INDEXES,
         )
     ).one()[0]
     return state
-
-
-def prefer_indexes(session: Session) -> None:
-    """Raise the planner's cost of `@@` for this transaction, so that it uses the text index.
-
-    The planner takes `@@` for as cheap as a comparison of two numbers, but the tsvector of an
-    abstract is stored compressed and out of line (TOAST): reading 25,000 of them takes a tenth of a
-    second and more, while the index has the answer. An OR of ten words takes a fifth of the time.
-    """
-    session.execute(select(_prefer_indexes()))
-
-
-def _prefer_indexes() -> ColumnElement[str]:
-    return func.set_config("cpu_operator_cost", "0.2", True)
 
 
 def snapshot_includes(state: str, other: str) -> bool:
@@ -65,8 +57,8 @@ def _parse_snapshot(state: str) -> tuple[int, frozenset[int]]:
 
 
 def count_recent(session: Session, span: tuple[date, date]) -> int:
-    counted = select(func.count()).where(Paper.first_announced_on.between(*span))
-    return session.execute(counted).scalar_one()
+    is_recent = is_within(span, is_replaced=False)
+    return session.scalars(select(func.count()).where(is_recent)).one()
 
 
 def read_recent(
@@ -84,45 +76,32 @@ def read_recent(
         Paper.title,
         Paper.categories,
         Paper.primary_category,
-        case((first.between(*span), first)),
-        case((counted.between(*span), counted)),
-        first.is_not(None),
-        Paper.replaced_on.is_not(None),
+        case((first.between(*span), first)).label("announced_on"),
+        case((counted.between(*span), counted)).label("counted_on"),
+        first.is_not(None).label("is_first"),
+        Paper.replaced_on.is_not(None).label("is_replaced"),
         Paper.announced_as,
-        func.tsvector_to_array(Paper.title_lexemes),
-        func.tsvector_to_array(abstract),
+        func.tsvector_to_array(Paper.title_lexemes).label("title_lexemes"),
+        func.tsvector_to_array(abstract).label("abstract_lexemes"),
     ).where(is_within(span, is_replaced=True))
     if among is not None:
         statement = statement.where(is_among(Paper.id, among))
     return [
         RecentPaper(
-            paper_id=paper_id,
-            announced_on=announced_on,
-            title=title,
-            categories=tuple(categories),
-            title_lexemes=tuple(title_lexemes),
-            key=key,
-            counted_on=counted_on,
-            primary_category=primary,
-            is_first=is_first,
-            is_cross=announced_as is AnnounceType.CROSS,
-            is_replaced=is_replaced,
-            abstract_lexemes=tuple(abstract_lexemes),
+            paper_id=row.id,
+            announced_on=row.announced_on,
+            title=row.title,
+            categories=tuple(row.categories),
+            title_lexemes=tuple(row.title_lexemes),
+            key=row.key,
+            counted_on=row.counted_on,
+            primary_category=row.primary_category,
+            is_first=row.is_first,
+            is_cross=row.announced_as is AnnounceType.CROSS,
+            is_replaced=row.is_replaced,
+            abstract_lexemes=tuple(row.abstract_lexemes),
         )
-        for (
-            paper_id,
-            key,
-            title,
-            categories,
-            primary,
-            announced_on,
-            counted_on,
-            is_first,
-            is_replaced,
-            announced_as,
-            title_lexemes,
-            abstract_lexemes,
-        ) in session.execute(statement)
+        for row in session.execute(statement)
     ]
 
 
@@ -159,16 +138,15 @@ def find_ids(
     is_replaced: bool = False,
 ) -> list[int]:
     """Return the ids of the span's papers that satisfy `condition`, in no order."""
-    found: Sequence[int] | None = session.execute(
-        select(func.array_agg(Paper.id)).where(condition, is_within(span, is_replaced=is_replaced))
-    ).scalar_one()
+    is_recent = is_within(span, is_replaced=is_replaced)
+    found = session.scalar(select(func.array_agg(Paper.id)).where(condition, is_recent))
     return list(found or ())
 
 
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
-    prefer_indexes(session)
-    newest = session.execute(select(func.max(Paper.first_announced_on))).scalar_one()
+    session.execute(select(_PREFER_INDEXES))
+    newest = session.scalar(select(func.max(Paper.first_announced_on)))
     if newest is None:
         return []
     found: list[int] = []
@@ -209,7 +187,6 @@ def _find_newest_between(
 def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
     """Return when the last of these papers came or changed; None for no papers."""
     changed = func.greatest(Paper.updated_at, Paper.first_announced_at)
-    found: datetime | None = session.execute(
-        select(func.max(changed)).where(is_among(Paper.id, paper_ids))
-    ).scalar_one()
+    latest = select(func.max(changed)).where(is_among(Paper.id, paper_ids))
+    found: datetime | None = session.scalar(latest)
     return found

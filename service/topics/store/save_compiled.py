@@ -5,6 +5,7 @@ Every way to save a topic goes through `save_compiled_topics`. Rows that plain S
 or of PostgreSQL with other dictionaries, is recompiled on use or by `recompile_outdated`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.platform.database.text_formats import is_among
 from service.topics.domain.language.syntax_tree import QueryError
-from service.topics.domain.matching import compiled as compiled_topics
+from service.topics.domain.matching import compiled
 from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Clause, CompiledTopic, Topic
 from service.topics.store.to_sql import fetch_lexemes
@@ -47,7 +48,7 @@ _INSERT_COMPILED = text("""
 def form_version(session: Session) -> int:
     """Return the current version of compiled forms: the compiler's and PostgreSQL's combined."""
     server = session.connection().dialect.server_version_info or (0,)
-    return compiled_topics.COMPILER_VERSION * 1000 + int(server[0])
+    return compiled.COMPILER_VERSION * 1000 + int(server[0])
 
 
 def lock_compiled_shared(session: Session) -> None:
@@ -63,10 +64,10 @@ def save_compiled_topics(session: Session, texts: Iterable[str]) -> dict[str, in
     lock_compiled_shared(session)
     found = _find(session, CompiledTopic, wanted)
     lacking = wanted - found.keys()
-    if not lacking:
-        return found
-    _insert_compiled(session, lacking)
-    return found | _find(session, CompiledTopic, lacking)
+    if lacking:
+        _insert_compiled(session, lacking)
+        found |= _find(session, CompiledTopic, lacking)
+    return found
 
 
 def _find(
@@ -89,7 +90,7 @@ def _digest(canonical: str) -> bytes:
 def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
     clauses_of = {each: _split(each) for each in texts}
     clauses = {clause.removeprefix("-") for parts in clauses_of.values() for clause in parts}
-    numbers = _save_clauses(session, clauses - {compiled_topics.DEFAULT_ANNOUNCEMENTS})
+    numbers = _save_clauses(session, clauses - {compiled.DEFAULT_ANNOUNCEMENTS})
     ordered = sorted(clauses_of)
     session.execute(
         _INSERT_COMPILED,
@@ -97,7 +98,7 @@ def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
             "digests": [_digest(each) for each in ordered],
             "texts": ordered,
             "forms": [
-                f"{{{','.join(str(compiled_topics.number_of(part, numbers)) for part in clauses_of[each])}}}"
+                f"{{{','.join(str(compiled.number_of(part, numbers)) for part in clauses_of[each])}}}"
                 for each in ordered
             ],
             "version": form_version(session),
@@ -107,32 +108,24 @@ def _insert_compiled(session: Session, texts: Iterable[str]) -> None:
 
 def _split(canonical: str) -> tuple[str, ...]:
     """Return the clauses of a topic; `_NOTHING` if unreadable, so that it stops no edition."""
-    parts = compiled_topics.split_topic(canonical)
+    parts = compiled.split_topic(canonical)
     try:
         for clause in parts:
-            for each in compiled_topics.iterate_inner_clauses(clause):
-                compiled_topics.compile_clause(each, _EmptyLexicon())
+            for each in compiled.iterate_inner_clauses(clause):
+                # Without lexemes, to check only whether the clause can be parsed.
+                compiled.compile_clause(each, defaultdict(dict))
     except QueryError:
-        return (compiled_topics.DEFAULT_ANNOUNCEMENTS, _NOTHING)
+        return (compiled.DEFAULT_ANNOUNCEMENTS, _NOTHING)
     return parts
-
-
-class _EmptyLexicon(dict[str, dict[str, tuple[int, ...]]]):
-    """A lexicon without lexemes, to check only whether clauses can be parsed."""
-
-    def __missing__(self, _: str) -> dict[str, tuple[int, ...]]:
-        return {}
 
 
 def _save_clauses(session: Session, clauses: set[str]) -> dict[str, int]:
     """Return clause -> row id. Clauses inside groups are saved first, as groups store their ids."""
-    groups = {clause for clause in clauses if compiled_topics.is_group(clause)}
-    inner = {each for group in groups for each in compiled_topics.iterate_inner_clauses(group)}
+    groups = {clause for clause in clauses if compiled.is_group(clause)}
+    inner = {each for group in groups for each in compiled.iterate_inner_clauses(group)}
     numbers = _save_plain(session, (clauses - groups) | inner)
     found = _find(session, Clause, groups)
-    forms = {
-        group: compiled_topics.compile_group(group, numbers) for group in groups - found.keys()
-    }
+    forms = {group: compiled.compile_group(group, numbers) for group in groups - found.keys()}
     _insert_clauses(session, forms)
     return numbers | found | _find(session, Clause, forms)
 
@@ -140,18 +133,18 @@ def _save_clauses(session: Session, clauses: set[str]) -> dict[str, int]:
 def _save_plain(session: Session, clauses: set[str]) -> dict[str, int]:
     found = _find(session, Clause, clauses)
     lacking = clauses - found.keys()
-    lexicon = fetch_lexemes(session, compiled_topics.clause_texts(lacking))
+    lexicon = fetch_lexemes(session, compiled.clause_texts(lacking))
     _insert_clauses(session, {each: _compile(each, lexicon) for each in lacking})
     return found | _find(session, Clause, lacking)
 
 
-def _compile(clause: str, lexicon: compiled_topics.Lexicon) -> compiled_topics.CompiledClause:
+def _compile(clause: str, lexicon: compiled.Lexicon) -> compiled.CompiledClause:
     if clause == _NOTHING:
-        return compiled_topics.CompiledClause(ClauseKind.PHRASE, "any")
-    return compiled_topics.compile_clause(clause, lexicon)
+        return compiled.CompiledClause(ClauseKind.PHRASE, "any")
+    return compiled.compile_clause(clause, lexicon)
 
 
-def _insert_clauses(session: Session, forms: dict[str, compiled_topics.CompiledClause]) -> None:
+def _insert_clauses(session: Session, forms: dict[str, compiled.CompiledClause]) -> None:
     if not forms:
         return
     session.execute(
@@ -204,11 +197,10 @@ def prune_compiled(session: Session) -> int:
 
     Does nothing while another transaction holds the advisory lock; the next run does it then.
     """
-    if not session.execute(select(func.pg_try_advisory_xact_lock(_FORMS_LOCK))).scalar_one():
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(_FORMS_LOCK))):
         return 0
-    orphans = session.execute(_DELETE_COMPILED).rowcount  # type: ignore[attr-defined]
-    clauses = session.execute(_DELETE_CLAUSES).rowcount  # type: ignore[attr-defined]
-    return int(orphans) + int(clauses)
+    deleted = [session.execute(each) for each in (_DELETE_COMPILED, _DELETE_CLAUSES)]
+    return sum(each.rowcount for each in deleted)  # type: ignore[attr-defined]
 
 
 _DELETE_COMPILED = text(

@@ -13,24 +13,8 @@ from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import parse_tsvector
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
+from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import normalize, write_leaf
-from service.topics.domain.language.syntax_tree import (
-    TREND_TIE,
-    And,
-    Announced,
-    Author,
-    Category,
-    FromSource,
-    Like,
-    Not,
-    Or,
-    Prefix,
-    Query,
-    TextField,
-    TrendLimit,
-    iterate_leaves,
-)
-from service.topics.domain.language.syntax_tree import Text as TextLeaf
 from service.topics.domain.matching.compiled import Lexicon
 
 # A literal and no bind parameter: Postgres uses the indexes only for a constant configuration.
@@ -40,7 +24,7 @@ Likes: TypeAlias = Mapping[str, ColumnElement[bool]]
 
 
 def to_sql(
-    query: Query, papers: type[Paper] = Paper, likes: Likes | None = None
+    query: syntax.Query, papers: type[Paper] = Paper, likes: Likes | None = None
 ) -> ColumnElement[bool]:
     """Return the condition for the papers that `query` wants; `papers` is the table or an alias.
 
@@ -50,62 +34,64 @@ def to_sql(
     """
     normal = normalize(query)
     condition = _compile(normal, papers, likes or {})
-    if any(isinstance(leaf, Announced) for leaf in iterate_leaves(normal)):
+    if any(isinstance(leaf, syntax.Announced) for leaf in syntax.iterate_leaves(normal)):
         return condition
     return and_(papers.first_announced_on.is_not(None), condition)
 
 
-def _compile(query: Query, papers: type[Paper], likes: Likes) -> ColumnElement[bool]:
+def _compile(query: syntax.Query, papers: type[Paper], likes: Likes) -> ColumnElement[bool]:
     match query:
-        case And():
+        case syntax.And():
             return and_(*(_compile(each, papers, likes) for each in query.operands))
-        case Or():
+        case syntax.Or():
             return or_(*(_compile(each, papers, likes) for each in query.operands))
-        case Not():
+        case syntax.Not():
             return not_(_compile(query.operand, papers, likes))
-        case Like():
+        case syntax.Like():
             return likes[write_leaf(query)]
         case _:
             return _compile_leaf(query, papers)
 
 
-_StoredLeaf: TypeAlias = TextLeaf | Prefix | Author | Category | FromSource | TrendLimit | Announced
+_StoredLeaf: TypeAlias = (
+    syntax.Text
+    | syntax.Prefix
+    | syntax.Author
+    | syntax.Category
+    | syntax.FromSource
+    | syntax.TrendLimit
+    | syntax.Announced
+)
 
 
 def _compile_leaf(leaf: _StoredLeaf, papers: type[Paper]) -> ColumnElement[bool]:
     condition: ColumnElement[bool]
     match leaf:
-        case TextLeaf():
-            condition = _compile_text(leaf, papers)
-        case Prefix():
-            condition = _compile_prefix(leaf, papers)
-        case Author():
+        case syntax.Text():
+            phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
+            condition = _in_fields(
+                leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase
+            )
+        case syntax.Prefix():
+            # Cast, since `to_tsquery` and its like would split the word at a hyphen.
+            quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
+            begins = cast(f"'{quoted}':*", TSQUERY)
+            condition = _in_fields(leaf.field, papers.title_words, papers.abstract_words, begins)
+        case syntax.Author():
             condition = _overlaps(papers.author_keys, author_query_keys(leaf.name))
-        case Category():
+        case syntax.Category():
             condition = _overlaps(papers.categories, expand(leaf.pattern))
-        case FromSource():
+        case syntax.FromSource():
             condition = _overlaps(papers.sources, [leaf.name])
-        case TrendLimit():
-            condition = _compile_trend(leaf, papers)
-        case Announced():
+        case syntax.TrendLimit():
+            condition = syntax.COMPARE[leaf.comparison](papers.trend, leaf.limit)
+        case syntax.Announced():
             condition = _compile_announced(leaf, papers)
     return condition
 
 
-def _compile_text(leaf: TextLeaf, papers: type[Paper]) -> ColumnElement[bool]:
-    phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
-    return _in_fields(leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase)
-
-
-def _compile_prefix(leaf: Prefix, papers: type[Paper]) -> ColumnElement[bool]:
-    # Cast, since `to_tsquery` and its like would split the word at a hyphen.
-    quoted = leaf.text.replace("\\", "\\\\").replace("'", "''")
-    begins = cast(f"'{quoted}':*", TSQUERY)
-    return _in_fields(leaf.field, papers.title_words, papers.abstract_words, begins)
-
-
 def _in_fields(
-    field: TextField, title: Any, abstract: Any, wanted: ColumnElement[Any]
+    field: syntax.TextField, title: Any, abstract: Any, wanted: ColumnElement[Any]
 ) -> ColumnElement[bool]:
     in_title: ColumnElement[bool] = title.bool_op("@@")(wanted)
     in_abstract: ColumnElement[bool] = abstract.bool_op("@@")(wanted)
@@ -114,18 +100,7 @@ def _in_fields(
     return in_abstract if field == "abstract" else or_(in_title, in_abstract)
 
 
-def _compile_trend(leaf: TrendLimit, papers: type[Paper]) -> ColumnElement[bool]:
-    beyond = leaf.percent + TREND_TIE
-    conditions: dict[str, ColumnElement[bool]] = {
-        ">": papers.trend > beyond,
-        ">=": papers.trend >= leaf.percent,
-        "<": papers.trend < leaf.percent,
-        "<=": papers.trend <= beyond,
-    }
-    return conditions[leaf.comparison]
-
-
-def _compile_announced(leaf: Announced, papers: type[Paper]) -> ColumnElement[bool]:
+def _compile_announced(leaf: syntax.Announced, papers: type[Paper]) -> ColumnElement[bool]:
     is_first = papers.first_announced_on.is_not(None)
     is_cross: ColumnElement[bool]
     if leaf.home:

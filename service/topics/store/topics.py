@@ -60,7 +60,7 @@ def append_topic(
         query=query,
         canonical=canonical,
         canonical_id=save_compiled_topics(session, [canonical])[canonical],
-        position=session.execute(last).scalar_one() + 1,
+        position=session.scalars(last).one() + 1,
         created_at=now,
     )
     session.add(topic)

@@ -16,7 +16,6 @@ from service.subscribers.feedback import (
     find_matching_topic,
     list_mute_offers,
     rate_paper,
-    set_suggestions,
     take_back_feedback,
 )
 from service.subscribers.store.feedback import find_feedback
@@ -252,7 +251,7 @@ def _feedback_page(paper: PaperView, kind: Feedback, previous: Feedback | None) 
 def switch_suggestions(subscriber: Subscriber, setting: str) -> ChangePage:
     """Switch suggestions `on` or `off` and return the result page."""
     is_wanted = _is_on(setting)
-    set_suggestions(subscriber, is_wanted=is_wanted)
+    subscriber.has_suggestions = is_wanted
     return _suggestions_page(is_wanted=is_wanted)
 
 

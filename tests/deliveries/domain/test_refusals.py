@@ -122,7 +122,7 @@ def test_a_success_code_in_the_dialogue_is_ignored() -> None:
 
 
 def test_numbers_that_only_look_like_codes_are_ignored() -> None:
-    assert classify_refusal("", "host 5.1.1.9 refusal: mailbox is full").code == ""
+    assert classify_refusal("", "host 5.1.1.9 said: mailbox is full").code == ""
 
 
 WEIGHTS = [

@@ -105,7 +105,6 @@ PAPERS = st.lists(
 IDS = st.frozensets(st.integers(1, 45), max_size=5)
 SUBSCRIBERS = st.builds(
     EditionSubscriber,
-    subscriber_id=st.just(1),
     topics=st.lists(st.sampled_from(TOPICS), max_size=4, unique=True).map(
         lambda chosen: tuple(topic_of(n, text) for n, text in enumerate(chosen, start=1))
     ),
@@ -192,11 +191,11 @@ def test_a_followed_author_counts_under_every_topic() -> None:
     index = make_index([quiet, loud])
     topics = (topic_of(1, "alpha"), topic_of(2, 'au:"Grace Hopper"'))
     assert author_key("Grace Hopper") in topics[1].canonical
-    for subscriber_id in (1, 2):
-        digest = compose_digest(EditionSubscriber(subscriber_id, topics), index, 10)
+    for _ in range(2):
+        digest = compose_digest(EditionSubscriber(topics), index, 10)
         assert digest is not None
         assert digest.paper_ids == (1, 2)
-    digest = compose_digest(EditionSubscriber(1, topics[:1]), index, 10)
+    digest = compose_digest(EditionSubscriber(topics[:1]), index, 10)
     assert digest is not None
     assert digest.paper_ids == (2, 1)
 
@@ -204,7 +203,7 @@ def test_a_followed_author_counts_under_every_topic() -> None:
 def test_a_paper_is_listed_under_the_first_topic_that_matches_it() -> None:
     index = make_index([make_paper(1, "alpha"), make_paper(2, "alpha beta"), make_paper(3, "beta")])
     digest = compose_digest(
-        EditionSubscriber(1, (topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10
+        EditionSubscriber((topic_of(8, "beta"), topic_of(9, "alpha"))), index, 10
     )
     assert digest is not None
     placed = [(g.title, g.topic_id, [e.paper_id for e in g.entries]) for g in digest.groups]
@@ -215,7 +214,7 @@ def test_a_paper_is_listed_under_the_first_topic_that_matches_it() -> None:
 def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
     index = make_index([make_paper(1, "alpha"), make_paper(2, "beta")])
     digest = compose_digest(
-        EditionSubscriber(1, (topic_of(1, "alpha"), topic_of(2, "beta"))), index, 1
+        EditionSubscriber((topic_of(1, "alpha"), topic_of(2, "beta"))), index, 1
     )
     assert digest is not None
     assert [group.title for group in digest.groups] == ["Topic alpha"]
@@ -225,9 +224,7 @@ def test_a_topic_whose_papers_were_all_cut_has_no_group() -> None:
 def test_a_carried_paper_without_its_topic_comes_again_from_any_edition() -> None:
     old = make_paper(99)
     index = make_index([make_paper(1, "alpha"), make_paper(7, "beta")])
-    subscriber = EditionSubscriber(
-        1, (topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234})
-    )
+    subscriber = EditionSubscriber((topic_of(1, "alpha"),), carried_ids=frozenset({99, 7, 1, 1234}))
     digest = compose_digest(subscriber, index, 10, {99: old})
     assert digest is not None
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
@@ -243,7 +240,7 @@ def test_a_carried_paper_without_its_topic_comes_again_from_any_edition() -> Non
 def test_a_subscriber_without_topics_gets_trending_papers() -> None:
     noticed = [make_paper(n, upvotes=9, trend=float(10 * n)) for n in (5, 6, 7)]
     index = make_index([make_paper(1), make_paper(2), *noticed])
-    subscriber = EditionSubscriber(1, seen_ids=frozenset({7}), carried_ids=frozenset({2}))
+    subscriber = EditionSubscriber(seen_ids=frozenset({7}), carried_ids=frozenset({2}))
     digest = compose_digest(subscriber, index, 2)
     assert digest is not None
     assert [group.title for group in digest.groups] == [TRENDING_TITLE]
@@ -252,7 +249,7 @@ def test_a_subscriber_without_topics_gets_trending_papers() -> None:
 
 def test_without_any_upvotes_all_new_papers_are_listed() -> None:
     index = make_index([make_paper(n) for n in range(1, 5)], {3: 2})
-    digest = compose_digest(EditionSubscriber(1, seen_ids=frozenset({4})), index, 1)
+    digest = compose_digest(EditionSubscriber(seen_ids=frozenset({4})), index, 1)
     assert digest is not None
     assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
 
@@ -263,7 +260,7 @@ def test_a_newer_version_of_a_sent_paper_comes_for_topics_with_replacements() ->
         PaperUpdate(1, PaperEventKind.REVISED, "v3"),
         PaperUpdate(1, PaperEventKind.CODE, "url"),
     )
-    subscriber = EditionSubscriber(1, (topic_of(1, "beta"),), frozenset({1}), updates=updates)
+    subscriber = EditionSubscriber((topic_of(1, "beta"),), frozenset({1}), updates=updates)
     assert compose_digest(subscriber, index, 5) is None
     asking = replace(subscriber, topics=(topic_of(1, "beta replaced:"),))
     digest = compose_digest(asking, index, 5)
@@ -275,7 +272,7 @@ def test_a_newer_version_of_a_sent_paper_comes_for_topics_with_replacements() ->
 
 def test_paper_updates_come_with_new_papers_and_never_alone() -> None:
     update = PaperUpdate(99, PaperEventKind.WITHDRAWN, "v2")
-    subscriber = EditionSubscriber(1, (topic_of(1, "alpha"),), updates=(update,))
+    subscriber = EditionSubscriber((topic_of(1, "alpha"),), updates=(update,))
     assert compose_digest(subscriber, make_index([make_paper(1, "beta")]), 5) is None
     digest = compose_digest(subscriber, make_index([make_paper(1, "alpha")]), 5)
     assert digest is not None
@@ -285,6 +282,6 @@ def test_paper_updates_come_with_new_papers_and_never_alone() -> None:
 
 @pytest.mark.parametrize("topics", [(), (topic_of(1, "nothing"),)])
 def test_an_empty_digest_is_none(topics: tuple[MatchedTopic, ...]) -> None:
-    assert compose_digest(EditionSubscriber(1, topics), make_index([]), 10) is None
+    assert compose_digest(EditionSubscriber(topics), make_index([]), 10) is None
     index = make_index([make_paper(1, "alpha")])
-    assert compose_digest(EditionSubscriber(1, topics, frozenset({1})), index, 10) is None
+    assert compose_digest(EditionSubscriber(topics, frozenset({1})), index, 10) is None

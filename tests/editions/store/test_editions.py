@@ -25,7 +25,6 @@ from service.editions.store.editions import (
     list_editions,
     list_open,
     published_since,
-    set_coverage,
 )
 from service.editions.store.models import Edition, EditionChunk
 from service.papers.domain.types import AnnounceType
@@ -219,7 +218,7 @@ def test_an_edition_closes_when_its_last_row_is_final(session: Session) -> None:
 
 def test_the_coverage_is_stored_unchanged(session: Session) -> None:
     edition = open_edition(session)
-    set_coverage(session, edition, {"announced": 3, "note": "“all”"})
+    edition.coverage = {"announced": 3, "note": "“all”"}
     session.commit()
     session.expire_all()
     assert edition.coverage == {"announced": 3, "note": "“all”"}

@@ -148,11 +148,9 @@ def test_key_files_are_read_once(tmp_path: Path) -> None:
     edwards = write_key(tmp_path / "ed.pem", ed25519_key())
     keys = (f"rsa2026={rsa}", f"ed2026={edwards}")
     signer = load_signer("paperboy.example", keys)
-    assert signer is not None
     rsa.unlink()
     assert load_signer("paperboy.example", keys) is signer
     assert verdicts(signer.sign(MESSAGE, NOW), RECORDS) == [True, True]
-    assert load_signer("paperboy.example", ()) is None
 
 
 def test_a_pkcs1_rsa_key_is_read_too(tmp_path: Path) -> None:

@@ -35,7 +35,6 @@ HEADERS = MessageHeaders(
     kind=DeliveryKind.DIGEST,
     list_id="Paperboy digest <digest.example.org>",
     unsubscribe_url=ONE_CLICK,
-    unsubscribe_mailto="unsubscribe+123@example.org",
 )
 MAIL = plain_mail(subject="7 new papers · Tue 21 Apr", html="<p>ü</p>\n", text="ü\n")
 
@@ -87,8 +86,7 @@ def test_a_digest_has_all_its_headers() -> None:
 
 def test_the_unsubscribe_header_is_plain_text_on_the_wire() -> None:
     raw = build_message(MAIL, HEADERS)
-    header = f"List-Unsubscribe: <{ONE_CLICK}>,\r\n <mailto:unsubscribe+123@example.org>\r\n"
-    assert header.encode() in raw
+    assert f"List-Unsubscribe: <{ONE_CLICK}>\r\n".encode() in raw
 
 
 @pytest.mark.parametrize(
@@ -110,17 +108,10 @@ def test_the_unsubscribe_header_is_plain_text_on_the_wire() -> None:
 def test_one_click_is_offered_only_over_https_or_loopback(
     url: str | None, is_one_click: bool
 ) -> None:
-    headers = replace(HEADERS, unsubscribe_url=url, unsubscribe_mailto=None)
+    headers = replace(HEADERS, unsubscribe_url=url)
     message = modern(build_message(MAIL, headers))
     assert message["List-Unsubscribe"] == (f"<{url}>" if is_one_click else None)
     assert (message["List-Unsubscribe-Post"] is not None) is is_one_click
-
-
-def test_a_mailto_alone_is_not_one_click() -> None:
-    headers = replace(HEADERS, unsubscribe_url=None, unsubscribe_mailto="mailto:u@example.org")
-    message = modern(build_message(MAIL, headers))
-    assert message["List-Unsubscribe"] == "<mailto:u@example.org>"
-    assert message["List-Unsubscribe-Post"] is None
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
@@ -186,8 +177,7 @@ def test_a_text_cannot_contain_the_boundary() -> None:
 
 @pytest.mark.parametrize("bad", ["a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x7fb"])
 @pytest.mark.parametrize(
-    "name",
-    ["sender", "to", "reply_to", "message_id", "list_id", "unsubscribe_url", "unsubscribe_mailto"],
+    "name", ["sender", "to", "reply_to", "message_id", "list_id", "unsubscribe_url"]
 )
 def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None:
     value: Any = {
@@ -197,7 +187,6 @@ def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None
         "message_id": f"<{bad}@example.org>",
         "list_id": f"{bad} <digest.example.org>",
         "unsubscribe_url": f"https://example.org/{bad}",
-        "unsubscribe_mailto": f"{bad}@example.org",
     }[name]
     with pytest.raises(HeaderError) as caught:
         build_message(MAIL, replace(HEADERS, **{name: value}))
@@ -225,7 +214,6 @@ def test_a_control_character_in_a_header_is_refused(name: str, bad: str) -> None
         ("unsubscribe_url", "https://example.org/a>b"),
         ("unsubscribe_url", "https://[bad"),
         ("unsubscribe_url", "https://example.org/" + "x" * 1_000),
-        ("unsubscribe_mailto", "a@example.org>,<https://evil.example"),
         ("date", datetime(2026, 4, 21)),  # noqa: DTZ001 - a naive time is what is refused
     ],
 )
@@ -356,7 +344,7 @@ def test_the_regex_for_our_own_links_changes_no_result(
     scheme: str, host: str, port: str, path: str
 ) -> None:
     url = f"{scheme}://{host}{port}{path}"
-    headers = replace(HEADERS, unsubscribe_url=url, unsubscribe_mailto=None)
+    headers = replace(HEADERS, unsubscribe_url=url)
     raw = build_message(MAIL, headers)
     assert (b"List-Unsubscribe-Post" in raw) is is_one_click(url)
     assert (f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw) is is_one_click(url)

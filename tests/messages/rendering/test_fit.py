@@ -92,7 +92,7 @@ def test_every_topic_keeps_its_best_paper_longest(
 def test_any_digest_is_small_and_ends_with_its_footer(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    befallen = tuple(
+    updates = tuple(
         DigestUpdate(
             title=f"{n} " + "A title without an end " * 50,
             url=f"https://arxiv.org/abs/2604.{n:05d}",
@@ -107,7 +107,7 @@ def test_any_digest_is_small_and_ends_with_its_footer(
     )
     context = make_digest(
         groups=groups,
-        updates=befallen,
+        updates=updates,
         also=tuple(hard_entries(make_entry, 3)),
         topics=("topic " * 700,) * 20,
         cut_count=9_999,

@@ -1,4 +1,4 @@
-"""The connection to Postgres: in UTC, impatient with locks, committed as a whole or not at all."""
+"""Database connections: in UTC, with a lock timeout, and atomic transactions."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ def suppress(engine: Engine, *, fails: bool) -> None:
             raise LookupError("something else")
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(engine: Engine) -> None:
+def test_a_transaction_is_atomic(engine: Engine) -> None:
     with pytest.raises(LookupError):
         suppress(engine, fails=True)
     with transaction(make_sessions(engine)) as session:
@@ -56,7 +56,7 @@ def test_a_connection_that_died_in_the_pool_is_replaced(engine: Engine, database
         assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != number
 
 
-def test_a_database_that_is_not_there_is_an_error_with_its_name(database_url: str) -> None:
+def test_a_missing_database_is_an_error_with_its_name(database_url: str) -> None:
     engine = make_engine(f"{database_url}".replace("test_", "nowhere_", 1))
     with pytest.raises(OperationalError, match="nowhere_"):
         engine.connect()

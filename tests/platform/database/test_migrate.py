@@ -1,4 +1,4 @@
-"""The schema: models and migrations say the same, each step goes both ways, two may run at once."""
+"""The schema: models and migrations agree, each revision goes both ways, two may run at once."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def empty_url(servers: TestServers, worker: str) -> Iterator[str]:
 
 
 def snapshot(url: str) -> dict[str, Any]:
-    """Everything that a schema is made of, by name."""
+    """Return everything that a schema consists of, by name."""
     queries = {
         "columns": """SELECT table_name, column_name, data_type, udt_name, is_nullable,
             column_default, generation_expression FROM information_schema.columns
@@ -83,7 +83,7 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
 def test_models_and_migrations_make_the_same_schema_to_the_letter(
     empty_url: str, database_url: str
 ) -> None:
-    """Also what Alembic does not compare: conditions of indexes, checks, enums, expressions."""
+    """Compare also what Alembic does not: conditions of indexes, checks, enums, expressions."""
     engine = make_engine(empty_url)
     Base.metadata.create_all(engine)
     engine.dispose()
@@ -227,7 +227,7 @@ def test_a_second_migration_waits_for_the_first_however_long_that_takes(empty_ur
 
 
 def test_a_migration_gives_up_early_on_a_table_that_is_in_use(database_url: str) -> None:
-    """And on nothing else: waiting for another migration is no such wait."""
+    """The lock timeout does not apply to waiting for another migration."""
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Arrays written as text are read by Postgres as what they were."""
+"""Array literals are read by Postgres with their original values."""
 
 import pytest
 from sqlalchemy import text

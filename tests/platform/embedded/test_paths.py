@@ -1,4 +1,4 @@
-"""Where the embedded servers go and as whom they run, and what is said when they cannot."""
+"""Paths and accounts of the embedded servers, and the errors when they cannot run."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from support.servers.embedded_using import (
 from service.platform.embedded import Embedded, EmbeddedError
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_again(data_dir: Path) -> None:
+def test_a_path_too_long_for_a_socket_gets_a_temporary_short_one(data_dir: Path) -> None:
     deep = data_dir / ("a very long name " * 6)
     deep.parent.mkdir()
     with Embedded(deep, durable=False) as services:
@@ -68,7 +68,7 @@ def test_a_directory_closed_to_others_is_no_obstacle_for_root(data_dir: Path) ->
             assert query(services.database_url, "SELECT 1") == "1"
             assert ping(services.redis_url)
     assert closed.stat().st_mode & 0o777 == 0o700
-    # Root's servers run as somebody else, who cannot pass; an ordinary user's run as that user.
+    # Root's servers run under another account, which cannot enter; an ordinary user's under their own.
     assert (closed / "data" / "postgres").is_symlink() == IS_ROOT
     assert elsewhere.exists() == IS_ROOT
 

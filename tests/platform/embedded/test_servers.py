@@ -1,6 +1,6 @@
-"""The embedded servers: shared by processes, ended by the last, and hard to break by killing.
+"""The embedded servers: shared by processes, stopped by the last, and robust against kills.
 
-The sharing tests use Valkey, which starts in a blink; the promise is the same code for both.
+The sharing tests use Valkey, which starts fast; the code is the same for both.
 """
 
 import os
@@ -140,7 +140,7 @@ def can(act: Callable[[], bool]) -> bool:
         return False
 
 
-def test_a_server_whose_keeper_was_killed_is_adopted_and_then_stopped(data_dir: Path) -> None:
+def test_a_server_whose_supervisor_was_killed_is_adopted_and_then_stopped(data_dir: Path) -> None:
     first = valkey_of(data_dir)
     url = first.start().redis_url
     pid = pid_of(data_dir, "valkey.server")
@@ -160,7 +160,7 @@ def test_it_starts_again_after_everything_was_killed_at_once(data_dir: Path) -> 
         for name in ("postgres.keeper", "valkey.keeper", "postgres.server", "valkey.server"):
             kill(pid_of(data_dir, name))
         user.kill()
-    # As after a reboot: the number in the stale pid file now belongs to somebody who lives.
+    # As after a reboot: the number in the stale pid file now belongs to another running process.
     stale = data_dir / "postgres" / "data" / "postmaster.pid"
     lines = stale.read_text().splitlines()
     wait_until(lambda: not is_running(data_dir, "postgres"))
@@ -170,7 +170,7 @@ def test_it_starts_again_after_everything_was_killed_at_once(data_dir: Path) -> 
         assert ping(services.redis_url)
 
 
-def test_a_start_killed_in_the_middle_of_making_the_database_is_forgotten(data_dir: Path) -> None:
+def test_a_half_created_database_of_a_killed_start_is_replaced(data_dir: Path) -> None:
     left = data_dir / "postgres" / "data.new"
     with postgres_of(data_dir):
         pass

@@ -1,4 +1,4 @@
-"""DKIM keys are read when settings are checked, and all their faults are told at once."""
+"""DKIM keys are read when settings are checked, and all their faults are reported at once."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> Non
     assert f"chmod o-r {path}" in fault.hint
 
 
-def test_dkim_faults_are_told_all_at_once(tmp_path: Path) -> None:
+def test_dkim_faults_are_reported_all_at_once(tmp_path: Path) -> None:
     short = write_key(tmp_path / "short.pem", rsa_key(1024))
     path = write_key(tmp_path / "dkim.pem", ed25519_key())
     told = faults_of(tmp_path, DKIM_KEYS=f"a={short} s={path} b=/gone.pem", DKIM_DOMAIN="no domain")

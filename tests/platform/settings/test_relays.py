@@ -1,4 +1,4 @@
-"""Relays are read from their addresses, in their order, or refused."""
+"""Relays are parsed from their URLs, in their order, or refused."""
 
 from pathlib import Path
 
@@ -54,12 +54,14 @@ def test_a_relay_is_read_from_its_address(url: str, relay: SmtpRelay) -> None:
         "smtp://h:99999",
     ],
 )
-def test_what_is_not_a_relay_is_refused(url: str) -> None:
+def test_a_malformed_relay_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"is not|has|Port"):
         parse_smtp_url(url)
 
 
-def test_several_relays_keep_their_order_and_the_mailbox_stands_in_for_none(tmp_path: Path) -> None:
+def test_several_relays_keep_their_order_and_without_any_the_mailbox_is_used(
+    tmp_path: Path,
+) -> None:
     settings = load(tmp_path, SMTP_URL="smtp://a:1 smtp://b:2")
     assert [relay.host for relay in settings.relays] == ["a", "b"]
     assert load(tmp_path).relays == (SmtpRelay("127.0.0.1", 1025, starttls="off"),)

@@ -1,4 +1,4 @@
-"""Settings: what an operator may write, and what they are told when it is wrong."""
+"""Settings: valid values, and the errors for invalid ones."""
 
 import multiprocessing
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_a_variable_like_no_setting_is_to_be_removed(tmp_path: Path) -> None:
     assert line == "PAPERBOY_XYZZY_0815: there is no such setting. Remove it."
 
 
-def test_variables_of_the_tests_and_of_others_are_let_be(tmp_path: Path) -> None:
+def test_variables_of_the_tests_and_of_other_programs_are_ignored(tmp_path: Path) -> None:
     given = {"PAPERBOY_REAL_DATA": "x", "PAPERBOY_TEST_REDIS_URL": "y", "HOME": "/nowhere"}
     settings = load_settings(SOURCE_NAMES, {"PAPERBOY_DATA_DIR": str(tmp_path), **given})
     assert settings.digest_hour == 7
@@ -190,7 +190,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, sai
         ({"ADMIN_PASSWORD": "short"}, "admin_password"),
     ],
 )
-def test_what_is_unwise_is_reported_but_allowed(
+def test_unwise_settings_are_reported_but_allowed(
     tmp_path: Path, variables: dict[str, str], name: str
 ) -> None:
     found = {fault.setting: fault for fault in find_risks(load(tmp_path, **variables))}
@@ -213,11 +213,11 @@ def test_what_is_unwise_is_reported_but_allowed(
         {"REPLY_TO": "Editors <editors@example.org>", "BOUNCE_DOMAIN": "bounces.example.org"},
     ],
 )
-def test_what_is_right_is_not_reported(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_good_settings_are_not_reported(tmp_path: Path, variables: dict[str, str]) -> None:
     assert find_risks(load(tmp_path, **variables)) == []
 
 
-def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "url"
     path.write_text("postgresql://paperboy@db/paperboy\n")
     assert (
@@ -244,7 +244,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "not text" in line
 
 
-def test_only_secrets_may_stand_in_files(tmp_path: Path) -> None:
+def test_only_secrets_may_be_in_files(tmp_path: Path) -> None:
     (line,) = faults_of(tmp_path, DIGEST_HOUR_FILE="/run/x")
     assert "there is no such setting" in line
     assert "PAPERBOY_SMTP_URL_FILE" in setting_names()
@@ -301,7 +301,7 @@ def test_a_data_directory_that_cannot_hold_a_key_is_named(tmp_path: Path) -> Non
     assert line.startswith("PAPERBOY_SECRET_KEY: no key can be kept in ")
 
 
-def test_bounces_go_to_the_senders_domain_unless_told_otherwise(tmp_path: Path) -> None:
+def test_bounces_go_to_the_senders_domain_unless_set_otherwise(tmp_path: Path) -> None:
     assert load(tmp_path, MAIL_FROM="P <d@a.example>").envelope_domain == "a.example"
     both = load(tmp_path, MAIL_FROM="P <d@a.example>", BOUNCE_DOMAIN="b.example")
     assert both.envelope_domain == "b.example"
@@ -315,7 +315,7 @@ def test_bounces_go_to_the_senders_domain_unless_told_otherwise(tmp_path: Path) 
         ("unix:///run/valkey.sock?db=3", "redis+socket:///run/valkey.sock?virtual_host=3"),
     ],
 )
-def test_a_socket_is_spelt_as_celery_wants_it(url: str, broker: str) -> None:
+def test_a_socket_url_is_converted_for_celery(url: str, broker: str) -> None:
     assert broker_url(url) == broker
 
 

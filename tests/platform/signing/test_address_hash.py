@@ -1,4 +1,4 @@
-"""Addresses as keys: one mailbox, one key; a hash that names nobody."""
+"""Addresses as keys: one mailbox has one key, and a keyed hash hides the address."""
 
 from hypothesis import given
 from hypothesis import strategies as st

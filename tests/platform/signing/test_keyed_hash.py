@@ -1,4 +1,4 @@
-"""Our HMAC is the standard library's, for keys and texts of every length."""
+"""Our HMAC equals the standard library's, for keys and texts of every length."""
 
 import hmac
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Links: what one purpose signs no other purpose opens, and each ends in its time."""
+"""Tokens: one purpose does not accept the tokens of another, and each expires in time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ TOKENS = st.builds(
 
 
 @given(TOKENS)
-def test_a_token_comes_back_as_it_was_signed(token: Token) -> None:
+def test_a_signed_token_is_read_unchanged(token: Token) -> None:
     text = sign_token(token, KEYS)
     assert text == sign_token(token, KEYS)
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -74,7 +74,7 @@ def test_what_was_not_signed_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "payload", [1, None, "text", [], [1], [1, 2, 3, 4], ["x", 1, ""], [1, "x", ""], [1, 1e20, ""]]
 )
-def test_a_signed_thing_that_is_no_token_is_refused(payload: object) -> None:
+def test_a_signed_value_that_is_no_token_is_refused(payload: object) -> None:
     text = URLSafeSerializer(KEYS[0], salt=Purpose.CONFIRM).dumps(payload)
     with pytest.raises(TokenInvalid):
         read_token(str(text), Purpose.CONFIRM, KEYS, NOW)
@@ -89,7 +89,7 @@ def test_a_key_that_was_rotated_out_of_first_place_still_reads() -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_link_ends_in_its_time_and_one_to_leave_never_does(purpose: Purpose) -> None:
+def test_a_link_expires_but_one_to_unsubscribe_never_does(purpose: Purpose) -> None:
     text = sign_token(Token(purpose, 7, NOW), KEYS)
     lifetime = LIFETIME[purpose]
     if lifetime is None:

@@ -33,16 +33,16 @@ def add(session: Session, *names: str, preferences: Preferences = DAILY) -> list
 
 
 def test_an_address_has_one_row_however_often_it_is_inserted(session: Session) -> None:
-    first = insert_subscriber(session, "Ada@example.org", KEY, DAILY, NOW)
+    first = insert_subscriber(session, ValidSignUp("Ada@example.org", KEY, DAILY), NOW)
     assert first is not None
-    assert insert_subscriber(session, "ADA@example.org", KEY, DAILY, NOW) is None
+    assert insert_subscriber(session, ValidSignUp("ADA@example.org", KEY, DAILY), NOW) is None
     assert add(session, "ada", "grace") == [list_subscribers(session)[1].id]
     assert count_by_state(session) == {SubscriberState.PENDING: 1, SubscriberState.ACTIVE: 1}
 
 
 def test_an_hour_that_no_day_has_is_refused_by_the_database(session: Session) -> None:
     with pytest.raises(IntegrityError, match="ck_subscribers_hour"):
-        insert_subscriber(session, KEY, KEY, Preferences(Cadence.DAILY, 24, "UTC"), NOW)
+        add(session, "ada", preferences=Preferences(Cadence.DAILY, 24, "UTC"))
 
 
 def test_a_locked_subscriber_is_read_again(session: Session) -> None:

@@ -116,8 +116,8 @@ class Story:
         self._beats = 0
         self._spawned = 0
         site = self.lane.site
-        site.state.site = replace(
-            site.state.site,
+        site.state.context = replace(
+            site.state.context,
             settings=self.settings,
             sessions=self.sessions,
             clock=self.clock,

@@ -1,4 +1,4 @@
-"""Mails that come back, written for the tests in the shapes of the common servers."""
+"""Bounce mails, written for the tests in the formats of common servers."""
 
 SUBSCRIBER = "reader@example.org"
 OUR_ID = "<digest.1.00000000000000000000@paperboy.example>"
@@ -12,7 +12,7 @@ def dsn(
     letter: str = "Your message could not be delivered.",
     date: str = "Fri, 18 Sep 2026 05:10:00 +0000",
 ) -> bytes:
-    """A delivery status notification (RFC 3464) with these recipient blocks."""
+    """Return a delivery status notification (RFC 3464) with these recipient blocks."""
     blocks = blocks or (refused(),)
     status = "\n\n".join(["Reporting-MTA: dns; mx.example", *blocks])
     return f"""Return-Path: <>
@@ -54,7 +54,7 @@ def refused(
     action: str = "failed",
     original: str = "",
 ) -> str:
-    """One recipient's block of a delivery status."""
+    """Return one recipient's block of a delivery status."""
     lines = [f"Original-Recipient: rfc822;{original}"] if original else []
     lines += [f"Final-Recipient: rfc822; {address}", f"Action: {action}", f"Status: {status}"]
     return "\n".join([*lines, f"Diagnostic-Code: {reply}"] if reply else lines)
@@ -68,13 +68,13 @@ def letter(
     headers: str = "",
     to: str = "bounce@bounces.paperboy.example",
 ) -> bytes:
-    """A bounce without any structure."""
+    """Return a bounce without any structure."""
     extra = f"{headers}\n" if headers else ""
     return f"From: {sender}\nTo: {to}\nSubject: {subject}\n{extra}\n{body}\n".encode()
 
 
 def complaint(kind: str = "abuse", *, fields: str = "", original_id: str = OUR_ID) -> bytes:
-    """A feedback report (RFC 5965)."""
+    """Return a feedback report (RFC 5965)."""
     extra = f"{fields}\n" if fields else ""
     return f"""From: fbl@provider.example
 To: bounce@bounces.paperboy.example

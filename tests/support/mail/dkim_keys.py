@@ -1,4 +1,4 @@
-"""Keys of a test's own, and dkimpy as the receiver that checks what they signed."""
+"""DKIM keys for tests, and dkimpy as the receiver that verifies their signatures."""
 
 import base64
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 @cache
 def rsa_key(bits: int = 2048) -> RSAPrivateKey:
-    """Made once a run: the search for primes takes a moment."""
+    """Return an RSA key, generated once per run, because the search for primes takes a moment."""
     return generate_private_key(65537, bits)
 
 
@@ -48,7 +48,7 @@ NACL = SimpleNamespace(
 
 
 def verdicts(message: bytes, records: Mapping[str, str]) -> list[bool]:
-    """What dkimpy says of each signature, the topmost first; `records` are TXT records by name."""
+    """Return dkimpy's verdict on each signature, topmost first; `records` are TXT records by name."""
     dkim.nacl = NACL
     asked = dkim.DKIM(message)
     count = sum(name.lower() == b"dkim-signature" for name, _ in asked.headers)

@@ -1,4 +1,4 @@
-"""Makers of invented papers and digests, one renderer for the whole run, and relays to talk to."""
+"""Factories of invented papers and digests, one renderer for the whole run, and test relays."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -88,7 +88,7 @@ def renderer() -> Renderer:
 
 @pytest.fixture(scope="session")
 def make_entry() -> Callable[..., DigestPaper]:
-    """A paper in a digest; keywords change the paper, `reasons` and `links` the entry."""
+    """Return a paper in a digest; keywords change the paper, `reasons` and `links` the entry."""
 
     def make(number: int = 1, **changes: Any) -> DigestPaper:
         identifier = f"2604.{90000 + number}"
@@ -109,7 +109,7 @@ def make_entry() -> Callable[..., DigestPaper]:
 
 @pytest.fixture(scope="session")
 def make_digest() -> Callable[..., DigestContext]:
-    """A digest with one group of the given entries; keywords change the context."""
+    """Return a digest with one group of the given entries; keywords change the context."""
 
     def make(*entries: DigestPaper, **changes: Any) -> DigestContext:
         groups = (DigestSection(title='"prompt tuning"', papers=entries),) if entries else ()
@@ -122,7 +122,7 @@ def make_digest() -> Callable[..., DigestContext]:
 def every_mail(
     make_entry: Callable[..., DigestPaper], make_digest: Callable[..., DigestContext]
 ) -> dict[DeliveryKind, MailContext]:
-    """One context of each kind."""
+    """Return one context of each kind."""
     own: dict[str, Any] = {"home": BASE, "operator_address": ADDRESS}
     ways: dict[str, Any] = {
         "preferences": f"{BASE}/preferences/{TOKEN}",

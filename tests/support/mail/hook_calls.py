@@ -1,4 +1,4 @@
-"""Webhook calls as the providers make them, with keys that only tests hold."""
+"""Webhook calls as the providers make them, with keys of the tests."""
 
 import base64
 import hmac
@@ -39,7 +39,7 @@ def ec_key() -> ec.EllipticCurvePrivateKey:
 
 
 def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None) -> bytes:
-    """A certificate of 2026, in PEM."""
+    """Return a certificate of 2026, in PEM."""
     key = key or rsa_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
     made = (
@@ -58,7 +58,7 @@ def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = Non
 def sns(
     message: object, kind: str = "Notification", version: str = "2", **more: str
 ) -> dict[str, Any]:
-    """A signed SNS message; `more` is put in before it is signed."""
+    """Return a signed SNS message; `more` is added before it is signed."""
     envelope: dict[str, Any] = {
         "Type": kind,
         "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
@@ -76,7 +76,7 @@ def sns(
 
 
 def ses_bounce(address: str, source: str = "", **bounce: Any) -> dict[str, Any]:
-    """What SES puts into the SNS message for a bounce."""
+    """Return the content of SES's SNS message for a bounce."""
     recipient = {"emailAddress": address, "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 no"}
     return {
         "notificationType": "Bounce",

@@ -17,8 +17,8 @@ LOGIN = ("bounces", 'a "quoted" password')
 class ImapServer:
     """`messages` by number; `seen` are those marked. `refuses` are commands answered with NO.
 
-    With `tls` the server takes STARTTLS. `logins` says how each login came: `LOGIN` or the decoded
-    answer of XOAUTH2, with ` over TLS` where it was.
+    With `tls` the server supports STARTTLS. `logins` has the kind of each login: `LOGIN` or the decoded
+    response of XOAUTH2, followed by ` over TLS` where it was.
     """
 
     messages: dict[int, bytes]

@@ -1,4 +1,4 @@
-"""Invented papers and digests that mails of the tests and the gallery show."""
+"""Invented papers and digests for the mails of the tests and the gallery."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,6 +1,6 @@
-"""Digests of real papers for invented readers, as rows that no database has seen.
+"""Digests of real papers for invented subscribers, as rows without a database.
 
-The papers are those of `bulk/dev`; topics are pairs of words that stand in their titles.
+The papers are those of `bulk/dev`; topics are pairs of words in their titles.
 """
 
 import gzip
@@ -40,14 +40,14 @@ Matches = Mapping[str, Mapping[int, tuple[Reason, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The papers of one edition, and what each topic finds among them."""
+    """The papers of one edition, and the matches of each topic."""
 
     papers: Mapping[int, PaperView]
     matches: Matches
 
 
 def read_papers(folder: Path, count: int) -> list[PaperView]:
-    """`count` papers spread over all files."""
+    """Return `count` papers spread over all files."""
     share = -(-count // len(FILES))
     found: list[PaperView] = []
     for name in FILES:
@@ -82,7 +82,7 @@ def _paper(number: int, told: dict[str, Any]) -> PaperView:
 
 
 def make_day(papers: Sequence[PaperView], topic_count: int) -> Day:
-    """The commonest pairs of words in the titles as topics, and where they stand."""
+    """Return a day with the most frequent pairs of words in the titles as topics, and their positions."""
     pairs: Counter[str] = Counter()
     for paper in papers:
         pairs.update(" ".join(pair) for pair in pairwise(_WORD.findall(paper.title.lower())))
@@ -101,7 +101,7 @@ def _reasons(phrase: str, paper: PaperView) -> Iterator[Reason]:
 
 
 def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionDataCache:
-    """What sending would have read from the database."""
+    """Return the edition data that sending would read from the database."""
     count = len(day.papers)
     edition = Edition(
         id=_EDITION,
@@ -121,7 +121,7 @@ def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionData
 
 
 def make_claims(day: Day, count: int, most_papers: int = 25, seed: int = 1) -> list[Claim]:
-    """`count` readers with one to six topics each, popular ones more often, and their digests."""
+    """Return digests of `count` subscribers with one to six topics each, popular ones more often."""
     chance = random.Random(seed)
     topics = list(day.matches)
     weights = [1 / (rank + 3) for rank in range(len(topics))]
@@ -136,7 +136,7 @@ def make_claims(day: Day, count: int, most_papers: int = 25, seed: int = 1) -> l
 
 
 def _make_digest(day: Day, number: int, topics: Sequence[str], most_papers: int) -> Digest:
-    """Each paper under the first topic that finds it, as many as there is room for."""
+    """Return a digest with each paper under the first topic that matches it, up to the maximum."""
     placed: set[int] = set()
     cut: set[int] = set()
     groups = []

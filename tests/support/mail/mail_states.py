@@ -1,4 +1,4 @@
-"""Every mail in every state that matters, of invented papers and people: for looking and testing."""
+"""Every mail in every relevant state, with invented papers and people: for the gallery and tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ KNOWN_HOSTS = frozenset({"papers.example.org", "arxiv.org", "github.com", "logo.
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A mail to look at. `name` is its file's, `title` says what is special about it."""
+    """A mail in one state; `name` is that of its file, `title` says what is special about it."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What a mail's HTML says and where its links lead, for comparing it with the text beside it."""
+"""The text and links of a mail's HTML part, for comparison with its text part."""
 
 from html.parser import HTMLParser
 
@@ -11,7 +11,7 @@ ALLOWED_TAGS = {
 
 
 class Page(HTMLParser):
-    """What a mail program sees: tags, links and words."""
+    """The tags, links and words that a mail program sees."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
 
 def letters(text: str) -> str:
-    """What is left of a text when only the words count: line ends may fall anywhere."""
+    """Return a text without white space, to compare only its words: lines may break anywhere."""
     return "".join(clean(text).split())
 
 

@@ -1,4 +1,4 @@
-"""Reading a mail as others do: two MIME parsers that share no code, and a strict HTML parser."""
+"""Parsing of mails by independent programs: two MIME parsers, and a strict HTML parser."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _MACRO = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ReadMail:
-    """What both parsers agree on; texts with newlines."""
+    """The result on which both parsers agree; texts with newlines."""
 
     message: EmailMessage
     subject: str
@@ -32,7 +32,7 @@ class ReadMail:
 
 
 def read_twice(payload: bytes) -> ReadMail:
-    """The mail as Python's parser and as a parser in Rust read it; fails where they differ."""
+    """Parse the mail with Python's parser and with one in Rust; fail where they differ."""
     message = message_from_bytes(payload, policy=policy.default)
     assert isinstance(message, EmailMessage)
     other = fast_mail_parser.parse_email(payload)
@@ -63,7 +63,7 @@ def read_twice(payload: bytes) -> ReadMail:
 
 
 def unflow(text: str) -> str:
-    """A text as a program that knows RFC 3676 shows it: paragraphs whole, stuffing taken away."""
+    """Return a text as a program with RFC 3676 shows it: lines joined, stuffing removed."""
     lines: list[str] = []
     goes_on = False
     for raw in text.splitlines():
@@ -80,19 +80,19 @@ def unflow(text: str) -> str:
 
 
 def parse_strictly(html: str) -> Element:
-    """The HTML as a tree; raises where it is not what the HTML standard calls valid syntax."""
+    """Return the HTML as a tree; raise where its syntax is invalid by the HTML standard."""
     root: Element = html5lib.HTMLParser(strict=True).parse(html)
     return root
 
 
 def addresses(root: Element) -> list[str]:
-    """Every address a reader could open or a program would fetch."""
+    """Return every address that a reader could open or a program would fetch."""
     found = [one.get(name) for one in root.iter() for name in ("href", "src", "background")]
     return [address for address in found if address is not None]
 
 
 def said(root: Element) -> str:
-    """The words that a reader sees or hears, in single spaces."""
+    """Return the words that a reader sees or hears, separated by single spaces."""
     body = root.find(f"{_XHTML}body")
     assert body is not None
     return " ".join("".join(body.itertext()).split())
@@ -104,8 +104,8 @@ def tags(root: Element) -> list[str]:
 
 
 def foreign_addresses(found: list[str], own_host: str, known: frozenset[str]) -> list[str]:
-    """Those that lead neither into the mail itself, nor to us by a signed or public path, nor to a
-    host that we name.
+    """Return addresses that lead neither into the mail itself, nor to us by a signed or public path,
+    nor to a known host.
     """
     return [address for address in found if not _is_known(address, own_host, known)]
 
@@ -127,5 +127,5 @@ _PUBLIC = re.compile(r"/|/status|/papers/[\w:./-]+")
 
 
 def raw_macros(text: str) -> list[str]:
-    """TeX macros that should have become plain text."""
+    """Return TeX macros that should have become plain text."""
     return _MACRO.findall(text)

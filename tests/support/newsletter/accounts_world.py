@@ -1,4 +1,4 @@
-"""An installation with something of everything to tell: what operators' pages and pictures show."""
+"""An installation with deliveries in every state, for operators' pages and their pictures."""
 
 from datetime import date, timedelta
 
@@ -22,7 +22,7 @@ HOSTS = ("uni.example", "gmail.com", "hotmail.co.uk", "lab.example")
 
 
 def fill_accounts(press: Press) -> int:
-    """Five days of editions, the last with rows in every state; returns its number."""
+    """Store five days of editions, the last with rows in every state; return its id."""
     subscribers = [f"{name}@{host}" for name in NAMES for host in HOSTS]
     press.add_subscribers(*subscribers)
     press.add_subscribers("kurt@example.org", topics=("nothing at all",))

@@ -1,4 +1,4 @@
-"""A press whose mails come back: what tests of bounces do and ask again and again."""
+"""A press whose mails bounce, with the common steps of tests of bounces."""
 
 from sqlalchemy import func, select
 

@@ -1,4 +1,4 @@
-"""Commands as tests type them, and what they leave behind."""
+"""Commands run by tests, and their results."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ LATER = ("--now", "2026-09-18T05:10Z")
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -22,7 +22,7 @@ class Result:
 
     @property
     def value(self) -> Any:
-        """The one JSON value on stdout; fails where there is anything else."""
+        """The one JSON value on stdout; fails where there is other output."""
         return json.loads(self.out)
 
     @property

@@ -1,4 +1,4 @@
-"""One installation in a test: its press, and the sources that it reads."""
+"""Fixtures of one installation: its press, and the sources that it reads."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +16,7 @@ from support.sources.provider import Provider, make_provider
 
 @pytest.fixture
 def press(settings: Settings, engine: Engine, now: datetime) -> Press:
-    """An installation of this test's own; the marker `settings` and a fixture `now` change it."""
+    """Return an installation of this test's own; a marker `settings` and a fixture `now` change it."""
     return make_press(settings, engine, now)
 
 
@@ -27,7 +27,7 @@ def provider(loopback_http: LoopbackHttp, settings: Settings, engine: Engine) ->
 
 @pytest.fixture
 def backup(press: Press, engine: Engine, database_url: str, tmp_path: Path) -> Callable[[], Again]:
-    """Takes a real dump; what it returns restores it."""
+    """Return a function that takes a real dump and returns a function to restore it."""
 
     def take() -> Again:
         dump = dump_database(database_url, tmp_path / "backup.dump")

@@ -1,7 +1,7 @@
-"""A whole installation that lives through days: what its beat does, hour by hour, and its books.
+"""A whole installation simulated for days: the tasks of beat, hour by hour, and states of batches.
 
-The clock is turned; sources, database and gate are real. `notes` keep what was seen of each batch
-at each hour, so that a test can say what the state was while things were wrong.
+The clock is simulated; sources, database and gate are real. `notes` record each batch at each hour,
+so that a test can check the states during a fault.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ HEALING_HOURS = (3, 6, 15)
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One batch at one hour. `held` are the keys it held as new or crossed."""
+    """One batch at one hour. `held` are its papers that are new or cross-listed, by key."""
 
     at: datetime
     category: str
@@ -52,7 +52,7 @@ class Note:
 
 @dataclass
 class Installation:
-    """`skew` is how far this installation's clock is ahead of everybody else's."""
+    """A simulated installation, whose clock is `skew` ahead of the sources' clock."""
 
     press: Press
     settings: Settings
@@ -79,13 +79,13 @@ class Installation:
         return self.press.clock() + self.skew
 
     def live(self, days: Sequence[date], hours: Sequence[int] = HOURS) -> None:
-        """Live through the hours of the days."""
+        """Simulate the hours of some days."""
         for day in days:
             for hour in hours:
                 self.live_at(datetime.combine(day, time(hour), tzinfo=UTC))
 
     def live_at(self, at: datetime) -> None:
-        """One hour: what beat rings for, in beat's order, and a look at the books after it."""
+        """Simulate one hour: run the tasks of beat in its order, then record the batches."""
         self._pass_time(at)
         for source in self.sources:
             ingest_source(self.sessions, self.settings, source, None, self.now)
@@ -106,7 +106,7 @@ class Installation:
         deliver(replace(self.press.sender(self.transport), clock=lambda: self.now))
 
     def _pass_time(self, at: datetime) -> None:
-        """Turn the clock, and the database's idea of when hosts may be asked again with it."""
+        """Turn the clock, and with it the times in the database at which hosts may be requested again."""
         passed = at - self.press.clock()
         with self.sessions.begin() as session:
             session.execute(
@@ -115,7 +115,7 @@ class Installation:
         self.press.clock.now = at
 
     def look(self) -> None:
-        """Note every batch of arXiv as it stands."""
+        """Record the current state of every batch of arXiv."""
         with self.sessions() as session:
             rows = session.execute(
                 select(Batch).where(Batch.source == "arxiv").order_by(Batch.id)
@@ -143,7 +143,7 @@ class Installation:
                 )
 
     def story(self, category: str, on: date) -> list[Note]:
-        """What was seen of one batch, in time; looks that saw the same are told once."""
+        """Return the records of one batch in the order of time, without repetitions."""
         told: list[Note] = []
         for note in self.notes:
             if (note.category, note.on) == (category, on):
@@ -153,7 +153,7 @@ class Installation:
         return told
 
     def states(self, category: str, on: date) -> list[str]:
-        """The states a batch went through, each once."""
+        """Return the successive states of a batch."""
         told: list[str] = []
         for note in self.story(category, on):
             if not told or told[-1] != note.state:
@@ -164,11 +164,11 @@ class Installation:
         return [n for n in self.notes if (n.category, n.on) == (category, on)][-1]
 
     def placed(self, cadence: Cadence = Cadence.DAILY) -> Counter[str]:
-        """How many editions of a cadence carry each paper, by key."""
+        """Return the number of editions of a cadence with each paper, by key."""
         return Counter(key for key, *_ in self.places(cadence))
 
     def places(self, cadence: Cadence = Cadence.DAILY) -> Iterator[tuple[str, date, bool]]:
-        """(key, the edition's date, whether it came late) of every paper of a cadence."""
+        """Return (key, the edition's date, whether it came late) of every paper of a cadence."""
         with self.sessions() as session:
             rows = session.execute(
                 select(Paper.key, Edition.local_date, EditionPaper.is_late)
@@ -180,7 +180,7 @@ class Installation:
         yield from ((key, on, is_late) for key, on, is_late in rows)
 
     def sent(self, subscriber_id: int) -> list[str]:
-        """The keys a reader was sent in all, in the order of the digests."""
+        """Return the keys of all papers sent to a subscriber, in the order of the digests."""
         ids = [
             paper_id
             for row in self.press.rows()
@@ -190,7 +190,7 @@ class Installation:
         return [self.keys()[paper_id] for paper_id in ids]
 
     def told_of(self, subscriber_id: int) -> list[tuple[str, str, str]]:
-        """What befell papers, as a reader was told: (key, kind, detail)."""
+        """The paper updates that a subscriber was sent: (key, kind, detail)."""
         keys = self.keys()
         return [
             (keys[h.paper_id], str(h.kind), h.detail)
@@ -205,10 +205,10 @@ class Installation:
 
 
 def span(first: date, last: date) -> list[date]:
-    """Every date from the first to the last."""
+    """Return every date from the first to the last."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def repeated(keys: Iterable[str]) -> list[str]:
-    """What comes more than once."""
+    """Return the items that occur more than once."""
     return sorted(key for key, count in Counter(keys).items() if count > 1)

@@ -1,7 +1,7 @@
-"""A whole newsletter in one test: readers, papers, editions and a sender, with a clock that stands.
+"""A whole newsletter in one test: subscribers, papers, editions and a sender, with a stopped clock.
 
-Also `PlannedTransport`, the second implementation of the `Transport` protocol: it says what the
-test planned, and lets the test do something while messages are on the wire.
+Also `PlannedTransport`, the second implementation of the `Transport` protocol: it gives the planned
+replies, and lets the test do something while messages are in flight.
 """
 
 from collections import Counter
@@ -54,7 +54,7 @@ OUR_LOCKS = """
 
 
 def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
-    """Until the server has noticed that senders are gone, which it does a moment after they are."""
+    """Wait until the server has noticed that senders are gone, a moment after they ended."""
 
     def are_gone() -> bool:
         with sessions() as session:
@@ -66,12 +66,12 @@ def await_end_of_senders(sessions: sessionmaker[Session]) -> None:
 
 @cache
 def renderer() -> Renderer:
-    """One for the whole run: compiling the templates takes longer than most tests."""
+    """Return one renderer for the whole run: compiling templates takes longer than most tests."""
     return Renderer()
 
 
 class InterruptedRenderer(Renderer):
-    """Lets something happen while a digest is built: after the claim, before the flight."""
+    """A renderer that runs a function while a digest is built: after the claim, before the send."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Turnable:
 
 @dataclass
 class PlannedTransport:
-    """Answers each envelope as `plan` says and keeps it; `meanwhile` runs before the answers."""
+    """A transport with replies from `plan` that stores envelopes; `meanwhile` runs before the replies."""
 
     plan: Plan = lambda _envelope: ACCEPTED
     meanwhile: Callable[[], object] = lambda: None
@@ -125,7 +125,7 @@ class PlannedTransport:
         return troubles
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing, since there is no connection."""
 
     @property
     def recipients(self) -> list[str]:
@@ -148,7 +148,7 @@ class Press:
         hour: int = 7,
         zone: str = "UTC",
     ) -> list[int]:
-        """Confirmed readers; returns their ids in order."""
+        """Add confirmed subscribers; return their ids in order."""
         written = tuple((text, canonical(parse_query(text))) for text in topics)
         chosen = Preferences(cadence, hour, zone, topics=written)
         new = [ValidSignUp(email, email, chosen) for email in emails]
@@ -158,23 +158,23 @@ class Press:
     def add_papers(
         self, *numbers: int, on: date = FRIDAY, told: Sequence[ParsedAnnouncement] = ()
     ) -> dict[str, int]:
-        """Papers of cs.CL (or `told`) announced on a date; returns key -> id."""
+        """Add papers of cs.CL (or `told`) announced on a date; return key -> id."""
         made = [make_announcement(number, f"Parsing number {number}") for number in numbers]
         with self.sessions() as session:
             return store_papers(session, [*made, *told], on)
 
     def publish(self, on: date = FRIDAY, cadence: Cadence = Cadence.DAILY) -> int:
-        """Open, compose and freeze an edition whose digests are due at once; returns its id."""
+        """Open, compose and freeze an edition whose digests are due at once; return its id."""
         return publish_now(self.sessions, self.settings, cadence, on, self.clock())
 
     def sender(self, transport: Transport | None = None, **settings: Any) -> Sender:
-        """A sender over `transport`, or over SMTP to the settings' relay (close it yourself)."""
+        """Return a sender over `transport`, or over SMTP to the settings' relay (close it yourself)."""
         here = self.settings.model_copy(update=settings)
         transport = transport or SmtpTransport(here.relays, connections=here.send_connections)
         return Sender(self.sessions, here, renderer(), transport, self.clock)
 
     def states(self, edition_id: int) -> Counter[str]:
-        """How many rows are in each state; skipped ones as `skipped: reason`."""
+        """Return the number of rows in each state; skipped ones as `skipped: reason`."""
         balance = self.balance(edition_id)
         return Counter(dict(balance.states))
 
@@ -187,7 +187,7 @@ class Press:
             return session.get_one(Edition, edition_id)
 
     def rows(self, edition_id: int | None = None) -> list[Delivery]:
-        """The deliveries (of an edition), by reader."""
+        """Return the deliveries (of an edition), by subscriber."""
         chosen = select(Delivery).order_by(Delivery.subscriber_id, Delivery.id)
         if edition_id is not None:
             chosen = chosen.where(Delivery.edition_id == edition_id)
@@ -195,12 +195,12 @@ class Press:
             return list(session.execute(chosen).scalars())
 
     def row(self, edition_id: int | None = None) -> Delivery:
-        """The only delivery there is."""
+        """Return the only delivery."""
         (row,) = self.rows(edition_id)
         return row
 
     def history(self, delivery_id: int) -> list[tuple[int, DeliveryState]]:
-        """A row's events as (attempt, state)."""
+        """Return a row's events as (attempt, state)."""
         chosen = (
             select(DeliveryEvent.attempt, DeliveryEvent.state)
             .where(DeliveryEvent.delivery_id == delivery_id)
@@ -210,7 +210,7 @@ class Press:
             return [(attempt, state) for attempt, state in session.execute(chosen)]
 
     def change(self, subscriber_id: int, **changes: Any) -> None:
-        """Set columns of a reader, as their own actions would."""
+        """Set columns of a subscriber, as their own actions would."""
         with self.sessions.begin() as session:
             subscriber = session.get_one(Subscriber, subscriber_id)
             for name, value in changes.items():
@@ -222,7 +222,7 @@ def make_press(settings: Settings, engine: Engine, now: datetime) -> Press:
 
 
 def dump_tables(sessions: sessionmaker[Session]) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything in every table, to be compared before and after."""
+    """Return the content of every table, to compare before and after."""
     with sessions() as session:
         return {
             table.name: sorted(map(tuple, session.execute(select(table))), key=repr)
@@ -237,7 +237,7 @@ def read_mail(payload: bytes) -> EmailMessage:
 
 
 def plain_text(payload: bytes) -> str:
-    """A mail's text part, decoded."""
+    """Return a mail's text part, decoded."""
     body = read_mail(payload).get_body(("plain",))
     assert body is not None
     return str(body.get_content())

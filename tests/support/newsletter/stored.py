@@ -1,4 +1,4 @@
-"""What a database holds: whole, for tests that promise that nothing changed, and what waits in lanes."""
+"""The content of a database: whole, for tests that nothing changed, and deliveries held by provider."""
 
 from sqlalchemy import Engine, Text, cast, func, select, text
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ Rows = tuple[str, ...]
 
 
 def read_tables(engine: Engine) -> dict[str, Rows]:
-    """Every row of every table as JSON text, sorted; what Postgres computes itself is left out."""
+    """Return every row of every table as JSON text, sorted, without generated columns."""
     with engine.connect() as connection:
         return {
             table.name: tuple(
@@ -32,13 +32,13 @@ def read_tables(engine: Engine) -> dict[str, Rows]:
                 )
             )
             for table in Base.metadata.sorted_tables
-            # The installation's name is there from the beginning, and changes are told of other tables.
+            # The installation's name is there from the beginning, and `paper_changes` follows other tables.
             if table.name not in {"installations", "paper_changes"}
         }
 
 
 def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
-    """The names of the tables that differ."""
+    """Return the names of the tables that differ."""
     return {name for name, rows in after.items() if rows != before[name]}
 
 
@@ -49,7 +49,7 @@ def stored(session: Session, told: Told) -> Paper:
 
 
 def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
-    """The versions kept of a paper: (number, raw title)."""
+    """Return the stored versions of a paper: (number, raw title)."""
     rows = session.execute(
         select(PaperVersion.version, PaperVersion.title_raw)
         .where(PaperVersion.paper_id == paper_id)
@@ -59,7 +59,7 @@ def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:
 
 
 def list_uncompiled(engine: Engine) -> list[str]:
-    """The topics that do not point to the compiled form of what they say."""
+    """Return the topics that do not refer to the compiled topic of their text."""
     statement = text(
         "SELECT t.canonical FROM topics t LEFT JOIN canonicals c ON c.id = t.canonical_id"
         " WHERE c.text IS DISTINCT FROM t.canonical ORDER BY t.id"
@@ -79,7 +79,7 @@ def count_lanes(session: Session) -> dict[str, int]:
 
 
 def count_by_type(session: Session, batch_id: int) -> dict[AnnounceType, int]:
-    """How many papers a batch holds, by announcement type."""
+    """Return the number of papers in a batch, by announcement type."""
     rows = session.execute(
         select(Announcement.announce_type, func.count())
         .where(Announcement.batch_id == batch_id)

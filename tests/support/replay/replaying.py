@@ -1,7 +1,7 @@
-"""Real days replayed: a source that yields a day's papers, invented readers, and a fate that kills.
+"""Replay of real days: a source that yields a day's papers, invented subscribers, and random kills.
 
-Kills come where a process can die: as a transaction begins or commits, and while mail is on the
-wire. What is left is what any process finds that starts afterwards.
+Kills come where a process can die: at the begin or commit of a transaction, and while mail is being
+sent. The next process finds the same state as after a real crash.
 """
 
 import gzip
@@ -49,12 +49,12 @@ CATEGORIES = ("cs.CL", "cs.CV", "cs.LG", "cs.AI", "cs.RO", "cs.CR", "cs.IR", "cs
 
 
 class Killed(BaseException):
-    """The process is gone: nothing after this line runs."""
+    """A simulated kill: nothing after it runs."""
 
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """The second implementation of `Source`: days from a file instead of the network."""
+    """The second implementation of `Source`: days from files instead of the network."""
 
     name: str
     days: Mapping[date, Sequence[ParsedAnnouncement]]
@@ -96,7 +96,7 @@ class Sample:
 
 
 def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
-    """The last `day_count` days on which both collections hold something."""
+    """Return the last `day_count` days on which both collections have papers."""
     arxiv = _by_day(folder / "bulk/dev/arxiv_cs.jsonl.gz", "announced")
     listed = _by_day(folder / "bulk/dev/hf_daily.jsonl.gz", "hf_date")
     both = sorted(arxiv.keys() & listed.keys())[-day_count:]
@@ -117,7 +117,7 @@ def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
 
 
 def _calendar(start: date, weekday_count: int) -> tuple[date, ...]:
-    """Every date from a Monday on until so many weekdays are in."""
+    """Return every date from a Monday on, with the given number of weekdays."""
     weeks, rest = divmod(weekday_count, 5)
     return tuple(start + timedelta(days=n) for n in range(7 * weeks + rest))
 
@@ -159,7 +159,7 @@ def _listed(row: dict[str, Any]) -> ParsedAnnouncement:
 
 
 def choose_topics(chance: random.Random) -> list[str]:
-    """One to four topics, overlapping by intent."""
+    """Return one to four topics, which overlap on purpose."""
     made = [
         *chance.sample(WORDS, chance.randint(0, 2)),
         *(f"cat:{c}" for c in chance.sample(CATEGORIES, chance.randint(0, 2))),
@@ -169,7 +169,7 @@ def choose_topics(chance: random.Random) -> list[str]:
 
 @dataclass
 class Fate:
-    """Kills at random: `odds` for each moment at which a process can die."""
+    """Random kills: `odds` for each moment at which a process can die."""
 
     chance: random.Random
     odds: float
@@ -200,7 +200,7 @@ class Fate:
 
 @dataclass
 class Replay:
-    """An installation through the days of a sample. `wire` counts what each delivery put out."""
+    """An installation through the days of a sample. `wire` counts the messages of each delivery."""
 
     press: Press
     settings: Settings
@@ -226,7 +226,7 @@ class Replay:
         self._answer_doubts()
 
     def _until_done(self, step: Callable[[], object]) -> None:
-        """Run a step until it ends by itself, and then once more: any step may run twice."""
+        """Run a step until it ends by itself, and then once more, since every step is idempotent."""
         is_twice = self.fate.odds > 0
         while True:
             try:
@@ -264,7 +264,7 @@ class Replay:
             self.wire.update(envelope.number for envelope in transport.sent)
 
     def _answer_doubts(self) -> None:
-        """The operator's answer in the evening: now sent, now to be carried."""
+        """Resolve doubts as an operator would in the evening: as sent and as carried, in turn."""
         with self.press.sessions() as session:
             doubtful = set(
                 session.execute(
@@ -279,7 +279,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class Books:
-    """What is left to be counted at the end."""
+    """The counts at the end of a replay."""
 
     announced: frozenset[int]
     placed: Counter[int]
@@ -329,7 +329,7 @@ def read_books(press: Press) -> Books:
 
 
 def match_everything(press: Press, topics: Mapping[int, Sequence[str]]) -> dict[int, set[int]]:
-    """Reader -> every announced paper that any of the reader's topics matches, by no edition."""
+    """Return subscriber -> every announced paper that matches any of their topics, without editions."""
     canonicals = sorted({canonical(parse_query(t)) for some in topics.values() for t in some})
     queries = [parse_query(text) for text in canonicals]
     by_topic: defaultdict[str, set[int]] = defaultdict(set)

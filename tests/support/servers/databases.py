@@ -32,7 +32,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class TestServers:
-    """Where the servers of this run answer; `database_url` is for administration only."""
+    """The URLs of the servers of this run; `database_url` is for administration only."""
 
     __test__ = False
 
@@ -46,7 +46,7 @@ class TestServers:
 
 
 def make_home() -> None:
-    """Make the directory that all workers of this run share; the workers inherit its name."""
+    """Create the directory that all workers of this run share; the workers inherit its name."""
     # Cloning a database makes some 300 files: 15 ms in memory, up to 300 ms on a busy disk.
     memory = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a private directory in it
     has_room = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_BYTES
@@ -59,7 +59,7 @@ def make_home() -> None:
 
 
 def _remove_forgotten(base: Path) -> None:
-    """Remove what killed runs left; in memory it would stay until the next reboot."""
+    """Remove the directories of killed runs; in memory they would stay until the next reboot."""
     for home in base.glob(f"{_HOME_PREFIX}*"):
         is_ours = home.stat().st_uid == os.geteuid()
         # A lock that is not there yet belongs to a run that starts this very moment.
@@ -90,7 +90,7 @@ def start_servers() -> Iterator[TestServers]:
 
 
 def make_template(servers: TestServers, migrate: Callable[[str], None]) -> str:
-    """Make the migrated template unless another worker has, and return its name."""
+    """Return the name of the migrated template; create it unless another worker has."""
     with psycopg.connect(servers.database_url, autocommit=True) as admin:
         # Held until the connection closes: the first worker migrates, the others wait for it.
         admin.execute("SELECT pg_advisory_lock(hashtext(%s))", [servers.template])
@@ -107,7 +107,7 @@ def make_template(servers: TestServers, migrate: Callable[[str], None]) -> str:
 
 @contextmanager
 def clone_database(servers: TestServers, template: str, worker: str) -> Iterator[str]:
-    """Yield the URL of a fresh clone of `template`, dropped afterwards with whoever is in it."""
+    """Yield the URL of a fresh clone of `template`, dropped afterwards, its connections too."""
     name = f"test_{servers.run}_{worker}_{next(_numbers)}"
     with psycopg.connect(servers.database_url, autocommit=True) as admin:
         clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
@@ -119,7 +119,7 @@ def clone_database(servers: TestServers, template: str, worker: str) -> Iterator
 
 
 def drop_template() -> None:
-    """Leave a server that is not ours as we found it; embedded ones go with their directory."""
+    """Drop the template on a server that is not ours; embedded ones are removed with their directory."""
     database_url = os.environ.get(DATABASE_VARIABLE, "")
     if database_url:
         run = os.environ[_HOME_VARIABLE].rpartition("-")[2].lower()
@@ -128,7 +128,7 @@ def drop_template() -> None:
 
 
 def drop_database(admin: psycopg.Connection, name: str) -> None:
-    """Drop a database with whoever of ours is still in it.
+    """Drop a database and our connections to it.
 
     Not by WITH (FORCE): that also wants to end an autovacuum worker, which belongs to the
     superuser, and is refused to us. Plain DROP asks autovacuum to leave and waits for it.

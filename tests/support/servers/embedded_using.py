@@ -1,4 +1,4 @@
-"""Ways to use embedded servers from tests: shares, queries, and other processes to kill."""
+"""Helpers for tests of embedded servers: shares, queries, and other processes to kill."""
 
 import os
 import pwd
@@ -49,7 +49,7 @@ def execute(database_url: str, statement: str) -> None:
 
 
 def pid_of(data_dir: Path, name: str) -> int:
-    """The process that holds a lock, waited for while it is still writing itself down."""
+    """Return the pid of the process that holds a lock, after waiting until it has written it."""
     written = data_dir / "run" / name
     deadline = time.monotonic() + 10
     while not (text := written.read_text()):
@@ -67,7 +67,7 @@ def is_running(data_dir: Path, kind: str) -> bool:
 def other_user(
     data_dir: Path, which: str = "valkey", *options: str, is_ordinary: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
-    """Another process with a share in the servers; it leaves, or is dead, after the block."""
+    """Run another process with a share in the servers; it has ended after the block."""
     with start_user(data_dir, which, *options, is_ordinary=is_ordinary) as process:
         assert process.stdin
         yield process
@@ -97,12 +97,12 @@ def start_user(
 
 
 def ordinary_uid() -> int:
-    """An ordinary user: ourselves, or `nobody` where the tests run as root."""
+    """Return an ordinary user: our own, or `nobody` where the tests run as root."""
     return pwd.getpwnam("nobody").pw_uid if IS_ROOT else os.geteuid()
 
 
 def ordinary_python() -> str:
-    """An interpreter that an ordinary user may run: root's own often lies below /root."""
+    """Return an interpreter that an ordinary user may run: root's own is often below /root."""
     if not IS_ROOT:
         return sys.executable
     # It must be new enough, and the checkout must be open to that user as well.
@@ -118,7 +118,7 @@ def ordinary_python() -> str:
 
 
 def urls_of(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """The URLs the other process printed, once its servers answer."""
+    """Return the URLs that the other process printed when its servers answered."""
     assert process.stdout
     return process.stdout.readline().strip(), process.stdout.readline().strip()
 

@@ -1,7 +1,7 @@
-"""Hosts on one machine: network namespaces joined by cables that a test can pull out.
+"""Hosts on one machine: network namespaces joined by virtual cables that a test can cut.
 
-A hub has an address on each cable; what serves the hosts listens there, in the hub's namespace.
-Nothing of it can be seen from the machine's own network. Needs root and `ip` (Debian: iproute2).
+A hub has an address on each cable; servers for the hosts listen there, in the hub's namespace.
+It is isolated from the machine's own network. Needs root and `ip` (Debian: iproute2).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 65536
 
 @cache
 def why_no_hosts() -> str:
-    """What is missing to make hosts here, as one says after "there is"; empty if nothing is."""
+    """Return what is missing to create hosts here, as in "there is no …"; empty if nothing is."""
     if shutil.which("ip") is None:
         return "no way to make network namespaces: no `ip` program (Debian: iproute2)"
     name = f"pb{os.getpid()}probe"
@@ -34,7 +34,7 @@ def why_no_hosts() -> str:
 
 
 def enter_host(name: str) -> None:
-    """Move the calling thread, and what it starts from now on, into a host's namespace."""
+    """Move the calling thread, and processes it starts later, into a host's namespace."""
     file = os.open(f"/run/netns/{name}", os.O_RDONLY)
     try:
         # os.setns() comes with Python 3.12.
@@ -60,7 +60,7 @@ class Hosts:
         return f"{self.run}-{host}"
 
     def cut(self, host: str) -> None:
-        """Pull the cable out: what is on its way is lost, and neither side is told."""
+        """Cut the cable: packets on their way are lost, and neither side is notified."""
         _ip("-n", self.hub, "link", "set", f"to-{host}", "down")
 
     def join(self, host: str) -> None:
@@ -118,7 +118,7 @@ class Doors:
         self._thread.start()
 
     def open(self, address: str, path: Path) -> int:
-        """A port of the hub's address behind which a socket answers."""
+        """Open a port of the hub's address for a unix socket."""
         return asyncio.run_coroutine_threadsafe(self._open(address, path), self._loop).result(10)
 
     def stop(self) -> None:
@@ -163,7 +163,7 @@ async def _join(
     inner_subscriber: asyncio.StreamReader,
     inner_writer: asyncio.StreamWriter,
 ) -> None:
-    """Hand bytes both ways until one side ends."""
+    """Forward bytes both ways until one side ends."""
     ways = [
         asyncio.ensure_future(_copy(subscriber, inner_writer)),
         asyncio.ensure_future(_copy(inner_subscriber, writer)),

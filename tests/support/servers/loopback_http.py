@@ -12,7 +12,7 @@ Response = tuple[int, Mapping[str, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came; `headers` is case-insensitive."""
+    """One received request; `headers` is case-insensitive."""
 
     method: str
     path: str
@@ -88,6 +88,6 @@ def _make_handler(http: LoopbackHttp) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = _serve  # noqa: N815  # http.server's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # inherited name
-            """Quiet: the requests are kept, not printed."""
+            """Print nothing, since the requests are stored."""
 
     return Handler

@@ -15,7 +15,7 @@ SECRET_KEY = "a-key-that-is-only-used-in-tests"
 
 
 def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
-    """The environment of a process that works with these settings; nothing of ours leaks in."""
+    """Return the environment of a process with these settings, without our own variables."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
     own = {
         "DATABASE_URL": settings.database_url,
@@ -32,7 +32,7 @@ def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
 
 
 def start_command(environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """A `paperboy` command in a process of its own; the caller waits for it or kills it."""
+    """Start a `paperboy` command in a process of its own; the caller waits for it or kills it."""
     return subprocess.Popen(
         [sys.executable, "-m", "service.cli", *arguments],
         cwd=ROOT,
@@ -44,7 +44,7 @@ def start_command(environ: dict[str, str], *arguments: str) -> subprocess.Popen[
 
 
 def run_command(environ: dict[str, str], *arguments: str) -> str:
-    """What a command printed. It must end well."""
+    """Return the output of a command, which must succeed."""
     process = start_command(environ, *arguments)
     said, complained = process.communicate(timeout=120)
     assert process.returncode == 0, complained
@@ -53,7 +53,7 @@ def run_command(environ: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def running_worker(environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A Celery worker that takes one task at a time, from all queues."""
+    """Run a Celery worker that takes one task at a time, from all queues."""
     command = [
         sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
         "--queues", "paperboy.ingest,paperboy.compose,paperboy.send", "--loglevel", "WARNING",

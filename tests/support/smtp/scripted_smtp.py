@@ -1,7 +1,7 @@
 """An SMTP relay on raw sockets that misbehaves exactly where a test says so.
 
-aiosmtpd, which the other sink stands on, cannot drop a connection before its greeting, answer
-rubbish after the final dot, or speak TLS with a certificate of the test's own in a few lines.
+aiosmtpd, which the other sink uses, cannot drop a connection before its greeting, reply with
+garbage after the final dot, or use TLS with a certificate of the test's own in a few lines.
 """
 
 import socket
@@ -35,7 +35,7 @@ _POLITE = {
 
 @dataclass(frozen=True)
 class Taken:
-    """A message that came in whole, whatever was answered; `content` is without dot-stuffing."""
+    """A completely received message, whatever the reply; `content` is without dot-stuffing."""
 
     recipient: str
     content: bytes
@@ -82,7 +82,7 @@ class ScriptedSmtp:
             thread.join(timeout=5)
 
     def drop_all(self) -> None:
-        """Close every connection from this end, as a relay does that was restarted."""
+        """Close every connection from this end, as a relay does when it restarts."""
         with self._lock:
             for connection in self._open:
                 _close(connection)
@@ -204,7 +204,7 @@ def _close(connection: socket.socket) -> None:
 
 
 def make_certificate(directory: Path) -> Path:
-    """A self-signed certificate and key for 127.0.0.1 in one file, made by the openssl program."""
+    """Create a self-signed certificate and key for 127.0.0.1 in one file, with openssl."""
     path = directory / "relay.pem"
     key = directory / "relay.key"
     subprocess.run(

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that keeps what it is sent and refuses what it is told to."""
+"""A real SMTP server on loopback that stores messages and refuses those that a test selects."""
 
 # aiosmtpd calls these handlers by such names and with all of these arguments.
 # ruff: noqa: N802, ARG002
@@ -58,12 +58,12 @@ class SmtpSink:
 
     @property
     def port(self) -> int:
-        """The port it listens on, or last did: it comes back there."""
+        """The port it listens on, or last did: it uses the same one after a restart."""
         return self._port
 
     @property
     def url(self) -> str:
-        """As it stands in `SMTP_URL`."""
+        """The URL for `SMTP_URL`."""
         return f"smtp://{self.host}:{self.port}?starttls=off"
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class SmtpSink:
         self._server.stop()
 
     def recipients(self) -> list[str]:
-        """Everybody who was sent an accepted message, in order, repeated if sent twice."""
+        """The recipients of accepted messages, in order, repeated if sent twice."""
         return [address for received in self.messages for address in received.envelope.rcpt_tos]
 
     def wait_for(self, count: int, seconds: float = 10.0) -> list[Received]:
@@ -138,7 +138,7 @@ class SmtpSink:
 
 
 def free_port() -> int:
-    """A loopback port that was free a moment ago, for servers that cannot be given port 0."""
+    """Return a loopback port that was free a moment ago, for servers that do not support port 0."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""arXiv's feed as it travels, for days that a test invents."""
+"""arXiv's feed as XML, for days that a test invents."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -16,7 +16,7 @@ _HEAD = """<?xml version='1.0' encoding='UTF-8'?>
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One entry of a feed; `number` makes the identifier 2609.00001."""
+    """One entry of a feed; `number` 1 is the identifier 2609.00001."""
 
     number: int
     announce_type: str = "new"
@@ -35,7 +35,7 @@ class Told:
 
 
 def render_feed(on: date, *entries: Told, extra: str = "") -> bytes:
-    """The feed of a day as rss.arxiv.org writes it; `extra` goes in as raw XML after the items."""
+    """Return the feed of a day as rss.arxiv.org writes it, with `extra` as raw XML after the items."""
     midnight = datetime.combine(on, time(), tzinfo=ZoneInfo("America/New_York"))
     head = _HEAD.format(rendered=format_datetime(midnight))
     items = "".join(_render_item(entry) for entry in entries)

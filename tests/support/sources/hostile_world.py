@@ -1,4 +1,4 @@
-"""arXiv on loopback and an installation that watches it, with the checks that must always hold."""
+"""arXiv on loopback and an installation that reads it, with invariants that must always hold."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ WEEKEND_HOURS = (6, 15)
 
 @dataclass
 class World:
-    """The upstream, the installation, and two readers of everything, daily and on weekdays."""
+    """The upstream, the installation, and two subscribers to all papers, daily and on weekdays."""
 
     upstream: Upstream
     here: Installation

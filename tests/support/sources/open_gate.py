@@ -1,11 +1,11 @@
-"""A gate that lets everybody pass and remembers who did."""
+"""A rate limiter that never waits and records all requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class OpenGate:
-    """`passed` are the addresses let through, hop by hop; `reports` what was told of each answer."""
+    """`passed` are the addresses let through, hop by hop; `reports` what was reported for each response."""
 
     def __init__(self, passed: list[str] | None = None) -> None:
         self.passed: list[str] = [] if passed is None else passed

@@ -1,4 +1,4 @@
-"""Sources that a test plays over loopback, and looks at them."""
+"""Sources that a test serves over loopback, and their ingest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from support.sources.open_gate import OpenGate
 
 
 def morning(on: date) -> datetime:
-    """A moment at which a day's feed has been rendered: one or two in the morning in New York."""
+    """Return a time after a day's feed was rendered: one or two in the morning in New York."""
     return datetime.combine(on, time(6), tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Provider:
-    """A source: what it shows, and a look at it."""
+    """A source: its content, and the ingest of it."""
 
     http: LoopbackHttp
     settings: Settings
@@ -31,15 +31,15 @@ class Provider:
     def show(
         self, payload: bytes, category: str = "cs.CL", headers: dict[str, str] | None = None
     ) -> None:
-        """Let arXiv's feed of a category be this."""
+        """Set arXiv's feed of a category."""
         self.http.routes[f"/rss/{category}"] = (200, headers or {}, payload)
 
     def answer(self, respond: Callable[[Request], Response], category: str = "cs.CL") -> None:
-        """Let a category's feed be answered by a function."""
+        """Set a function that responds to requests for a category's feed."""
         self.http.routes[f"/rss/{category}"] = respond
 
     def show_list(self, payload: bytes) -> None:
-        """Let Hugging Face's list be this."""
+        """Set Hugging Face's list."""
         self.http.routes["/api/daily_papers"] = (200, {}, payload)
 
     def ingest(
@@ -50,7 +50,7 @@ class Provider:
         on: date | None = None,
         on_batch: Callable[[BatchReport], None] = lambda _: None,
     ) -> list[BatchReport]:
-        """Look at every category (cs.CL where none is named), as the worker does."""
+        """Ingest every category (by default cs.CL), as the worker does."""
         wanted = self.settings.model_copy(
             update={"sources": (name,), "arxiv_categories": categories or ("cs.CL",)}
         )
@@ -58,7 +58,7 @@ class Provider:
         return ingest_source(self.sessions, wanted, source, on, now, on_batch)
 
     def look(self, on: date, name: str = "arxiv") -> BatchReport:
-        """One look at the one category on the morning of a date."""
+        """Ingest the one category on the morning of a date."""
         (report,) = self.ingest(morning(on), name=name)
         return report
 

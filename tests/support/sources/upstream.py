@@ -1,8 +1,8 @@
-"""arXiv on loopback: feed, listing and OAI-PMH, all told from one invented truth, faults on top.
+"""arXiv on loopback: feed, listing and OAI-PMH, all from one set of invented papers, with faults.
 
-The channels keep arXiv's own times (its pages on availability, RSS and OAI-PMH), all New York: the
-listing changes at 20:00 of the day before, OAI-PMH at 22:30, the feed at midnight. A fault is a
-function from the honest answer to another one, so that each test says what went wrong and when.
+The channels have arXiv's own times (its pages on availability, RSS and OAI-PMH), all New York: the
+listing changes at 20:00 of the previous day, OAI-PMH at 22:30, the feed at midnight. A fault is a
+function from the correct response to another one, so that each test defines its fault and its time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ _XML = {"Content-Type": "text/xml"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One paper told on one day: its first version, or a later one. `categories`: primary first."""
+    """One paper announced on one day: its first version, or a later one. `categories`: primary first."""
 
     on: date
     number: int
@@ -65,7 +65,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question as a fault sees it; `now` is what the upstream's clock says."""
+    """A request as a fault sees it; `now` is the time of the upstream's clock."""
 
     channel: str
     category: str
@@ -87,9 +87,9 @@ def invent(
     each: int = 4,
     kept: Callable[[date], bool] = lambda _: True,
 ) -> list[Event]:
-    """New papers of every category on every announcement day, every third cross-listed.
+    """Return new papers of every category on every announcement day, every third cross-listed.
 
-    From the second day on a paper of the day before is replaced. Numbers grow as they are told.
+    From the second day on a paper of the previous day is replaced. Numbers grow by announcement.
     """
     events: list[Event] = []
     number = 10_000
@@ -111,7 +111,7 @@ def invent(
 
 @dataclass
 class Upstream:
-    """The three channels over one truth. Put `faults` in; they are applied in their order."""
+    """The three channels over one set of papers. `faults` are applied in their order."""
 
     http: LoopbackHttp
     events: list[Event]
@@ -121,7 +121,7 @@ class Upstream:
     asked: list[Ask] = field(default_factory=list)
 
     def open(self, categories: Iterable[str]) -> None:
-        """Answer for these categories from now on."""
+        """Serve these categories from now on."""
         for category in categories:
             self.http.routes[f"/rss/{category}"] = self._route("feed", category)
             self.http.routes[f"/list/{category}/new"] = self._route("listing", category)
@@ -139,7 +139,7 @@ class Upstream:
         return respond
 
     def told_on(self, category: str, on: date) -> list[Event]:
-        """What arXiv announced in a category on a date, moderated papers left out."""
+        """Return arXiv's announcements in a category on a date, without moderated papers."""
         return [
             event
             for event in self.events
@@ -147,14 +147,14 @@ class Upstream:
         ]
 
     def first_keys(self, category: str, on: date) -> set[str]:
-        """Papers new or crossed in a category on a date."""
+        """Return papers that are new or cross-listed in a category on a date."""
         return {event.key for event in self.told_on(category, on) if event.version == 1}
 
     def feed(self, ask: Ask) -> Response:
         return 200, {}, self.feed_of(ask.category, ask.local.date(), ask.local.date())
 
     def feed_of(self, category: str, on: date, rendered_on: date) -> bytes:
-        """The feed that is rendered on a day with the papers of a day."""
+        """Return the feed that is rendered on a day with the papers of a day."""
         told = [event.as_told(category) for event in self.told_on(category, on)]
         # The order of the query, then the limit; the feed shows the reverse.
         told.sort(key=lambda one: _QUERY_ORDER.index(one.announce_type))
@@ -167,7 +167,7 @@ class Upstream:
         return 200, {}, render_listing(on, self.told_on(ask.category, on), ask.category)
 
     def oai(self, ask: Ask) -> Response:
-        """ListRecords in arXivRaw, in pages; a token holds its list and the UTC day it is good for."""
+        """Return ListRecords in arXivRaw, in pages; a token holds its list and the UTC day of its validity."""
         asked = {name: values[0] for name, values in parse_qs(ask.request.query).items()}
         today = ask.now.astimezone(UTC).date()
         if token := asked.get("resumptionToken"):
@@ -182,7 +182,7 @@ class Upstream:
         return render_oai(records[first:last], rest, ask.now)
 
     def _records(self, since: date, chosen: str, ask: Ask) -> list[list[Event]]:
-        """Each paper as it is now: its versions so far."""
+        """Return each paper with its versions so far."""
         latest = (ask.local + OAI_LEADS).date()
         papers: dict[str, list[Event]] = {}
         for event in sorted(self.events, key=lambda one: (one.on, one.version)):

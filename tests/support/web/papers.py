@@ -1,4 +1,4 @@
-"""Papers for the tests of pages: invented, stored the way that ingest stores them."""
+"""Invented papers for the tests of pages, stored as ingest does."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ THURSDAY = date(2026, 9, 17)
 
 
 def make_announcement(number: int, title: str, **changes: Any) -> ParsedAnnouncement:
-    """An announced paper of cs.CL, `changes` aside."""
+    """Return an announced paper of cs.CL with `changes`."""
     identifier = f"2609.{number:05d}"
     told = ParsedAnnouncement(
         key=f"arxiv:{identifier}",
@@ -42,7 +42,7 @@ def store_papers(
     category: str = "cs.CL",
     state: BatchState = BatchState.COMPLETE,
 ) -> dict[str, int]:
-    """Store a batch and commit; returns key -> id."""
+    """Store a batch and commit; return key -> id."""
     now = datetime(on.year, on.month, on.day, 4, tzinfo=UTC)
     batch = open_batch(session, "arxiv", category, on, now)
     batch.state = state

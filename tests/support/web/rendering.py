@@ -1,4 +1,4 @@
-"""Watches that no template reaches the database: all that it shows was read before."""
+"""A check that no template reads the database: all its data must be read before."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 @dataclass
 class Watch:
-    """`rendered`: the templates that were written; `faults`: what was wrong with it."""
+    """`rendered`: the templates that were rendered; `faults`: reads during rendering."""
 
     rendered: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)

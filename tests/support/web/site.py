@@ -19,7 +19,7 @@ from support.newsletter.press import Turnable
 
 @dataclass
 class EnqueuedTasks:
-    """Keeps what was rung."""
+    """A recorder of enqueued tasks."""
 
     tasks: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -29,7 +29,7 @@ class EnqueuedTasks:
 
 @dataclass(frozen=True)
 class Subscribers:
-    """Makes readers and signs their links as the mails do."""
+    """A factory of subscribers that signs their links as the mails do."""
 
     session: Session
     settings: Settings
@@ -60,7 +60,7 @@ class Subscribers:
 
 
 def count_rows(session: Session) -> dict[str, int]:
-    """How many rows each table has: what a request changed, or did not."""
+    """Return the number of rows of each table, to check whether a request changed any."""
     session.rollback()
     return {
         table.name: session.execute(select(func.count()).select_from(table)).scalar_one()

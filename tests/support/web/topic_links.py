@@ -1,4 +1,4 @@
-"""What a person does with the pages behind a mail's links, and what their topics are then."""
+"""Actions of a subscriber on the pages behind a mail's links, and their topics afterwards."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`/admin`: only for the operator; what changes something is question once, by forms of its own."""
+"""`/admin`: only for the operator; changes need a confirmation and a CSRF token."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def test_after_many_wrong_passwords_even_the_right_one_is_refused(
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 3601
     assert "Too many wrong passwords" in answer.text
-    # Whoever sends none at all is question for it, and not counted.
+    # A request without credentials is asked for them, and not counted.
     assert stranger.get("/admin").status_code == 401
 
 
@@ -169,7 +169,7 @@ def test_a_resolution_needs_confirmation_and_is_idempotent(
     done = operator.post(
         f"{path}/resolve", data={**form, "token": token_in(question), "sure": "yes"}
     )
-    assert "1 mail: the operator question for it to be sent again." in done.text
+    assert "1 mail: the operator asked for it to be sent again." in done.text
     assert press.states(doubtful) == {"queued": 1}
     assert enqueued.tasks == [("deliver",)]
     again = operator.post(f"{path}/resolve", data={**form, "sure": "yes"})

@@ -18,16 +18,8 @@ from jinja2 import Environment
 
 from service.messages.contexts.digest import DigestContext
 from service.messages.rendering import fragments
-from service.messages.rendering.fast_path import symbolic
-from service.messages.rendering.fast_path.slot_values import (
-    HTML_PART,
-    TEXT_PART,
-    CannotShare,
-    PartKind,
-    Slot,
-    SlotValues,
-    as_text,
-)
+from service.messages.rendering.fast_path import slot_values, symbolic
+from service.messages.rendering.fast_path.slot_values import CannotShare, PartKind, Slot, as_text
 from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached, register_cache
@@ -93,7 +85,7 @@ class DigestSkeletons:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._editions: dict[Hashable, _Edition] = {}
-        self._slots = SlotValues()
+        self._slots = slot_values.SlotValues()
         self._told: set[str] = set()
         register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _SKELETONS_KEPT)
 
@@ -160,9 +152,8 @@ class DigestSkeletons:
     def _write(self, trace: symbolic.TemplateTrace, name: str) -> str:
         template = self._environment.get_template(f"{trace.given.mail.kind}/{name}")
         mail = symbolic.SymbolicMail(trace, frozenset(FIXED))
-        return template.render(
-            mail=mail, subject=symbolic.symbolic_subject(trace), places=trace.places
-        )
+        subject = symbolic.symbolic_path(trace, "subject")
+        return template.render(mail=mail, subject=subject, places=trace.places)
 
     def _write_subject(self, trace: symbolic.TemplateTrace, name: str) -> SubjectSkeleton:
         written = self._write(trace, name)
@@ -181,11 +172,11 @@ class DigestSkeletons:
         pressed = [
             piece if isinstance(piece, str) else contents[piece] for piece in compile_shape(shape)
         ]
-        return self._skeleton("".join([*pressed, "\n"]), trace.places, HTML_PART)
+        return self._skeleton("".join([*pressed, "\n"]), trace.places, slot_values.HTML_PART)
 
     def _write_text(self, trace: symbolic.TemplateTrace, name: str) -> DigestSkeleton:
         written = tidy_text(self._write(trace, name))
-        return self._skeleton(written, trace.places, TEXT_PART)
+        return self._skeleton(written, trace.places, slot_values.TEXT_PART)
 
     def _skeleton(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
         slots: list[tuple[fragments.Place, Slot]] = []
@@ -194,12 +185,8 @@ class DigestSkeletons:
             if isinstance(piece, str):
                 static.append((_constant(piece), 0))
             else:
-                slot = (
-                    self._slots.slot(piece, part)
-                    if isinstance(piece, symbolic.SymbolicValue)
-                    else piece
-                )
-                slots.append((static, slot))
+                is_value = isinstance(piece, symbolic.SymbolicValue)
+                slots.append((static, self._slots.slot(piece, part) if is_value else piece))
                 static = []
         return DigestSkeleton(tuple(slots), static)
 
@@ -234,7 +221,7 @@ class _Tree(Generic[F]):
         self, questions: Iterable[tuple[symbolic.Ask, Hashable]], skeleton: F | _Unsupported
     ) -> None:
         """Add a skeleton for all mails with these answers."""
-        put: Callable[[Any], None] = self._put_root
+        put: Callable[[Any], None] = partial(setattr, self, "root")
         node: Any = self.root
         for ask, answer in questions:
             if not isinstance(node, _Question):
@@ -244,9 +231,6 @@ class _Tree(Generic[F]):
             node = node.answers.get(answer)
         put(skeleton)
         self.count += 1
-
-    def _put_root(self, node: _Question[F] | F | _Unsupported) -> None:
-        self.root = node
 
 
 @dataclass(slots=True)
@@ -284,8 +268,5 @@ def _checked(text: str) -> str:
 
 @cached("skeleton fragments", maxsize=1_024)
 def _constant(text: str) -> fragments.Fragment:
-    return (
-        fragments.encode_shared(text)
-        if len(text) >= _SHORTEST_SHARED
-        else fragments.encode_private(text)
-    )
+    is_shared = len(text) >= _SHORTEST_SHARED
+    return fragments.encode_shared(text) if is_shared else fragments.encode_private(text)

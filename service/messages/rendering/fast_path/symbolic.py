@@ -92,7 +92,7 @@ class SymbolicValue:
             raise AttributeError(name)
         getattr(self._spec.now, name)  # a missing attribute must fail here
         if self._spec.path:
-            return _symbolic_path(self._spec.trace, f"{self._spec.path}.{name}")
+            return symbolic_path(self._spec.trace, f"{self._spec.path}.{name}")
         read, get = self._spec.read, attrgetter(name)
         return self._derive(name, lambda given: get(read(given)))
 
@@ -152,11 +152,7 @@ class SymbolicMail(SymbolicValue):
         return getattr(self._spec.now, name) if name in self._fixed else super().__getattr__(name)
 
 
-def symbolic_subject(trace: TemplateTrace) -> SymbolicValue:
-    return _symbolic_path(trace, "subject")
-
-
-def _symbolic_path(trace: TemplateTrace, path: str) -> SymbolicValue:
+def symbolic_path(trace: TemplateTrace, path: str) -> SymbolicValue:
     return SymbolicValue(trace, path, attrgetter(path), path=path)
 
 
@@ -165,12 +161,8 @@ def accept_symbolic(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def wrapper(*values: Any, **options: Any) -> Any:
-        symbolic = [
-            each for each in (*values, *options.values()) if isinstance(each, SymbolicValue)
-        ]
-        return (
-            _pass(function, symbolic, values, options) if symbolic else function(*values, **options)
-        )
+        found = [each for each in (*values, *options.values()) if isinstance(each, SymbolicValue)]
+        return _pass(function, found, values, options) if found else function(*values, **options)
 
     return wrapper
 
@@ -186,9 +178,8 @@ def _pass(
     sources: dict[Hashable, Read] = {}
     for each in symbolic:
         sources |= spec_of(each).sources
-    return SymbolicValue(
-        spec_of(symbolic[0]).trace, key, _read_by(function, values, options), sources
-    )
+    read = _read_by(function, values, options)
+    return SymbolicValue(spec_of(symbolic[0]).trace, key, read, sources)
 
 
 def _read_by(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain, pairwise
 
 from service.topics.domain.language.lexer import SWITCHES, LexerToken
-from service.topics.domain.language.syntax_tree import And, Announced, Query, QueryError
+from service.topics.domain.language.syntax_tree import And, Announced, Query
 
 _VALUES = {"": True, "yes": True, "on": True, "no": False, "off": False}
 _NOTHING_LEFT = "These switches exclude every announcement"

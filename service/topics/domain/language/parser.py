@@ -160,9 +160,11 @@ def build_leaf(text: str, token: LexerToken) -> syntax.Query:
             raise token.error(text, "There is no name here")
         return syntax.Author(token.text)
     field = TEXT_FIELDS[token.field]
-    if token.is_prefix:
-        return syntax.Prefix(field, folded)
-    return syntax.Text(field, token.text, token.is_quoted)
+    return (
+        syntax.Prefix(field, folded)
+        if token.is_prefix
+        else syntax.Text(field, token.text, token.is_quoted)
+    )
 
 
 def _build_category(text: str, token: LexerToken) -> syntax.Category:

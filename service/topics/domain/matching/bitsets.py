@@ -23,9 +23,6 @@ _Neighbours: TypeAlias = dict[str, dict[str, PaperSet]]
 NEAR = (1, 2)
 _NO_PAPERS: Mapping[str, PaperSet] = {}
 
-_WORD_BITS = 60
-_WORD = (1 << _WORD_BITS) - 1
-
 
 class PhraseIndex:
     """An inverted index over one field of every paper, with an index of neighbouring lexemes.
@@ -36,7 +33,7 @@ class PhraseIndex:
 
     def __init__(self, documents: Sequence[Lexemes]) -> None:
         self._documents = documents
-        self._inverted = invert(documents)
+        self.inverted: Mapping[str, PaperSet] = invert(documents)
         self._after: tuple[_Neighbours, ...] = tuple(defaultdict(dict) for _ in NEAR)
         for number, document in enumerate(documents):
             self._add_neighbours(1 << number, document)
@@ -64,7 +61,7 @@ class PhraseIndex:
     def find_phrase(self, places: Places) -> PaperSet:
         """Return the papers with these lexemes at these distances, as `phraseto_tsquery` does."""
         if len(places) < 2:
-            return self._inverted.get(places[0][0], 0) if places else 0
+            return self.inverted.get(places[0][0], 0) if places else 0
         papers: PaperSet = -1
         for (lexeme, at), (neighbour, then) in pairwise(places):
             papers &= self.find_pair(lexeme, neighbour, then - at)
@@ -72,20 +69,13 @@ class PhraseIndex:
                 return 0
         if len(places) == 2 and places[1][1] in NEAR:
             return papers
-        return sum(
-            1 << at for at in iterate_bits(papers) if _has_phrase(self._documents[at], places)
-        )
+        return sum(1 << at for at in list_bits(papers) if _has_phrase(self._documents[at], places))
 
     def find_pair(self, lexeme: str, neighbour: str, distance: int) -> PaperSet:
         """Return the papers with both lexemes, at this distance if it is near, else anywhere."""
         if distance in NEAR:
             return self._after[distance - 1].get(lexeme, _NO_PAPERS).get(neighbour, 0)
-        return self._inverted.get(lexeme, 0) & self._inverted.get(neighbour, 0)
-
-    @property
-    def inverted(self) -> Mapping[str, PaperSet]:
-        """The inverted index: lexeme -> the papers that contain it."""
-        return self._inverted
+        return self.inverted.get(lexeme, 0) & self.inverted.get(neighbour, 0)
 
 
 def _single(placed: Mapping[int, str], at: int) -> list[str]:
@@ -158,21 +148,8 @@ def union(inverted: Mapping[str, PaperSet], keys: Iterable[str]) -> PaperSet:
     return papers
 
 
-def iterate_bits(bits: PaperSet) -> Iterator[int]:
-    """Yield the positions of set bits, 60 bits at a time, since shifting a long integer is slow."""
-    base = 0
-    while bits:
-        word = bits & _WORD
-        while word:
-            lowest = word & -word
-            yield base + lowest.bit_length() - 1
-            word ^= lowest
-        bits >>= _WORD_BITS
-        base += _WORD_BITS
-
-
 def list_bits(bits: PaperSet) -> list[int]:
-    """Return the positions of set bits, twice as fast, by splitting the binary digits at ones."""
+    """Return the positions of set bits, by splitting the binary digits at the ones."""
     gaps = bin(bits)[:1:-1].split("1")
     gaps.pop()  # the digits above the highest set bit
     at, found = -1, []

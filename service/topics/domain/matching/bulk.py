@@ -2,17 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import chain
 from operator import and_
 
+from service.topics.domain.matching import compiled
 from service.topics.domain.matching.bitsets import PaperSet
-from service.topics.domain.matching.compiled import (
-    DEFAULT_ANNOUNCEMENTS,
-    CompiledClause,
-    find_group,
-    inner_numbers,
-    read_group,
-)
 from service.topics.domain.matching.paper_index import PaperIndex
 from service.topics.domain.types import ClauseKind
 
@@ -35,12 +30,12 @@ class StoredClauses:
     texts: Sequence[str]
     keys: Sequence[str]
 
-    def forms(self) -> Iterator[CompiledClause]:
+    def forms(self) -> Iterator[compiled.CompiledClause]:
         """Return the clauses one by one."""
-        return (CompiledClause(self.kind, keys) for keys in self.keys)
+        return (compiled.CompiledClause(self.kind, keys) for keys in self.keys)
 
 
-class CompiledTopics(Mapping[str, CompiledClause]):
+class CompiledTopics(Mapping[str, compiled.CompiledClause]):
     """Compiled clauses by canonical text; each object is built on access."""
 
     def __init__(self) -> None:
@@ -50,10 +45,10 @@ class CompiledTopics(Mapping[str, CompiledClause]):
         for chunk in clauses:
             self._keys[chunk.kind].update(zip(chunk.texts, chunk.keys, strict=True))
 
-    def __getitem__(self, clause: str) -> CompiledClause:
+    def __getitem__(self, clause: str) -> compiled.CompiledClause:
         for kind, keys in self._keys.items():
             if clause in keys:
-                return CompiledClause(kind, keys[clause])
+                return compiled.CompiledClause(kind, keys[clause])
         raise KeyError(clause)
 
     def __iter__(self) -> Iterator[str]:
@@ -74,22 +69,18 @@ class TopicSets:
         self._index = index
         self._everything = index.clauses.everything
         # Id 0 is `DEFAULT_ANNOUNCEMENTS`; a negative id is the excluded clause of the positive one.
-        self._found: dict[int, PaperSet] = {0: index.look_up(DEFAULT_ANNOUNCEMENTS)}
+        self._found: dict[int, PaperSet] = {0: index.look_up(compiled.DEFAULT_ANNOUNCEMENTS)}
 
     def lacking(self, topics: Iterable[StoredTopics]) -> set[int]:
         """Return the ids of the clauses of these topics that are not looked up yet."""
-        needed: set[int] = set()
-        for chunk in topics:
-            needed.update(*chunk.columns)
+        needed = set[int]().union(*chain.from_iterable(chunk.columns for chunk in topics))
         return self._unknown(map(abs, needed))
 
     def lacking_inside(self, clauses: Iterable[StoredClauses]) -> set[int]:
         """Return the ids of the clauses inside these groups that are not looked up yet."""
-        inner: set[int] = set()
-        for chunk in clauses:
-            if chunk.kind is ClauseKind.GROUP:
-                inner.update(*map(inner_numbers, chunk.forms()))
-        return self._unknown(inner)
+        groups = (chunk.forms() for chunk in clauses if chunk.kind is ClauseKind.GROUP)
+        inner = map(compiled.inner_numbers, chain.from_iterable(groups))
+        return self._unknown(set[int]().union(*inner))
 
     def _unknown(self, numbers: Iterable[int]) -> set[int]:
         # Checked one by one: building a set difference would iterate over all known ids.
@@ -114,8 +105,10 @@ class TopicSets:
             return map(self._index.look_up, chunk.texts)
         return map(self._index.clauses.find_compiled, chunk.forms())
 
-    def _find_group(self, form: CompiledClause) -> PaperSet:
-        return find_group(read_group(iter(form.split())), self._everything, self._find_number)
+    def _find_group(self, form: compiled.CompiledClause) -> PaperSet:
+        return compiled.find_group(
+            compiled.read_group(iter(form.split())), self._everything, self._find_number
+        )
 
     def _find_number(self, part: str) -> PaperSet:
         number = int(part)
@@ -123,11 +116,8 @@ class TopicSets:
 
     def find_all(self, topics: StoredTopics) -> list[PaperSet]:
         """Return the papers that each topic wants; raises `KeyError` for a clause not learned."""
-        columns = [self._look_up_all(column) for column in topics.columns]
-        found = columns[0]
-        for column in columns[1:]:
-            found = map(and_, found, column)
-        return list(found)
+        columns = map(self._look_up_all, topics.columns)
+        return list(reduce(partial(map, and_), columns))
 
     def _look_up_all(self, numbers: Sequence[int]) -> Iterator[PaperSet]:
         found, everything = self._found, self._everything

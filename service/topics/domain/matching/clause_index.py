@@ -10,13 +10,7 @@ from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import write_leaf
-from service.topics.domain.matching import bitsets
-from service.topics.domain.matching.compiled import (
-    CompiledClause,
-    Lexicon,
-    compile_leaf,
-    read_places,
-)
+from service.topics.domain.matching import bitsets, compiled
 from service.topics.domain.types import ClauseKind, Reason
 
 
@@ -57,9 +51,9 @@ class ClauseIndex:
     def __init__(
         self,
         papers: Sequence[IndexedPaper],
-        lexicon: Lexicon,
+        lexicon: compiled.Lexicon,
         likes: Mapping[str, bitsets.PaperSet],
-        forms: Mapping[str, CompiledClause],
+        forms: Mapping[str, compiled.CompiledClause],
     ) -> None:
         self._papers = papers
         self._lexicon = lexicon
@@ -68,7 +62,9 @@ class ClauseIndex:
         self.everything: bitsets.PaperSet = (1 << len(papers)) - 1
         self._titles = bitsets.PhraseIndex([paper.title for paper in papers])
         self._abstracts = bitsets.PhraseIndex([paper.abstract for paper in papers])
-        self._words = _union_fields(self._titles.inverted, self._abstracts.inverted)
+        titles, abstracts = self._titles.inverted, self._abstracts.inverted
+        either = {lexeme: found | abstracts.get(lexeme, 0) for lexeme, found in titles.items()}
+        self._words = {**abstracts, **either}
         self._title_words = bitsets.PrefixIndex(paper.title_words for paper in papers)
         self._abstract_words = bitsets.PrefixIndex(paper.abstract_words for paper in papers)
         self._categories = bitsets.invert(paper.categories for paper in papers)
@@ -80,30 +76,37 @@ class ClauseIndex:
         self._fields: dict[
             syntax.Text | syntax.Prefix, tuple[bitsets.PaperSet, bitsets.PaperSet]
         ] = {}
-        self.first = self._where(lambda paper: paper.is_first)
+        self.first = bitsets.to_bits([at for at, p in enumerate(papers) if p.is_first])
+        self._crosses = bitsets.to_bits([at for at, p in enumerate(papers) if p.is_cross])
+        self._replaced = bitsets.to_bits([at for at, p in enumerate(papers) if p.is_replaced])
 
     def find(self, leaf: syntax.Leaf) -> bitsets.PaperSet:
         """Return the papers that satisfy `leaf`, a leaf of a normalized query."""
         match leaf:
             case syntax.Prefix():
-                titles, abstracts = self._find_fields(leaf)
+                titles, abstracts = self.find_fields(leaf)
                 papers = titles | abstracts
             case syntax.FromSource():
                 papers = self._sources.get(leaf.name, 0)
             case syntax.TrendLimit():
-                papers = self._where(lambda paper: leaf.holds(paper.trend))
+                compare, limit = syntax.COMPARE[leaf.comparison], leaf.limit
+                papers = bitsets.to_bits(
+                    [at for at, p in enumerate(self._papers) if compare(p.trend, limit)]
+                )
             case syntax.Like():
                 papers = self._likes[write_leaf(leaf)]
             case syntax.Announced():
-                papers = self._find_announced(leaf)
+                papers = compiled.find_announced(
+                    leaf, self.first, self._crosses, self._replaced, self._primaries
+                )
             case _:
                 papers = self.find_compiled(self._compiled_of(leaf))
         return papers
 
-    def _compiled_of(self, leaf: syntax.Leaf) -> CompiledClause:
-        return self._forms.get(write_leaf(leaf)) or compile_leaf(leaf, self._lexicon)
+    def _compiled_of(self, leaf: syntax.Leaf) -> compiled.CompiledClause:
+        return self._forms.get(write_leaf(leaf)) or compiled.compile_leaf(leaf, self._lexicon)
 
-    def find_compiled(self, form: CompiledClause) -> bitsets.PaperSet:
+    def find_compiled(self, form: compiled.CompiledClause) -> bitsets.PaperSet:
         """Return the papers for a word, phrase, author, category; `ValueError` for other kinds."""
         match form.kind:
             case ClauseKind.WORD:
@@ -131,53 +134,31 @@ class ClauseIndex:
             return self._titles.find_pair(lexeme, neighbour, distance) | self._abstracts.find_pair(
                 lexeme, neighbour, distance
             )
-        return self.find_compiled(CompiledClause(ClauseKind.PHRASE, keys))
+        return self.find_compiled(compiled.CompiledClause(ClauseKind.PHRASE, keys))
 
-    def find_in_title(self, leaf: syntax.Text | syntax.Prefix) -> bitsets.PaperSet:
-        """Return the papers whose title satisfies `leaf`; none for a clause on the abstract."""
-        return self._find_fields(leaf)[0]
-
-    def _find_fields(
+    def find_fields(
         self, leaf: syntax.Text | syntax.Prefix
     ) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
         """Return the papers found by title and by abstract, none where the field excludes it."""
         if leaf not in self._fields:
             self._fields[leaf] = (
-                self._find_prefix(leaf)
+                (
+                    0 if leaf.field == "abstract" else self._title_words.find_prefix(leaf.text),
+                    0 if leaf.field == "title" else self._abstract_words.find_prefix(leaf.text),
+                )
                 if isinstance(leaf, syntax.Prefix)
                 else self._find_places(self._compiled_of(leaf))
             )
         return self._fields[leaf]
 
-    def _find_places(self, form: CompiledClause) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
-        field, places = read_places(form)
+    def _find_places(
+        self, form: compiled.CompiledClause
+    ) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
+        field, places = compiled.read_places(form)
         return (
             0 if field == "abstract" else self._titles.find_phrase(places),
             0 if field == "title" else self._abstracts.find_phrase(places),
         )
-
-    def _find_prefix(self, leaf: syntax.Prefix) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
-        return (
-            0 if leaf.field == "abstract" else self._title_words.find_prefix(leaf.text),
-            0 if leaf.field == "title" else self._abstract_words.find_prefix(leaf.text),
-        )
-
-    def _find_announced(self, leaf: syntax.Announced) -> bitsets.PaperSet:
-        """Cross-lists depend on the topic: a paper with primary cs.LG is one to `cat:cs.CV`."""
-        if leaf.home:
-            own = {member for pattern in leaf.home for member in expand(pattern)}
-            cross = self.everything & ~bitsets.union(self._primaries, {*own, ""})
-        else:
-            cross = self._where(lambda paper: paper.is_cross)
-        papers: bitsets.PaperSet = self.first & cross if leaf.cross else 0
-        if leaf.new:
-            papers |= self.first & ~cross
-        if leaf.replaced:
-            papers |= self._where(lambda paper: paper.is_replaced)
-        return papers
-
-    def _where(self, is_wanted: Callable[[IndexedPaper], bool]) -> bitsets.PaperSet:
-        return sum(1 << at for at, paper in enumerate(self._papers) if is_wanted(paper))
 
     def _iterate_author_keys(self) -> Iterator[set[str]]:
         for paper in self._papers:
@@ -205,7 +186,7 @@ class ClauseIndex:
 
     def _make_text_explainer(self, leaf: syntax.Text) -> Callable[[int], bitsets.Reasons]:
         clause = write_leaf(leaf)
-        titles, abstracts = self._find_fields(leaf)
+        titles, abstracts = self.find_fields(leaf)
         in_title = (Reason(clause, "title", (leaf.text,)),)
         in_abstract = (Reason(clause, "abstract", (leaf.text,)),)
         in_both = (*in_title, *in_abstract)
@@ -236,7 +217,7 @@ class ClauseIndex:
         return reasons
 
     def _explain_prefix(self, clause: str, leaf: syntax.Prefix, position: int) -> bitsets.Reasons:
-        titles, abstracts = self._find_fields(leaf)
+        titles, abstracts = self.find_fields(leaf)
         bit, reasons = 1 << position, []
         if titles & bit:
             words = self._title_words.words_of(leaf.text, position)
@@ -251,13 +232,3 @@ class ClauseIndex:
         found = tuple(n for n in paper.authors if not keys.isdisjoint(self._keys_of[n]))
         is_guess = all(author_matches(leaf.name, name) != "exact" for name in found)
         return Reason(clause, "author", found, is_guess)
-
-
-def _union_fields(
-    titles: Mapping[str, bitsets.PaperSet], abstracts: Mapping[str, bitsets.PaperSet]
-) -> dict[str, bitsets.PaperSet]:
-    """Return lexeme -> the papers that have it in either field."""
-    words = dict(abstracts)
-    for lexeme, papers in titles.items():
-        words[lexeme] = words.get(lexeme, 0) | papers
-    return words

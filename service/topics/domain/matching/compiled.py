@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
@@ -19,8 +19,8 @@ from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language import parse_query
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import normalize
-from service.topics.domain.language.lexer import SWITCHES
-from service.topics.domain.matching.bitsets import PaperSet, Places, phrase_offsets
+from service.topics.domain.language.lexer import SWITCHES, TEXT_FIELDS
+from service.topics.domain.matching.bitsets import PaperSet, Places, phrase_offsets, union
 from service.topics.domain.types import ClauseKind
 
 # Increase when a text is split or looked up differently than before: rows with another version
@@ -36,12 +36,7 @@ DEFAULT_ANNOUNCEMENTS = ""
 # A clause with its minus and field, a parenthesis, or OR; a quoted text contains no quote.
 PART = re.compile(r'[()]|-?(?:[a-z]+:)?"[^"]*"|[^\s()]+')
 SWITCH = re.compile(rf"(?:{'|'.join(SWITCHES)}):")
-TEXT_CLAUSE = re.compile(r'-?(?P<field>ti:|abs:|)(?:"(?P<phrase>[^"]*)"|(?P<word>[^"*:<>]*))')
-_TEXT_FIELDS: dict[str, Literal["any", "title", "abstract"]] = {
-    "": "any",
-    "ti:": "title",
-    "abs:": "abstract",
-}
+TEXT_CLAUSE = re.compile(r'-?(?:(?P<field>ti|abs):)?(?:"(?P<phrase>[^"]*)"|(?P<word>[^"*:<>]*))')
 _JOINTS = frozenset({"(", ")", "OR"})
 # Keys contain no tab, since the texts that they come from have no blanks but single spaces.
 _BETWEEN = "\t"
@@ -102,9 +97,8 @@ def read_clause(clause: str) -> syntax.Leaf:
     """Parse one clause, without its minus, to its leaf. Raises `QueryError` if it is no clause."""
     if text := TEXT_CLAUSE.fullmatch(clause):
         phrase, word = text["phrase"], text["word"]
-        return syntax.Text(
-            _TEXT_FIELDS[text["field"]], phrase if word is None else word, word is None
-        )
+        field = TEXT_FIELDS[text["field"] or ""]
+        return syntax.Text(field, phrase if word is None else word, word is None)
     if SWITCH.match(clause):
         # A topic of switches alone is refused, so a word is added to parse them.
         leaves = syntax.iterate_leaves(normalize(parse_query(f"x {clause}")))
@@ -225,3 +219,23 @@ def find_group(
         )
         papers = papers | found if group.is_or else papers & found
     return papers
+
+
+def find_announced(
+    leaf: syntax.Announced,
+    first: PaperSet,
+    crosses: PaperSet,
+    replaced: PaperSet,
+    primaries: Mapping[str, PaperSet],
+) -> PaperSet:
+    """Return the papers whose announcement counts; `primaries` by their primary category.
+
+    Cross-lists depend on the topic: a paper with primary cs.LG is one to `cat:cs.CV`.
+    """
+    if leaf.home:
+        own = {member for pattern in leaf.home for member in expand(pattern)}
+        crosses = ~union(primaries, {*own, ""})
+    found: PaperSet = first & crosses if leaf.cross else 0
+    if leaf.new:
+        found |= first & ~crosses
+    return found | replaced if leaf.replaced else found

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import canonical
-from service.topics.domain.matching import compiled as compiled_topics
-from service.topics.domain.matching.bitsets import PaperSet, Reasons, iterate_bits
+from service.topics.domain.matching import compiled
+from service.topics.domain.matching.bitsets import PaperSet, Reasons, list_bits
 from service.topics.domain.matching.clause_index import ClauseIndex, IndexedPaper
 
 _Explainer: TypeAlias = Callable[[int], Reasons]
@@ -27,9 +27,9 @@ class PaperIndex:
     def __init__(
         self,
         papers: Sequence[IndexedPaper],
-        lexicon: compiled_topics.Lexicon,
+        lexicon: compiled.Lexicon,
         likes: Mapping[str, PaperSet] | None = None,
-        forms: Mapping[str, compiled_topics.CompiledClause] | None = None,
+        forms: Mapping[str, compiled.CompiledClause] | None = None,
     ) -> None:
         self.ids = [paper.paper_id for paper in papers]
         self.clauses = ClauseIndex(
@@ -39,7 +39,7 @@ class PaperIndex:
         self._leaves: dict[str, syntax.Leaf] = {}
         self._titles: dict[str, PaperSet | None] = {}
         self._explainers: dict[str, _Explainer] = {}
-        self._plans: dict[str, compiled_topics.ClauseGroup | tuple[_Explainer, ...]] = {}
+        self._plans: dict[str, compiled.ClauseGroup | tuple[_Explainer, ...]] = {}
 
     def find(self, topic: str) -> PaperSet:
         """Return the papers that `topic`, a canonical text, wants.
@@ -47,7 +47,7 @@ class PaperIndex:
         Raises `QueryError` for a text that is not in the topic language.
         """
         papers = self.clauses.everything
-        for clause in compiled_topics.split_topic(topic):
+        for clause in compiled.split_topic(topic):
             papers &= self.look_up(clause)
             if not papers:
                 break  # a rare word saves the look-ups of the other clauses
@@ -61,18 +61,16 @@ class PaperIndex:
         return bits
 
     def _find_clause(self, clause: str) -> PaperSet:
-        if clause == compiled_topics.DEFAULT_ANNOUNCEMENTS:
+        if clause == compiled.DEFAULT_ANNOUNCEMENTS:
             return self.clauses.first
         if clause.startswith("-"):
             return self.clauses.everything & ~self.look_up(clause[1:])
-        if compiled_topics.is_group(clause):
-            return self._find_group(
-                compiled_topics.read_group(iter(compiled_topics.PART.findall(clause)))
-            )
+        if compiled.is_group(clause):
+            return self._find_group(compiled.read_group(iter(compiled.PART.findall(clause))))
         return self.clauses.find(self._read(clause))
 
-    def _find_group(self, group: compiled_topics.ClauseGroup) -> PaperSet:
-        return compiled_topics.find_group(group, self.clauses.everything, self.look_up)
+    def _find_group(self, group: compiled.ClauseGroup) -> PaperSet:
+        return compiled.find_group(group, self.clauses.everything, self.look_up)
 
     def split_by_title(self, topic: str) -> tuple[PaperSet, ...] | None:
         """Return, for each word clause of `topic`, the papers that have it in the title.
@@ -80,7 +78,7 @@ class PaperIndex:
         None where the clauses alone do not give the reasons: with an OR, of which one branch may
         have failed, or with an author, whose name may be a guess.
         """
-        parts = compiled_topics.PART.findall(topic)
+        parts = compiled.PART.findall(topic)
         titles = []
         for part in parts:
             if part in {"(", "OR"} or part.startswith("au:"):
@@ -92,11 +90,11 @@ class PaperIndex:
         return tuple(titles)
 
     def _find_in_title(self, clause: str) -> PaperSet | None:
-        if compiled_topics.SWITCH.match(clause):
+        if compiled.SWITCH.match(clause):
             return None
         leaf = self._read(clause)
         return (
-            self.clauses.find_in_title(leaf)
+            self.clauses.find_fields(leaf)[0]
             if isinstance(leaf, syntax.Text | syntax.Prefix)
             else None
         )
@@ -110,7 +108,7 @@ class PaperIndex:
         plan = self._plans.get(topic)
         if plan is None:
             plan = self._plans[topic] = self._plan(topic)
-        if isinstance(plan, compiled_topics.ClauseGroup):
+        if isinstance(plan, compiled.ClauseGroup):
             reasons: dict[str, Reasons] = {}
             self._explain_group(plan, position, reasons)
             return tuple(chain.from_iterable(reasons.values()))
@@ -119,31 +117,27 @@ class PaperIndex:
             found = found + explain_clause(position) if found else explain_clause(position)
         return found
 
-    def _plan(self, topic: str) -> compiled_topics.ClauseGroup | tuple[_Explainer, ...]:
+    def _plan(self, topic: str) -> compiled.ClauseGroup | tuple[_Explainer, ...]:
         """Return an explainer per clause where all clauses must hold, else the tree of branches."""
-        parts = compiled_topics.PART.findall(topic)
+        parts = compiled.PART.findall(topic)
         if "(" in parts or "OR" in parts:
-            return compiled_topics.read_group(
-                part for part in parts if not compiled_topics.SWITCH.match(part)
-            )
+            return compiled.read_group(part for part in parts if not compiled.SWITCH.match(part))
         wanted = (
-            part
-            for part in parts
-            if not part.startswith("-") and not compiled_topics.SWITCH.match(part)
+            part for part in parts if not part.startswith("-") and not compiled.SWITCH.match(part)
         )
         return tuple(map(self._explainer, wanted))
 
     def match(self, query: syntax.Query) -> Iterator[tuple[int, Reasons]]:
         """Yield the id of each paper that `query` wants, with the reasons."""
         topic = canonical(query)
-        for position in iterate_bits(self.find(topic)):
+        for position in list_bits(self.find(topic)):
             yield self.ids[position], self.explain(topic, position)
 
     def _explain_group(
-        self, group: compiled_topics.ClauseGroup, position: int, reasons: dict[str, Reasons]
+        self, group: compiled.ClauseGroup, position: int, reasons: dict[str, Reasons]
     ) -> None:
         for part in group.parts:
-            if isinstance(part, compiled_topics.ClauseGroup):
+            if isinstance(part, compiled.ClauseGroup):
                 if not group.is_or or self._find_group(part) >> position & 1:
                     self._explain_group(part, position, reasons)
             # A clause is never a branch of an OR itself, so it holds where its group does.
@@ -158,14 +152,14 @@ class PaperIndex:
     def _read(self, clause: str) -> syntax.Leaf:
         leaf = self._leaves.get(clause)
         if leaf is None:
-            leaf = self._leaves[clause] = compiled_topics.read_clause(clause)
+            leaf = self._leaves[clause] = compiled.read_clause(clause)
         return leaf
 
 
 def match_papers(
     topics: Iterable[tuple[int, syntax.Query]],
     papers: Sequence[IndexedPaper],
-    lexicon: compiled_topics.Lexicon,
+    lexicon: compiled.Lexicon,
     likes: Mapping[str, PaperSet] | None = None,
 ) -> Iterator[tuple[int, int, Reasons]]:
     """Yield every match as (topic id, paper id, reasons), by order of `topics`, then `papers`."""
@@ -175,9 +169,7 @@ def match_papers(
             yield topic_id, paper_id, reasons
 
 
-def meaningless_leaves(
-    query: syntax.Query, lexicon: compiled_topics.Lexicon
-) -> tuple[syntax.Text, ...]:
+def meaningless_leaves(query: syntax.Query, lexicon: compiled.Lexicon) -> tuple[syntax.Text, ...]:
     """Return the text leaves without a lexeme (stop words, punctuation), as they were written.
 
     They match no paper at all, so a topic that has one must not be saved.

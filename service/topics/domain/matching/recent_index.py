@@ -13,13 +13,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from itertools import islice
+from operator import or_
 from typing import TypeAlias, TypeVar
 
 from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import Lexemes
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.matching.bitsets import PaperSet, list_bits, to_bits, union
+from service.topics.domain.matching.compiled import find_announced
 
 LookUp: TypeAlias = Callable[[syntax.Leaf], PaperSet]
 Known: TypeAlias = Callable[[syntax.Query], PaperSet | None]
@@ -109,8 +112,7 @@ class RecentIndex:
         return RecentIndex(papers, self, gone_ids)
 
     def _drop(self, paper_ids: Iterable[int]) -> None:
-        places = (self._places.pop(paper_id, -1) for paper_id in paper_ids)
-        gone = to_bits([place for place in places if place >= 0])
+        gone = to_bits([self._places.pop(i) for i in paper_ids if i in self._places])
         if gone:
             for days in (self._days, self._counted_days):
                 days |= {on: papers & ~gone for on, papers in days.items()}
@@ -163,10 +165,7 @@ class RecentIndex:
     def reach(self, *, is_replaced: bool = False) -> TopicPapers:
         """Return the papers that were new in the span, or also those that were replaced in it."""
         days = self._counted_days if is_replaced else self._days
-        papers: PaperSet = 0
-        for here in days.values():
-            papers |= here
-        return TopicPapers(papers, days)
+        return TopicPapers(reduce(or_, days.values(), 0), days)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -177,8 +176,7 @@ class RecentIndex:
 
     def bits_of(self, paper_ids: Iterable[int]) -> PaperSet:
         """Return the papers with these ids as a bitset; ids from outside the span are left out."""
-        places = (self._places.get(paper_id, -1) for paper_id in paper_ids)
-        return to_bits([place for place in places if place >= 0])
+        return to_bits([self._places[i] for i in paper_ids if i in self._places])
 
     def ids_of(self, papers: PaperSet, reach: TopicPapers, most: int | None = None) -> list[int]:
         """Return the ids of those of `papers` that are in `reach`, newest first."""
@@ -209,10 +207,8 @@ class RecentIndex:
                     break
             return found
         if isinstance(query, syntax.Or):
-            found = 0
-            for each in query.operands:
-                found |= self._find(each, within, known, look_up)
-            return found
+            branches = (self._find(each, within, known, look_up) for each in query.operands)
+            return reduce(or_, branches, 0)
         if isinstance(query, syntax.Not):
             return within & ~self._find(query.operand, within, known, look_up)
         return look_up(query)
@@ -222,7 +218,8 @@ class RecentIndex:
         if isinstance(leaf, syntax.Category):
             return union(self._categories, expand(leaf.pattern))
         if isinstance(leaf, syntax.Announced):
-            return self._find_announced(leaf)
+            # As `to_sql` does; the caller removes papers outside the span.
+            return find_announced(leaf, self._first, self._crosses, self._replaced, self._primaries)
         if not isinstance(leaf, syntax.Text) or leaf.field == "abstract" or len(lexemes) != 1:
             return None
         ((lexeme, positions),) = lexemes.items()
@@ -232,17 +229,6 @@ class RecentIndex:
             return self._anywhere.get(lexeme)
         found = self._lexemes.get(lexeme)
         return to_bits(self._rare.get(lexeme, ())) if found is None else found
-
-    def _find_announced(self, leaf: syntax.Announced) -> PaperSet:
-        """Evaluate as `to_sql` does; the caller removes papers outside the span."""
-        crosses = self._crosses
-        if leaf.home:
-            own = {member for pattern in leaf.home for member in expand(pattern)}
-            crosses = ~union(self._primaries, {*own, ""})
-        found: PaperSet = self._first & crosses if leaf.cross else 0
-        if leaf.new:
-            found |= self._first & ~crosses
-        return found | self._replaced if leaf.replaced else found
 
     def learn_words(self, found: Mapping[str, PaperSet]) -> None:
         """Set the papers with a lexeme in title or abstract, for the common lexemes."""
