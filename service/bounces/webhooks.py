@@ -50,7 +50,7 @@ class WebhookContext:
 def fetch_from_amazon(url: str) -> bytes:
     """Return a certificate, or the response to a confirmation; redirects are not followed.
 
-    Raises `HookForged` where the request fails, so that the provider calls again. The URL was
+    Raises `WebhookForged` where the request fails, so that the provider calls again. The URL was
     checked before; eight responses are cached, which is more than Amazon has in use.
     """
     try:
@@ -69,7 +69,7 @@ def fetch_from_amazon(url: str) -> bytes:
 def record_webhook(
     door: WebhookContext, provider: str, call: signatures.Call, now: datetime
 ) -> WebhookReport:
-    """Record one call. Raises `WebhookUnknown`, `HookForged` or `WebhookUnreadable`, storing nothing."""
+    """Record one call. Raises `WebhookUnknown`, `WebhookForged` or `WebhookUnreadable`, storing nothing."""
     secrets = door.settings.hook_secrets.get(provider)
     if not secrets:
         raise WebhookUnknown(provider)

@@ -66,6 +66,6 @@ class EditionCache:
     def count_entries(self) -> int:
         return len(self._editions)
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         with self._lock:
             self._editions.clear()

@@ -13,7 +13,7 @@ from service.operations.store.counts import limit_time
 from service.operations.store.edition_reports import latest_editions
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.sending.restore_guard import find_mark_ahead
+from service.sending.restore_guard import find_newer_watermark
 
 EDITIONS = 14
 BOUNCE_DAYS = 30
@@ -51,7 +51,7 @@ class Overview(Figures):
 
 def find_overview(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> Overview:
     """Return what the operator's front page shows."""
-    watermark = find_mark_ahead(sessions, settings)
+    watermark = find_newer_watermark(sessions, settings)
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)
         return Overview(

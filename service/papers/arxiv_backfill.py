@@ -91,7 +91,7 @@ def _find_watch(
     """
     with transaction(sessions) as session:
         first = since or batches.first_batch_on(session, "arxiv", category)
-        lowest = batches.lowest_new(session, "arxiv")
+        lowest = batches.lowest_new_identifier(session, "arxiv")
     return (
         WatchedCategory(category, first, arxiv_order(lowest) if lowest else None) if first else None
     )
@@ -142,7 +142,7 @@ def _store_records(
     # A harvest that had to restart repeats records: the later one wins.
     by_key = {r.announcement.key: r for r in records if r.announcement is not None}
     known, announced = get_facts(session, by_key), get_announced(session, by_key)
-    held = batches.find_held(session, "arxiv", category, by_key)
+    held = batches.find_stored_keys(session, "arxiv", category, by_key)
     by_day: dict[date, list[ParsedAnnouncement]] = {}
     changed: list[ParsedAnnouncement] = []
     for key, record in by_key.items():

@@ -34,7 +34,7 @@ class CacheOwner(Protocol):
 
     def count_entries(self) -> int: ...
 
-    def forget_entries(self) -> None: ...
+    def clear_entries(self) -> None: ...
 
 
 _functions: dict[str, _lru_cache_wrapper[Any]] = {}
@@ -88,7 +88,7 @@ class Generations(Generic[T]):
     def count_entries(self) -> int:
         return len(self._new) + len(self._old)
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         self._new, self._old = {}, {}
 
 
@@ -111,7 +111,7 @@ def clear_caches() -> None:
     for function in list(_functions.values()):
         function.cache_clear()
     for owner in _living_owners():
-        owner.forget_entries()
+        owner.clear_entries()
 
 
 def _living_owners() -> list[CacheOwner]:

@@ -1,7 +1,7 @@
 """Normalise untrusted text (SMTP replies, webhooks, feeds) to one printable line."""
 
 
-def plain_words(text: str) -> str:
+def normalise_line(text: str) -> str:
     """Return `text` on one line, without characters that databases or terminals refuse: control
     characters, above all NUL, and lone surrogates, which JSON may hold.
     """

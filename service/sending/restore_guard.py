@@ -59,7 +59,9 @@ class WatermarkWriter:
         self.next_at = monotonic() + WATERMARK_SECONDS
 
 
-def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> SentWatermark | None:
+def find_newer_watermark(
+    sessions: sessionmaker[Session], settings: Settings
+) -> SentWatermark | None:
     """Return the newest watermark that this database is older than and no operator accepted."""
     with transaction(sessions) as session:
         watermarks = read_watermarks(settings, get_installation(session))
@@ -74,7 +76,7 @@ def find_mark_ahead(sessions: sessionmaker[Session], settings: Settings) -> Sent
 
 def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None:
     """Raise `DatabaseRestored` if this database is a restored backup that no operator accepted."""
-    watermark = find_mark_ahead(sessions, settings)
+    watermark = find_newer_watermark(sessions, settings)
     if watermark is not None:
         raise DatabaseRestored(watermark)
 
@@ -124,7 +126,7 @@ def accept_restored(
     `resolve` or are carried into the next edition. Editions of those dates that are made again fall
     in doubt when they are frozen.
     """
-    watermark = find_mark_ahead(sessions, settings)
+    watermark = find_newer_watermark(sessions, settings)
     if watermark is None:
         return RestoreReport(None, {})
     with transaction(sessions) as session:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperView
-from service.papers.store.read import count_each, get_papers, which_hold
+from service.papers.store.read import count_each, get_papers, match_conditions
 from service.platform.settings.settings import Settings
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store import feedback as store
@@ -62,7 +62,7 @@ def take_back_feedback(
     return True
 
 
-def list_kept(session: Session, subscriber_id: int) -> list[PaperView]:
+def list_saved(session: Session, subscriber_id: int) -> list[PaperView]:
     """Return the papers that a subscriber saved, the last saved first."""
     rated = store.get_rated_papers(session, [subscriber_id]).get(subscriber_id)
     papers = get_papers(session, rated.kept) if rated else {}
@@ -75,7 +75,7 @@ def find_matching_topic(
     """Return the first of the subscriber's present topics that matches a paper."""
     topics = list_topics(session, subscriber.id)
     conditions = [topic_condition(session, settings, parse_query(each.query)) for each in topics]
-    holds = which_hold(session, paper_id, conditions)
+    holds = match_conditions(session, paper_id, conditions)
     return next((topic for topic, is_held in zip(topics, holds, strict=True) if is_held), None)
 
 

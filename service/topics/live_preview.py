@@ -100,7 +100,7 @@ class LivePreviews:
         snapshot = self._snapshot
         return len(snapshot.answers) if snapshot else 0
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         with self._update_lock:
             self._snapshot = None
 

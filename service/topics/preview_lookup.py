@@ -146,7 +146,9 @@ class PreviewLookup:
     def _look_around(self, *, is_found: bool) -> tuple[refinements.Suggestion, ...]:
         """Return topics that may have been meant: a category by its name, or another spelling."""
         query = self._query
-        suggested = refinements.name_categories(_closest_categories(refinements.plain_words(query)))
+        suggested = refinements.name_categories(
+            _closest_categories(refinements.normalise_line(query))
+        )
         if not is_found:
             respelled = refinements.respell(
                 query, lambda leaf: bool(self._look_up(leaf)), self._closest_words

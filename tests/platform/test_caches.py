@@ -57,7 +57,7 @@ class Box:
     def count_entries(self) -> int:
         return len(self.kept)
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         self.kept.clear()
 
 

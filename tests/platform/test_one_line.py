@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ from service.platform.one_line import plain_words
     ],
 )
 def test_it_keeps_words_and_drops_control_characters(text: str, plain: str) -> None:
-    assert plain_words(text) == plain
+    assert normalise_line(text) == plain
 
 
 @given(st.text(st.characters()))
 def test_any_text_becomes_one_printable_line(text: str) -> None:
-    plain = plain_words(text)
+    plain = normalise_line(text)
     assert plain.isprintable()
-    assert plain == plain_words(plain) == plain.strip()
+    assert plain == normalise_line(plain) == plain.strip()
     assert len(plain) <= len(text)
     assert plain.encode().decode() == plain

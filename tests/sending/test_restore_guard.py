@@ -21,7 +21,7 @@ from service.sending.restore_guard import (
     DatabaseRestored,
     WatermarkWriter,
     accept_restored,
-    find_mark_ahead,
+    find_newer_watermark,
     refuse_restored,
 )
 from service.sending.watermark_files import watermark_paths
@@ -122,10 +122,10 @@ def test_an_unchanged_database_raises_no_suspicion(press: Press, subscribers: li
     press.add_papers(1)
     edition_id = press.publish()
     assert deliver(press.sender(PlannedTransport(lambda _: LATER))).retried == 2
-    assert find_mark_ahead(press.sessions, press.settings) is None
+    assert find_newer_watermark(press.sessions, press.settings) is None
     press.clock.forward(minutes=20)
     assert deliver(press.sender(PlannedTransport())).sent == 2
-    assert find_mark_ahead(press.sessions, press.settings) is None
+    assert find_newer_watermark(press.sessions, press.settings) is None
     assert press.states(edition_id) == {"sent": 2}
     unsuspected = accept_restored(press.sessions, press.settings, press.clock())
     assert (unsuspected.until, unsuspected.doubtful) == (None, {})
@@ -168,12 +168,12 @@ def test_watermarks_of_another_database_and_half_written_ones_raise_no_alarm(
     forget_valkey(press)
     for content in (whole[:20], "", "[]", "{}", whole.replace("+00:00", ""), "\xff"):
         beside.write_text(content, encoding="latin-1")
-        assert find_mark_ahead(press.sessions, press.settings) is None
+        assert find_newer_watermark(press.sessions, press.settings) is None
     beside.write_text(whole.replace('"attempt": 1', '"attempt": 9'))
-    assert find_mark_ahead(press.sessions, press.settings) is not None
+    assert find_newer_watermark(press.sessions, press.settings) is not None
     with engine.begin() as connection:
         connection.execute(text("UPDATE installations SET name = gen_random_uuid()"))
-    assert find_mark_ahead(press.sessions, press.settings) is None
+    assert find_newer_watermark(press.sessions, press.settings) is None
 
 
 def test_without_valkey_mail_is_still_sent(press: Press, subscribers: list[int]) -> None:

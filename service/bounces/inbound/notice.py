@@ -5,7 +5,7 @@ from datetime import datetime
 
 from service.bounces.inbound.parse import BounceMail
 from service.deliveries.domain.states import BounceVerdict
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def notices_of_mail(mail: BounceMail, receivers: tuple[str, ...] = ()) -> tuple[
             whole,
             key=f"mail:{mail.key}.{number}",
             verdict=recipient.verdict,
-            address=plain_words(recipient.address),
+            address=normalise_line(recipient.address),
             weight=recipient.weight,
             code=recipient.code,
-            detail=plain_words(recipient.reply),
+            detail=normalise_line(recipient.reply),
         )
         for number, recipient in enumerate(mail.recipients)
         # A report on how our mail was authenticated says nothing about its delivery.

@@ -16,7 +16,7 @@ from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
 from service.bounces.inbound.mime_parts import Parts, header_text, split_message
 from service.deliveries.domain.refusals import Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 V = BounceVerdict
 
@@ -270,4 +270,4 @@ def _date_of(headers: Message) -> datetime | None:
 
 def _excerpt(text: str) -> str:
     """Return the beginning of a text on one line, for the record."""
-    return plain_words(text)[:500]
+    return normalise_line(text)[:500]

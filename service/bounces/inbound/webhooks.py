@@ -15,7 +15,7 @@ from typing import Any
 from service.bounces.inbound.notice import BounceNotice
 from service.deliveries.domain.refusals import CERTAIN, LIKELY, SOFT, Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 V = BounceVerdict
 Fields = Mapping[str, Any]
@@ -84,7 +84,7 @@ def _optional(value: object) -> Fields:
 
 
 def _text(value: object) -> str:
-    return plain_words(str(value))[:2000] if isinstance(value, str | int | float) else ""
+    return normalise_line(str(value))[:2000] if isinstance(value, str | int | float) else ""
 
 
 def _moment(value: object) -> datetime | None:

@@ -13,7 +13,7 @@ FIRST_BACK_OFF = timedelta(seconds=30)
 LONGEST_BACK_OFF = timedelta(hours=1)
 
 
-class GateClosed(Exception):
+class RateLimited(Exception):
     """No request to the host is allowed for another `wait_seconds`."""
 
     def __init__(self, name: str, wait_seconds: float) -> None:

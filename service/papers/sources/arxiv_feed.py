@@ -76,12 +76,12 @@ class ArxivFeed:
 
 def build(name: str, settings: SourceSettings, fetcher: Fetcher) -> ArxivFeed:
     """Return the source as configured, with arXiv's listing if requests to it are allowed."""
-    is_allowed = may_ask(settings, settings.arxiv_list_url)
-    listing = ArxivListing(settings.arxiv_list_url, fetcher) if is_allowed else None
+    has_listing = is_allowed(settings, settings.arxiv_list_url)
+    listing = ArxivListing(settings.arxiv_list_url, fetcher) if has_listing else None
     return ArxivFeed(settings.arxiv_feed_url, fetcher, listing, name)
 
 
-def may_ask(settings: SourceSettings, url: str) -> bool:
+def is_allowed(settings: SourceSettings, url: str) -> bool:
     """Return whether a URL may be requested: with a feed elsewhere, arXiv's hosts may not."""
     return is_arxiv_host(settings.arxiv_feed_url) or not is_arxiv_host(url)
 

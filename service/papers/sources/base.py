@@ -63,11 +63,11 @@ class RateLimiter(Protocol):
     """Limits the rate of requests to hosts that ask for it; other hosts are not limited."""
 
     def hold(self, url: str) -> AbstractContextManager[None]:
-        """Hold the host's lock, so that no other process sends a request. Raises GateClosed."""
+        """Hold the host's lock, so that no other process sends a request. Raises RateLimited."""
         ...
 
     def wait(self, url: str) -> None:
-        """Sleep until the next request may start. Raises GateClosed if that takes too long."""
+        """Sleep until the next request may start. Raises RateLimited if that takes too long."""
         ...
 
     def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:

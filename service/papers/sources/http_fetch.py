@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from service.papers.domain.crawl_delay import GateClosed
+from service.papers.domain.crawl_delay import RateLimited
 from service.papers.sources import base
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _MAX_REDIRECTS: Final = 5
@@ -114,7 +114,7 @@ class Fetcher:
                 client.stream("GET", url, params=params, headers=headers) as response,
             ):
                 return self._read(response, state)
-        except GateClosed as error:
+        except RateLimited as error:
             raise base.SourceUnavailable(f"{url}: {error}", False, error.wait_seconds) from error
         except httpx2.DecodingError as error:
             raise base.SourceUnreadable(f"{url}: the answer is badly compressed") from error
@@ -188,7 +188,7 @@ def _error_message(body: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = plain_words(text)
+    line = normalise_line(text)
     return line if len(line) <= 160 else f"{line[:157]}..."
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from service.papers.domain.source_names import JOURNALS, SOURCE_NAMES, find_source
 from service.papers.sources.arxiv_api import ArxivApi
-from service.papers.sources.arxiv_feed import may_ask
+from service.papers.sources.arxiv_feed import is_allowed
 from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.base import RateLimiter, Source, SourceSettings
 from service.papers.sources.http_fetch import Caller, Fetcher
@@ -43,14 +43,14 @@ def _builder(name: str) -> Builder:
 
 def build_oai(settings: SourceSettings, gate: RateLimiter) -> ArxivOai | None:
     """Return arXiv's OAI-PMH client, for past days, or None if requests to it are not allowed."""
-    if not may_ask(settings, settings.arxiv_oai_url):
+    if not is_allowed(settings, settings.arxiv_oai_url):
         return None
     return ArxivOai(settings.arxiv_oai_url, _fetcher(settings, gate))
 
 
 def build_api(settings: SourceSettings, gate: RateLimiter) -> ArxivApi | None:
     """Return arXiv's search API client, or None if requests to it are not allowed."""
-    if not may_ask(settings, settings.arxiv_api_url):
+    if not is_allowed(settings, settings.arxiv_api_url):
         return None
     return ArxivApi(settings.arxiv_api_url, _fetcher(settings, gate))
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from service.papers.domain.types import BadEntry
 from service.papers.sources.base import SourceUnreadable
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 # lxml publishes no types.
 Element: TypeAlias = Any
@@ -116,4 +116,4 @@ def moment(text: str) -> datetime | None:
 
 def one_line(text: str) -> str:
     """Return text for messages: no line breaks or control characters, at most 300 characters."""
-    return plain_words(text)[:300]
+    return normalise_line(text)[:300]

@@ -62,7 +62,9 @@ def count_repeated(
     ).scalar_one()
 
 
-def find_held(session: Session, source: str, category: str, keys: Iterable[str]) -> frozenset[str]:
+def find_stored_keys(
+    session: Session, source: str, category: str, keys: Iterable[str]
+) -> frozenset[str]:
     """Return the keys of the papers that a category's batches hold as new or crossed, any date."""
     first = [AnnounceType.NEW, AnnounceType.CROSS]
     rows = session.execute(
@@ -148,7 +150,7 @@ def first_batch_on(session: Session, source: str, category: str) -> date | None:
     ).scalar_one()
 
 
-def lowest_new(session: Session, source: str) -> str | None:
+def lowest_new_identifier(session: Session, source: str) -> str | None:
     """Return the lowest identifier (arXiv's form since 2015) that a source announced as new."""
     return session.execute(
         select(func.min(Paper.identifier)).where(

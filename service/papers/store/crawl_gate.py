@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
-from service.papers.domain.crawl_delay import GAP, GateClosed, back_off
+from service.papers.domain.crawl_delay import GAP, RateLimited, back_off
 from service.papers.store.models import Gate as GateRow
 
 LOCK_CLASS = 20593
@@ -35,7 +35,7 @@ class SharedRateLimiter:
 
     @contextmanager
     def hold(self, url: str) -> Iterator[None]:
-        """Hold this host's advisory lock. Raises `GateClosed` if it is not free within 120 s."""
+        """Hold this host's advisory lock. Raises `RateLimited` if it is not free within 120 s."""
         name = self.name_of(url)
         if not name:
             yield
@@ -44,14 +44,14 @@ class SharedRateLimiter:
             yield
 
     def wait(self, url: str) -> None:
-        """Sleep until the next request may start; take that slot. Raises `GateClosed` over 60 s."""
+        """Sleep until the next request may start; take that slot. Raises `RateLimited` over 60 s."""
         name = self.name_of(url)
         if not name:
             return
         with self._connect() as connection:
             remaining = self._remaining(connection, name)
             if remaining > LONGEST_SLEEP:
-                raise GateClosed(name, remaining.total_seconds())
+                raise RateLimited(name, remaining.total_seconds())
             self.sleep(max(0.0, remaining.total_seconds()))
             self._set(connection, name, self.gap, failure_count=None)
 
@@ -84,7 +84,7 @@ class SharedRateLimiter:
             try:
                 connection.execute(select(func.pg_advisory_lock(LOCK_CLASS, key)))
             except OperationalError as error:
-                raise GateClosed(name, 120) from error
+                raise RateLimited(name, 120) from error
             try:
                 yield
             finally:

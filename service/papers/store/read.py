@@ -184,7 +184,7 @@ def count_by_day(
     return {counted: count for counted, count in rows if counted}
 
 
-def which_hold(
+def match_conditions(
     session: Session, paper_id: int, conditions: Sequence[ColumnElement[bool]]
 ) -> list[bool]:
     """Return, for each compiled topic, whether it matches a paper; False for unknown papers."""

@@ -14,7 +14,7 @@ from enum import IntEnum
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.messages.mime.mime import Envelope
 from service.platform.caches import cached
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 
 # RFC 5321 §4.5.3.1.5 allows 512 octets per reply line; this bounds the whole reply.
 _LONGEST_REPLY = 32_768
@@ -215,8 +215,8 @@ def _parse_line(line: bytes) -> tuple[int, bool, str]:
     """Return code, whether the line is the reply's last, and text; code 0 if it is no reply line."""
     text = line.decode("utf-8", "replace").rstrip()
     if not (line[:3].isdigit() and text[3:4] in {"", " ", "-"}):
-        return 0, True, plain_words(text)
-    return int(line[:3]), text[3:4] != "-", plain_words(text[4:])
+        return 0, True, normalise_line(text)
+    return int(line[:3]), text[3:4] != "-", normalise_line(text[4:])
 
 
 def wire_form(envelope: Envelope) -> bytes:

@@ -8,7 +8,7 @@ import aiosmtplib
 
 from service.deliveries.domain.states import Phase, SendOutcome
 from service.platform.logs import get_logger
-from service.platform.one_line import plain_words
+from service.platform.one_line import normalise_line
 from service.platform.settings.relays import SmtpRelay
 from service.sending.domain.relay_health import (
     REST_SECONDS,
@@ -145,4 +145,4 @@ async def _open_relay(relay: SmtpRelay, seconds: float, *, needs_tls: bool) -> a
 
 def describe_error(error: Exception) -> str:
     """Return an error's name and message in one line."""
-    return f"{type(error).__name__}: {plain_words(str(error))}".rstrip(": ")
+    return f"{type(error).__name__}: {normalise_line(str(error))}".rstrip(": ")

@@ -124,10 +124,10 @@ def name_categories(codes: Iterable[str]) -> list[Suggestion]:
     return [Suggestion(f"cat:{code}", f"everything in {category_name(code)}") for code in codes]
 
 
-def plain_words(query: syntax.Query) -> str:
+def normalise_line(query: syntax.Query) -> str:
     """Return the wanted words without a field as one text, which may be a category's name."""
     if isinstance(query, syntax.And):
-        return " ".join(filter(None, map(plain_words, query.operands)))
+        return " ".join(filter(None, map(normalise_line, query.operands)))
     return (
         syntax.fold_words(query.text)
         if isinstance(query, syntax.Text) and query.field == "any"

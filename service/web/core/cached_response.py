@@ -26,7 +26,7 @@ class CachedResponse:
     def count_entries(self) -> int:
         return int(monotonic() < self.fresh_until)
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         self.fresh_until = 0.0
 
     def read(self, make: Callable[[], bytes]) -> bytes:

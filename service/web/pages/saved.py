@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.types import Feedback
-from service.subscribers.feedback import list_kept, take_back_feedback
+from service.subscribers.feedback import list_saved, take_back_feedback
 from service.subscribers.store.feedback import RatedPapers, get_rated_papers
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
@@ -47,7 +47,7 @@ def show_kept(context: Context, token: str) -> HTMLResponse:
     """Show the saved papers."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        papers = list_kept(session, find_holder(session, link.subject).id)
+        papers = list_saved(session, find_holder(session, link.subject).id)
     return context.pages.show("saved.html", token=token, papers=papers, notice="")
 
 
@@ -61,7 +61,7 @@ def take_from_kept(
         subscriber = find_holder(session, link.subject, lock=True)
         number = read_number(paper)
         take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
-        papers = list_kept(session, subscriber.id)
+        papers = list_saved(session, subscriber.id)
     notice = "Removed from your saved papers."
     return context.pages.show("saved.html", token=token, papers=papers, notice=notice)
 

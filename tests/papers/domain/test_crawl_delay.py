@@ -8,7 +8,7 @@ from service.papers.domain.crawl_delay import (
     FIRST_BACK_OFF,
     GAP,
     LONGEST_BACK_OFF,
-    GateClosed,
+    RateLimited,
     back_off,
 )
 
@@ -32,4 +32,4 @@ def test_the_wait_is_that_of_retry_after_or_doubles(
 
 
 def test_the_error_of_a_closed_gate_names_the_wait() -> None:
-    assert str(GateClosed("arxiv", 12.4)) == "no request to arxiv is allowed for another 12 s"
+    assert str(RateLimited("arxiv", 12.4)) == "no request to arxiv is allowed for another 12 s"

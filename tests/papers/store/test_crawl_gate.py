@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 from support.servers.loopback_http import LoopbackHttp
 
-from service.papers.domain.crawl_delay import GateClosed
+from service.papers.domain.crawl_delay import RateLimited
 from service.papers.sources.base import FetchState, SourceUnavailable
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.store.crawl_gate import SharedRateLimiter
@@ -92,7 +92,7 @@ def test_refusals_without_a_time_double_the_wait_and_an_answer_ends_it(engine: E
     gate = make_gate(engine, waits.append)
     for _ in range(3):
         gate.report("https://host/", is_refused=True, retry_after_seconds=None)
-    with pytest.raises(GateClosed) as closed:
+    with pytest.raises(RateLimited) as closed:
         gate.wait("https://host/")
     assert 110 < closed.value.wait_seconds <= 120
     assert waits == []

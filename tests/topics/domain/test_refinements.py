@@ -11,7 +11,7 @@ from service.topics.domain.refinements import (
     choose,
     name_categories,
     narrow,
-    plain_words,
+    normalise_line,
     respell,
     widen,
 )
@@ -103,8 +103,8 @@ def test_a_word_without_a_similar_one_is_not_corrected() -> None:
 
 
 def test_plain_words_are_the_wanted_words_without_a_field() -> None:
-    assert plain_words(parse_query('Computer "Vision" ti:x cat:cs.CL -y')) == "computer vision"
-    assert plain_words(parse_query("a OR b")) == ""
+    assert normalise_line(parse_query('Computer "Vision" ti:x cat:cs.CL -y')) == "computer vision"
+    assert normalise_line(parse_query("a OR b")) == ""
     (named,) = name_categories(["cs.CV"])
     assert named.topic == "cat:cs.CV"
     assert named.says == "everything in Computer Vision and Pattern Recognition"

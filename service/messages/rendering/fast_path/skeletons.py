@@ -109,7 +109,7 @@ class DigestSkeletons:
         editions = list(self._editions.values())
         return sum(one.subject.count + one.html.count + one.text.count for one in editions)
 
-    def forget_entries(self) -> None:
+    def clear_entries(self) -> None:
         self._editions.clear()
 
     def _add_edition(self, fixed: Hashable) -> _Edition:
