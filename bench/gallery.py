@@ -50,11 +50,11 @@ def _index(states: tuple[State, ...]) -> str:
     lines = [
         "# Mails",
         "",
-        "Every mail in every state: as it looks by day, on a phone by night, and as text. All papers",
+        "Every mail in every state: in light colours, in dark colours on a phone, and as text. All papers",
         "and people are invented. `make gallery` makes these pages again and takes the pictures;",
         "`make gallery ARGS=--check` says what changed.",
         "",
-        "| mail | by day | by night, on a phone | text |",
+        "| mail | light | dark, on a phone | text |",
         "|---|---|---|---|",
     ]
     for state in states:

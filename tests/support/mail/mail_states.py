@@ -69,12 +69,12 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
     )
     yield (
         "empty",
-        "Nothing today, for readers who want to be told",
+        "Nothing today, for readers who want a mail all the same",
         make_digest(topics=('"prompt tuning"',)),
     )
     yield (
         "empty-so-far",
-        "Nothing yet, and not all of the day was in",
+        "Nothing yet, and the day is incomplete",
         make_digest(
             topics=('"prompt tuning"',),
             coverage=Coverage(
@@ -84,7 +84,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
     )
     yield (
         "catch-up",
-        "What came during a pause",
+        "Papers of a pause",
         replace(
             _typical(),
             since=date(2026, 4, 6),
@@ -94,7 +94,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
             cut_count=4,
         ),
     )
-    yield "hard", "Hard titles: formulas, markup, code, endless words", _hard()
+    yield "hard", "Hard titles: formulas, markup, code, very long words", _hard()
     yield "right-to-left", "Titles and names from right to left", _right_to_left()
     yield "wide", "Chinese, Japanese, Korean", _wide()
     yield (
@@ -120,7 +120,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
     yield "brand", "With an operator's own name and colour", replace(_typical(), brand=brand)
     yield (
         "logo",
-        "With a logo that does not load: its text stands there",
+        "With a logo that does not load: its text is shown",
         make_digest(
             _group(topic, make_entry(0)),
             brand=Brand(name="Example Reading Room", logo="https://logo.example.org/none.png"),
@@ -266,10 +266,10 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     paused = PausedContext(
         until=date(2026, 5, 4), on=TUESDAY, catches_up=True, locale="fr-FR", **ways
     )
-    yield "paused", "A pause", kind.PAUSED, paused
+    yield "paused", "Paused", kind.PAUSED, paused
     yield (
         "paused-open",
-        "A pause without an end",
+        "Paused without an end",
         kind.PAUSED,
         replace(paused, until=None, catches_up=False),
     )
@@ -290,7 +290,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**moving)
     undo = f"{HOME}/address/{TOKEN}"
     notice = AddressNoticeContext(undo_url=undo, expires_days=7, on=TUESDAY, **own)
-    yield "address-notice", "To the address that was left", kind.ADDRESS_NOTICE, notice
+    yield "address-notice", "To the previous address", kind.ADDRESS_NOTICE, notice
     alerts = (
         Alert(
             subject="arXiv has not answered for 6 hours",
@@ -300,7 +300,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         Alert(subject="3 deliveries are in doubt", detail="Edition 41, since 07:02 UTC."),
     )
     alert = OperatorAlertContext(alerts=alerts, status_url=f"{HOME}/status", at=AT, **own)
-    yield "operator-alert", "What the operator should look at", kind.OPERATOR_ALERT, alert
+    yield "operator-alert", "An alert to the operator", kind.OPERATOR_ALERT, alert
     yield "test", "A test mail", kind.TEST, TestContext(at=AT, **own)
 
 

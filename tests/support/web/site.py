@@ -1,4 +1,4 @@
-"""What tests of the web site hold in their hands: a clock to turn, a bell, readers and their links."""
+"""For tests of the web site: a clock, recorded wake-up tasks, subscribers and their links."""
 
 from dataclasses import dataclass, field
 
@@ -23,8 +23,8 @@ class EnqueuedTasks:
 
     tasks: list[tuple[object, ...]] = field(default_factory=list)
 
-    def __call__(self, *told: object) -> None:
-        self.tasks.append(told)
+    def __call__(self, *task: object) -> None:
+        self.tasks.append(task)
 
 
 @dataclass(frozen=True)
