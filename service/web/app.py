@@ -99,6 +99,7 @@ def _make_pages(settings: Settings) -> Pages:
         asset=assets.asset,
         cadences=tuple(Cadence),
         zones=COMMON_ZONES,
+        default_zone=settings.digest_timezone,
         ready_fields=READY_FIELDS,
         operator_address=settings.operator_address,
         contact=settings.contact,

@@ -106,7 +106,7 @@ def test_a_suggestion_can_be_chosen_with_the_keyboard(page: Page) -> None:
     expect(topic).to_be_focused()
     expect(page.locator("#live")).to_contain_text("20 papers in the last 30 days")
     assert page.url.endswith("/")
-    # Enter in the field opens the preview page, as it does without the script.
+    # Enter in a topic opens the preview page.
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("About 20 papers a day")
 

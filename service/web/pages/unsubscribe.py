@@ -22,8 +22,16 @@ _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 @router.get("/unsubscribe/{token}")
 def ask_to_unsubscribe(context: Context, token: str) -> HTMLResponse:
-    open_link(context, token, Purpose.UNSUBSCRIBE)
-    return context.pages.show("unsubscribe.html", token=token)
+    link = open_link(context, token, Purpose.UNSUBSCRIBE)
+    with transaction(context.sessions) as session:
+        subscriber = get_subscriber(session, link.subject)
+    if subscriber is None or subscriber.state is SubscriberState.UNSUBSCRIBED:
+        page = "already_unsubscribed.html"
+        return context.pages.show(page, token=token, is_known=subscriber is not None)
+    preferences = preferences_url(context, subscriber.id).removeprefix(context.settings.base_url)
+    return context.pages.show(
+        "unsubscribe.html", token=token, subscriber=subscriber, preferences=preferences
+    )
 
 
 @router.post("/unsubscribe/{token}")

@@ -1,4 +1,5 @@
-// Previews a topic while it is typed. Without JavaScript the Preview button does the same.
+// Previews a topic while it is typed, and fills in the time zone of the browser. Without JavaScript
+// the Preview button and the form's own fields do the same.
 "use strict";
 (() => {
   const form = document.querySelector("form[data-live]");
@@ -55,11 +56,26 @@
     }
   };
 
+  // The browser knows the reader's time zone; a zone that was chosen stays.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zoneField = form.elements.timezone;
+  if (zone && zoneField && zoneField.value === form.dataset.zone) {
+    zoneField.value = zone;
+    document.getElementById("zone-shown").textContent = zone;
+  }
+
   form.addEventListener("input", (event) => {
     if (!event.target.matches("input.topic")) return;
     current = event.target;
     clearTimeout(timer);
     timer = setTimeout(() => update(current), DEBOUNCE_MS);
+  });
+
+  // Enter in a topic asks for its preview; in the address it subscribes, as the browser does it.
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches("input.topic")) return;
+    event.preventDefault();
+    form.requestSubmit(form.querySelector("button[formaction]"));
   });
 
   result.addEventListener("click", (event) => {
