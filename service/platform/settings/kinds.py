@@ -25,7 +25,7 @@ _HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
 Word = TypeVar("Word")
 
 
-def split_url(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     """Return `urlsplit(url)`, with all parts empty where it cannot be parsed."""
     try:
         return urlsplit(url)
@@ -60,9 +60,14 @@ def _match(pattern: str) -> Callable[[str], object]:
 
 
 def _must_show_on(ground: str, direction: str) -> AfterValidator:
-    problem = f"{{}} on {ground} has a contrast below {LEAST_CONTRAST}, which people need"
-    hint = f"Take a {direction} one"
-    return _must(lambda colour: contrast(colour, ground) >= LEAST_CONTRAST, problem, hint)
+    def validate(colour: str) -> str:
+        found = contrast(colour, ground)
+        if found < LEAST_CONTRAST:
+            problem = f"{colour} on {ground} has a contrast of {found:.1f}, and people need {LEAST_CONTRAST}"
+            raise Refused(problem, f"Take a {direction} one")
+        return colour
+
+    return AfterValidator(validate)
 
 
 def split_words(value: Any) -> Any:
@@ -71,7 +76,7 @@ def split_words(value: Any) -> Any:
 
 
 def _is_web_address(url: str) -> bool:
-    parts = split_url(url)
+    parts = _split_url(url)
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
@@ -122,7 +127,7 @@ def _check_hook(entry: str) -> str:
 
 
 def _check_mailbox(address: str) -> str:
-    parts = split_url(address)
+    parts = _split_url(address)
     hint = "Use imaps://user:password@host/INBOX or maildir:/var/mail/bounces"
     if parts.scheme not in {"imap", "imaps", "maildir"}:
         raise Refused("this is no mailbox that can be read", hint)
@@ -150,6 +155,7 @@ WebAddress = Annotated[str, _must(_is_web_address, "{} is not a web address", "U
 SigningKey = Annotated[str, _must(_match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`")]
 MailAddress = Annotated[str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")]
 Domain = Annotated[str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")]
+SigningDomain = Annotated[str, _must(_match(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"), "{} is not a domain", "Use example.org")]
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
 Category = Annotated[str, _must(_match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"), "{} is not a category", "Write them like cs.CL or hep-th")]
 Journal = Annotated[str, _must(_match(r"[a-zA-Z0-9-]+=https?://.+"), "{} is not name=https://…", "Separate several by spaces")]

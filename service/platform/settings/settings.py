@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     mail_from: MailAddress = "Paperboy <digest@localhost>"
     reply_to: MailAddress = ""
     bounce_domain: kinds.Domain = ""
-    dkim_domain: kinds.Domain = ""
+    dkim_domain: kinds.SigningDomain = ""
     dkim_keys: kinds.DkimKeys = ()
     bounce_mailbox: kinds.BounceMailbox = Field(default="", repr=False)
     hooks: Words[kinds.Hook] = Field(default=(), repr=False)
