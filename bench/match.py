@@ -172,9 +172,9 @@ def prepare_morning(database_url: str, ids: tuple[int, int]) -> Callable[[], int
 def run_comparison(
     database_url: str, topics: Sequence[str], size: Size, whole_per_s: float
 ) -> dict[str, Any]:
-    asked = find_askable(database_url)
-    halves = [dict(list(asked.items())[n::PROCESSES]) for n in range(PROCESSES)]
-    known = set(asked.values())
+    interest = find_askable(database_url)
+    halves = [dict(list(interest.items())[n::PROCESSES]) for n in range(PROCESSES)]
+    known = set(interest.values())
     sample = [topic for topic in topics if topic in known][: size.sql_topics]
     way = choose_way(database_url, sample)
     rounds = [
@@ -185,12 +185,12 @@ def run_comparison(
     peer = min((theirs for _, theirs in rounds), key=lambda one: one.seconds)
     counts = {topic: n for _, found in ours.results for topic, n in found.items()}
     found = {topic: n for some in peer.results for topic, n in some.items()}
-    alone_per_s, sql_per_s = len(asked) / ours.seconds, len(sample) / peer.seconds
+    alone_per_s, sql_per_s = len(interest) / ours.seconds, len(sample) / peer.seconds
     return {
         "index_seconds": round(max(seconds for seconds, _ in ours.results), 2),
         "alone_seconds": round(ours.seconds, 3),
         "alone_cpu_seconds": round(ours.cpu_seconds, 2),
-        "alone_topics": len(asked),
+        "alone_topics": len(interest),
         "alone_topics_per_s": round(alone_per_s),
         "sql_topics_per_s": round(sql_per_s, 1),
         "sql_way": way.name,

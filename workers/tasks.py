@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from service.bounces.inbound.mailbox import MailboxUnavailable
-from service.bounces.record import read_bounce_mailbox, settle_bounces
+from service.bounces.record import fetch_bounce_mailbox, settle_bounces
 from service.deliveries.alerts import report_mailbox
 from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
@@ -113,7 +113,7 @@ def bounces() -> None:
     here = process.runtime
     settle_bounces(here.sessions, here.clock())
     try:
-        read_bounce_mailbox(here.sessions, here.settings, here.clock)
+        fetch_bounce_mailbox(here.sessions, here.settings, here.clock)
     except MailboxUnavailable as error:
         report_mailbox(here.sessions, here.settings, str(error), here.clock())
 

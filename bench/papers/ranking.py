@@ -80,7 +80,7 @@ def _make_paper(number: int, random: Random) -> PaperView:
     )
 
 
-def read_texts(path: Path) -> dict[str, Text]:
+def select_texts(path: Path) -> dict[str, Text]:
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
@@ -118,12 +118,12 @@ def _clean(texts: Iterator[str]) -> list[str]:
 
 
 def bench_suggesting(data: Path, rounds: int) -> dict[str, Any]:
-    archive = read_texts(data / "bulk" / "dev" / "hf_daily.jsonl.gz")
-    astro = read_texts(data / "bulk" / "dev" / "arxiv_astro.jsonl.gz")
+    archive = select_texts(data / "bulk" / "dev" / "hf_daily.jsonl.gz")
+    astro = select_texts(data / "bulk" / "dev" / "arxiv_astro.jsonl.gz")
     members: dict[str, list[str]] = {}
     for name, (file, _) in LISTS.items():
         path = data / "relevance" / "dev" / f"{file}.jsonl"
-        extra = read_texts(path)
+        extra = select_texts(path)
         archive.update(extra)
         members[name] = sorted(read_ids(path) & archive.keys())
     random = Random(5)  # noqa: S311  # the same subscribers in every run

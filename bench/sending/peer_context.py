@@ -20,7 +20,7 @@ def make_context(mail: DigestContext) -> dict[str, Any]:
     noun = "topics" if len(mail.topics) > 1 else "topic"
     since = dates.plain_date(mail.subscribed_on, mail.locale)
     often = phrases.how_often(mail.cadence)
-    asked = f"{since} with {noun} {topics}" if topics else since
+    heading = f"{since} with {noun} {topics}" if topics else since
     first = [highlight.shorten(one.paper.title, 90) for one in mail.papers[:3]]
     links = mail.links
     return {
@@ -34,7 +34,7 @@ def make_context(mail: DigestContext) -> dict[str, Any]:
         "subscribed_on": since,
         "noun": noun,
         "topics": topics,
-        "asked_text": text_part.wrap(f"You asked for this on {asked}. It comes {often}."),
+        "asked_text": text_part.wrap(f"You asked for this on {heading}. It comes {often}."),
         "preferences": links.preferences,
         "pause": links.pause,
         "browser": links.browser,

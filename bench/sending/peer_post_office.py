@@ -74,7 +74,7 @@ def configure(url: str, port: int, folder: Path) -> None:
     django.setup()
 
 
-def read_rows(folder: Path, count: int) -> Iterator[dict[str, Any]]:
+def parse_rows(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     with (folder / "rows.jsonl").open() as lines:
         yield from map(json.loads, islice(lines, count))
 
@@ -114,7 +114,7 @@ def queue(folder: Path, count: int, template: Any | None) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE post_office_email CASCADE")
-    rows = read_rows(folder, count)
+    rows = parse_rows(folder, count)
     while chunk := [make_email(row, template) for row in islice(rows, 500)]:
         Email.objects.bulk_create(chunk)
     with connection.cursor() as cursor:
@@ -161,10 +161,10 @@ def compare(folder: Path, template: Any) -> None:
 
     queue(folder, COMPARED, template)
     stored = Email.objects.order_by("id").select_related("template")
-    for row, email in zip(read_rows(folder, COMPARED), stored, strict=True):
+    for row, email in zip(parse_rows(folder, COMPARED), stored, strict=True):
         message = email.email_message()
-        said = (message.subject, message.body.split(), read_words(message.alternatives[0][0]))
-        if said != (row["subject"], row["text"].split(), read_words(row["html"])):
+        parts = (message.subject, message.body.split(), read_words(message.alternatives[0][0]))
+        if parts != (row["subject"], row["text"].split(), read_words(row["html"])):
             raise SystemExit(f"post_office: another mail than ours for {row['to']}")
 
 

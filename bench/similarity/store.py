@@ -21,9 +21,9 @@ from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embed_papers import count_lexemes
 from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import like_condition, score_column
-from service.topics.like_queries import read_like_query
+from service.topics.like_queries import load_like_query
 from service.topics.store.to_sql import to_sql
-from service.topics.topics import read_topic
+from service.topics.topics import validate_topic
 from similarity.judged_topics import JudgedPaper
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Stored:
         total, is_in = np.zeros(len(self.ids)), np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
             for clause in clauses:
-                like_query = read_like_query(session, self.settings, clause)
+                like_query = load_like_query(session, self.settings, clause)
                 total += (self.score(session, like_query) - like_query.threshold) / len(clauses)
                 found = session.scalars(select(Paper.id).where(like_condition(like_query)))
                 is_in[[self._row_of[i] for i in found]] = True
@@ -72,7 +72,7 @@ class Stored:
         """Return which papers a written topic matches."""
         is_in = np.zeros(len(self.ids), dtype=bool)
         with self.sessions() as session:
-            condition = to_sql(read_topic(session, query))
+            condition = to_sql(validate_topic(session, query))
             found = session.scalars(select(Paper.id).where(condition))
             is_in[[self._row_of[i] for i in found]] = True
         return is_in

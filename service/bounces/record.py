@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
 from service.bounces.inbound.listener import BounceListener
-from service.bounces.inbound.mailbox import read_mailbox
+from service.bounces.inbound.mailbox import fetch_mailbox
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
 from service.bounces.inbound.parse import BounceMail, parse_bounce
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.return_path import read_return_path
+from service.deliveries.domain.return_path import parse_return_path
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import transaction
@@ -90,7 +90,7 @@ class Tally:
 
 def is_our_return_path(settings: Settings, address: str) -> bool:
     """Return whether an address is a return path that we signed; a listener calls it at RCPT."""
-    return read_return_path(address, settings.bounce_domain, settings.secret_key) is not None
+    return parse_return_path(address, settings.bounce_domain, settings.secret_key) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _new_bounce(
 def _find_delivery(session: Session, settings: Settings, notice: BounceNotice) -> Delivery | None:
     """Lock and return the delivery named by a signed return path or a Message-ID of ours."""
     for path in notice.return_paths:
-        delivery_id = read_return_path(path, settings.bounce_domain, settings.secret_key)
+        delivery_id = parse_return_path(path, settings.bounce_domain, settings.secret_key)
         if delivery_id is not None and delivery_id <= _LARGEST_ID:
             found = store.lock_delivery(session, delivery_id)
             if found is not None:
@@ -273,7 +273,7 @@ def _settle(session: Session, row: BounceEvent, delivery: Delivery | None, now: 
     return True
 
 
-def read_bounce_mailbox(
+def fetch_bounce_mailbox(
     sessions: sessionmaker[Session], settings: Settings, clock: Callable[[], datetime]
 ) -> Tally:
     """Read the operator's bounce mailbox, each mail in its own transactions; return the counts.
@@ -283,7 +283,7 @@ def read_bounce_mailbox(
     total = Tally()
     channel = Channel(settings, "mailbox")
     if settings.bounce_mailbox:
-        read_mailbox(
+        fetch_mailbox(
             settings.bounce_mailbox,
             lambda raw: total.add(record_bounce_mail(sessions, channel, raw, clock())),
         )

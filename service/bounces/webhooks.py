@@ -10,7 +10,7 @@ import httpx2
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.inbound import webhook_signatures as signatures
-from service.bounces.inbound.webhooks import WebhookUnreadable, parse_webhook, read_json
+from service.bounces.inbound.webhooks import WebhookUnreadable, parse_json, parse_webhook
 from service.bounces.record import Channel, RecordedNotice, record_bounce_mail, record_notices
 from service.platform.caches import cached
 from service.platform.logs import get_logger
@@ -89,7 +89,7 @@ def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]
     """Return the call's JSON once a key authenticates it; None for a raw mail (generic only)."""
     if provider == "mailgun":
         # Mailgun's signature is inside the JSON, so it is parsed before it is authenticated.
-        value = read_json(call.body)
+        value = parse_json(call.body)
         _any_key(secrets, lambda secret: signatures.check_mailgun(value, secret))
         return value
     checks: dict[str, Callable[[signatures.Call, str], None]] = {
@@ -100,7 +100,7 @@ def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]
     _any_key(secrets, lambda secret: checks[provider](call, secret))
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_mail = provider == "generic" and kind == "message/rfc822"
-    return None if is_mail else read_json(call.body)
+    return None if is_mail else parse_json(call.body)
 
 
 def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:
@@ -116,12 +116,12 @@ def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:
 def _take_sns(
     door: WebhookContext, call: signatures.Call, topics: frozenset[str], now: datetime
 ) -> WebhookReport:
-    envelope = read_json(call.body)
+    envelope = parse_json(call.body)
     if not isinstance(envelope, dict):
         raise signatures.WebhookForged("not an SNS message")
     signatures.check_sns(envelope, topics, door.fetch, now)
     if envelope["Type"] == "Notification":
-        inner = read_json(str(envelope.get("Message", "")).encode("utf-8", "replace"))
+        inner = parse_json(str(envelope.get("Message", "")).encode("utf-8", "replace"))
         return _record(door, Channel(door.settings, "ses", trusts_addresses=True), inner, now)
     if envelope["Type"] == "SubscriptionConfirmation":
         _confirm(envelope, door.fetch)

@@ -132,13 +132,13 @@ def _table(readings: list[tuple[str, Reading]]) -> str:
 def fetch(context: typer.Context, as_json: Json = False) -> None:
     """Read the bounce mailbox now; beat does it every minute."""
     from service.bounces.inbound.mailbox import MailboxUnavailable
-    from service.bounces.record import read_bounce_mailbox, settle_bounces
+    from service.bounces.record import fetch_bounce_mailbox, settle_bounces
 
     with command_context(context, as_json=as_json) as command:
         if not command.settings.bounce_mailbox:
             raise CommandError("no mailbox is set; set PAPERBOY_BOUNCE_MAILBOX", 2)
         try:
-            total = read_bounce_mailbox(command.sessions, command.settings, command.clock)
+            total = fetch_bounce_mailbox(command.sessions, command.settings, command.clock)
         except MailboxUnavailable as error:
             raise CommandError(f"the bounce mailbox cannot be read: {error}") from error
         settle_bounces(command.sessions, command.clock())

@@ -121,7 +121,7 @@ def _check_schema(loaded: Settings, settings: Settings) -> None:
         raise CommandError("the database is not at the newest schema; run: paperboy migrate")
 
 
-def read_date(text: str | None, option: str) -> date | None:
+def parse_date(text: str | None, option: str) -> date | None:
     """Return a date option. Raises `CommandError` (exit 2) with the form that is needed."""
     if text is None:
         return None
@@ -131,8 +131,8 @@ def read_date(text: str | None, option: str) -> date | None:
         raise CommandError(f"{option} needs a date like 2026-09-18, not {text!r}", 2) from error
 
 
-def read_day(command: CommandContext, text: str | None, option: str = "--date") -> date:
+def parse_day(command: CommandContext, text: str | None, option: str = "--date") -> date:
     """Return the requested date, or arXiv's current announcement date."""
     from service.papers.domain.announcement_days import announcement_date
 
-    return read_date(text, option) or announcement_date(command.clock())
+    return parse_date(text, option) or announcement_date(command.clock())

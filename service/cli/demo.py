@@ -29,7 +29,7 @@ from service.papers.ingest import BatchReport, ingest_source
 from service.papers.sources.arxiv_feed import feed_address
 from service.papers.sources.registry import build_sources
 from service.platform.database.engine import transaction
-from service.platform.dev_mailbox import list_messages, read_message
+from service.platform.dev_mailbox import list_messages, load_message
 from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sample.papers import nearest_weekday
@@ -178,7 +178,7 @@ def _message_texts(settings: Settings) -> list[str]:
     texts = []
     for stored in list_messages(maildir, limit=20):
         if SUBSCRIBER in stored.to:
-            message = message_from_bytes(read_message(maildir, stored.key), policy=default)
+            message = message_from_bytes(load_message(maildir, stored.key), policy=default)
             body = message.get_body(("plain",))
             texts.append(body.get_content() if body else "")
     return texts

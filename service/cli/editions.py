@@ -13,8 +13,8 @@ from service.cli.context import (
     Date,
     Json,
     command_context,
-    read_date,
-    read_day,
+    parse_date,
+    parse_day,
 )
 from service.cli.embeddings import learn_all
 from service.cli.output import counted, progress_bar
@@ -56,8 +56,8 @@ def ingest(
     not be read.
     """
     with command_context(context, as_json=as_json) as command:
-        first = read_date(since, "--since")
-        days = _days(command, read_date(date, "--date"), first)
+        first = parse_date(since, "--since")
+        days = _days(command, parse_date(date, "--date"), first)
         wanted = _wanted_sources(command, sources or [])
         reports = _harvest(command, wanted, first) if first else []
         done = {report.source for report in reports}
@@ -120,7 +120,7 @@ def _harvest(command: CommandContext, sources: list[Source], since: date) -> lis
 
 
 def _days(command: CommandContext, on: date | None, since: date | None) -> list[date | None]:
-    today = read_day(command, None)
+    today = parse_day(command, None)
     for option, day in (("--date", on), ("--since", since)):
         if day is not None and day > today:
             raise CommandError(f"{option} {day} is in the future", 2)
@@ -180,8 +180,8 @@ def publish(
 
 def _past_day(command: CommandContext, text: str | None) -> date:
     """Return the edition's date. A future edition would take the papers of today's edition."""
-    on = read_day(command, text)
-    if on > read_day(command, None):
+    on = parse_day(command, text)
+    if on > parse_day(command, None):
         raise CommandError(f"--date {on} is in the future", 2)
     return on
 

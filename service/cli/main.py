@@ -44,10 +44,10 @@ def take_globals(
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)
-    context.obj = Globals(_read_now(now), as_json)
+    context.obj = Globals(_parse_now(now), as_json)
 
 
-def _read_now(text: str | None) -> datetime | None:
+def _parse_now(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import CommandContext, CommandError, Date, Json, command_context, read_day
+from service.cli.context import CommandContext, CommandError, Date, Json, command_context, parse_day
 from service.cli.output import counted, table
 from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
 
@@ -60,7 +60,7 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
 
     with command_context(context, as_json=as_json) as command:
         found = find_status(
-            command.sessions, command.settings, read_day(command, date), command.clock()
+            command.sessions, command.settings, parse_day(command, date), command.clock()
         )
         command.print(found, *_status_lines(found))
         if any(edition.closes is False and edition.state != "open" for edition in found.editions):
@@ -113,7 +113,7 @@ def preview(
     from service.messages.preview import preview_digest
 
     with command_context(context, as_json=as_json) as command:
-        on = read_day(command, date)
+        on = parse_day(command, date)
         subscriber = find_subscriber(command, email)
         mail = preview_digest(
             command.sessions, command.settings, subscriber.id, on, command.clock()
@@ -167,7 +167,7 @@ def why(
     from service.subscribers.validate import validate_address
 
     with command_context(context, as_json=as_json) as command:
-        on = read_day(command, date, "DATE")
+        on = parse_day(command, date, "DATE")
         key = email_key(validate_address(email, takes_utf8=True))
         found = find_subscriber_story(command.sessions, key, on, command.settings.secret_key)
         if found.story is None:
@@ -188,7 +188,7 @@ def try_topic(
     from service.topics.topics import preview_topic
 
     with command_context(context, as_json=as_json) as command:
-        until = read_day(command, None)
+        until = parse_day(command, None)
         with transaction(command.sessions) as session:
             found = preview_topic(session, command.settings, query, until, days)
         command.print(

@@ -139,7 +139,7 @@ def import_file(
     from service.platform.database.engine import transaction
     from service.subscribers.bulk_import import ImportFault, import_subscribers, parse_import
 
-    text = _read_text(file)
+    text = _load_text(file)
     with command_context(context, as_json=as_json) as command:
         try:
             forms = parse_import(text, command.settings)
@@ -161,7 +161,7 @@ def import_file(
         )
 
 
-def _read_text(file: Path) -> str:
+def _load_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -119,7 +119,7 @@ def _find_missed(
     topics = [topic for _, topic in get_topics(session, [subscriber.id]).get(subscriber.id, ())]
     if not topics:
         missed.ids.update(store.find_missed_papers(session, ids, held_back, None, most))
-    for query, condition in _read_conditions(session, settings, topics):
+    for query, condition in _select_conditions(session, settings, topics):
         found = store.find_missed_papers(session, ids, held_back, condition, most)
         missed.ids.update(found)
         missed.is_cut |= len(found) == most
@@ -130,7 +130,7 @@ def _find_missed(
     return missed
 
 
-def _read_conditions(
+def _select_conditions(
     session: Session, settings: Settings, topics: Iterable[str]
 ) -> list[tuple[Query, ColumnElement[bool]]]:
     found = []

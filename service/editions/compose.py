@@ -22,7 +22,7 @@ from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
 from service.editions.recommend import load_rated_papers, load_tastes
-from service.editions.sent_ledger import Ledger, read_ledger
+from service.editions.sent_ledger import Ledger, load_ledger
 from service.editions.store.chunks import claim_chunk
 from service.editions.store.editions import freeze_if_composed, get_edition
 from service.editions.store.models import Edition
@@ -105,7 +105,7 @@ def _load_chunk(
     ids: Sequence[int],
 ) -> _Chunk:
     index = loaded.index
-    ledger = read_ledger(session, ids, edition, index.ids)
+    ledger = load_ledger(session, ids, edition, index.ids)
     topics = load_matched_topics(session, settings, index, ids, all_likes=True)
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())

@@ -68,7 +68,7 @@ def load_tastes(
     """Return the taste of each subscriber in `rated`, with term weights from the pool."""
     if not rated or not pool.papers:
         return {}
-    vectors = _read_vectors(session, rated.values(), pool.rarity)
+    vectors = _load_vectors(session, rated.values(), pool.rarity)
     siblings = find_siblings(session, [paper.paper_id for paper in pool.papers])
     muted = _find_muted(session, sorted(rated), pool.papers)
     return {
@@ -83,7 +83,7 @@ def load_tastes(
     }
 
 
-def _read_vectors(
+def _load_vectors(
     session: Session, rated: Iterable[RatedPapers], rarity: Rarity
 ) -> dict[int, Vector]:
     wanted = {i for r in rated for ids in (r.kept, r.dismissed) for i in ids[:MOST_FEEDBACK]}

@@ -52,7 +52,7 @@ def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
     return [entry.paper_id for group in groups for entry in group.entries if entry.is_maybe_seen]
 
 
-def read_ledger(
+def load_ledger(
     session: Session, subscriber_ids: Sequence[int], edition: Edition, paper_ids: Sequence[int]
 ) -> Ledger:
     """Return the ledger of some subscribers for an edition; a paper sent by another key counts."""

@@ -22,7 +22,7 @@ from service.platform.settings.settings import Settings
 from service.presentation.reasons import mutable_words
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import QueryError, parse_query
-from service.topics.domain.language.edits import leaves_nothing, read_clause
+from service.topics.domain.language.edits import leaves_nothing, parse_clause
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class PaperEntries:
             if entry.paper_id in placed:
                 yield placed[entry.paper_id]
 
-    def read_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
+    def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""
         keys = digest_json.note_keys(value)
         return tuple(
@@ -62,7 +62,7 @@ class PaperEntries:
             for title, topic_id, ids, notes in value["groups"]
         )
 
-    def read_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
+    def parse_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
         """Return the suggestions of a digest in JSON."""
         ids, notes = value["also"]
         return self._read(value, digest_json.note_keys(value), ids, notes, None) if ids else ()
@@ -81,7 +81,7 @@ class PaperEntries:
         for paper_id, note in zip(ids, notes, strict=True):
             paper = placed[note].get(paper_id)
             if paper is None and paper_id in self.papers:
-                paper = self._place(digest_json.read_entry(value, paper_id, note), topic)
+                paper = self._place(digest_json.parse_entry(value, paper_id, note), topic)
                 placed[note][paper_id] = paper
             if paper is not None:
                 found.append(paper)
@@ -112,7 +112,7 @@ class PaperEntries:
 def _can_mute(topic: str, word: str) -> bool:
     """Return whether the topic could still match without this word; if not, the link would fail."""
     try:
-        return not leaves_nothing(parse_query(topic), read_clause(word))
+        return not leaves_nothing(parse_query(topic), parse_clause(word))
     except QueryError:
         return False  # the heading is not a topic: trending or carried-over papers
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.bounces import count_verdicts_by_day
 from service.editions.balance import Balance, edition_balances
-from service.operations.figures import Figures, read_figures, values_of
+from service.operations.figures import Figures, load_figures, values_of
 from service.operations.store.counts import limit_time
 from service.operations.store.edition_reports import latest_editions
 from service.platform.database.engine import transaction
@@ -55,7 +55,7 @@ def find_overview(sessions: sessionmaker[Session], settings: Settings, now: date
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)
         return Overview(
-            **values_of(read_figures(session, now)),
+            **values_of(load_figures(session, now)),
             at=now,
             editions=tuple(edition_balances(session, latest_editions(session, EDITIONS))),
             relays=tuple(describe_relays(settings)),

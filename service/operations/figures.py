@@ -76,7 +76,7 @@ class Figures:
     suppressions: Mapping[str, int]
 
 
-def read_figures(session: Session, now: datetime) -> Figures:
+def load_figures(session: Session, now: datetime) -> Figures:
     """Return the figures, each from an index or a small table."""
     due_count, oldest = count_due(session, now)
     return Figures(

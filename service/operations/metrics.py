@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.bounces import count_verdicts
 from service.editions.balance import Balance, edition_balances
-from service.operations.figures import BatchLine, Figures, batch_line, read_figures, values_of
+from service.operations.figures import BatchLine, Figures, batch_line, load_figures, values_of
 from service.operations.store.counts import SendCount, count_recent_sends, limit_time
 from service.operations.store.edition_reports import last_of_each_cadence
 from service.papers.domain.announcement_days import announcement_date
@@ -69,7 +69,7 @@ def measure(
         limit_time(session, most_seconds)
         batches = [batch_line(row) for row in get_batches(session, announcement_date(now))]
         return Measures(
-            **values_of(read_figures(session, now)),
+            **values_of(load_figures(session, now)),
             at=now,
             editions=tuple(edition_balances(session, last_of_each_cadence(session))),
             sends=count_by_provider(count_recent_sends(session, now - RECENT)),

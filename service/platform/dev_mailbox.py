@@ -1,7 +1,7 @@
 """The development mailbox: a real SMTP server on loopback that stores every message in a Maildir.
 
 It takes the place of a mail provider, so sending needs no special case: `Mailbox` accepts mail,
-`list_messages` and `read_message` read it back. Files hold the message as it was on the wire (with
+`list_messages` and `load_message` read it back. Files hold the message as it was on the wire (with
 CRLF, so that signatures can be verified) below two added headers with the envelope. No mail leaves
 this machine.
 """
@@ -74,7 +74,7 @@ def list_messages(maildir: Path, *, limit: int | None = None) -> list[StoredMess
     return [message for message in messages if message is not None]
 
 
-def read_message(maildir: Path, key: str) -> bytes:
+def load_message(maildir: Path, key: str) -> bytes:
     """Return the whole message, envelope headers first. Raises NoSuchMessage."""
     if not _KEY.fullmatch(key):
         raise NoSuchMessage("not the key of a message")

@@ -54,7 +54,7 @@ def lang_span(text: str, locale: str) -> Markup:
     return Markup('<span lang="{}" dir="auto">{}</span>').format(locale, text)
 
 
-def read_locale(tag: str) -> str:
+def parse_locale(tag: str) -> str:
     """Return the first known language of an Accept-Language header or a language tag: `de-AT`.
 
     Empty where there is none (RFC 9110 §12.5.4; weights are nearly always in falling order).

@@ -13,7 +13,7 @@ from service.platform.settings.settings import Settings
 from service.sending.apply_limits import ProviderReply
 from service.sending.domain.providers import provider_of
 from service.sending.domain.retries import Tries
-from service.sending.domain.smtp_replies import read_reply
+from service.sending.domain.smtp_replies import classify_reply
 from service.sending.steps import STEPS, Steps
 from service.sending.store.in_flight import RecordedResult, SendResult
 from service.subscribers.store.subscribers import get_subscriber
@@ -41,7 +41,7 @@ def provider_replies(
 ) -> list[ProviderReply]:
     """Return the outcomes as replies of providers, without those of mail to the operator."""
     return [
-        ProviderReply(in_flight[number].provider, read_reply(outcome), outcome.reply)
+        ProviderReply(in_flight[number].provider, classify_reply(outcome), outcome.reply)
         for number, outcome in outcomes.items()
         if in_flight[number].provider
     ]

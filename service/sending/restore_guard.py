@@ -21,7 +21,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import SentWatermark, is_older_than
 from service.sending.store.restore_guard import doubt_due_until, find_watermarked, newest_editions
-from service.sending.watermark_files import WATERMARK_SECONDS, read_watermarks, write_watermarks
+from service.sending.watermark_files import WATERMARK_SECONDS, load_watermarks, write_watermarks
 
 log = get_logger(__name__)
 
@@ -64,7 +64,7 @@ def find_newer_watermark(
 ) -> SentWatermark | None:
     """Return the newest watermark that this database is older than and no operator accepted."""
     with transaction(sessions) as session:
-        watermarks = read_watermarks(settings, get_installation(session))
+        watermarks = load_watermarks(settings, get_installation(session))
         ahead = [
             watermark
             for watermark in watermarks

@@ -13,7 +13,7 @@ from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import (
     SentWatermark,
     WatermarkUnreadable,
-    read_watermark,
+    parse_watermark,
     write_watermark,
 )
 
@@ -40,12 +40,12 @@ def _key(installation: str) -> str:
     return f"paperboy:sent:{installation}"
 
 
-def read_watermarks(settings: Settings, installation: str) -> list[SentWatermark]:
+def load_watermarks(settings: Settings, installation: str) -> list[SentWatermark]:
     """Return all watermarks of this installation that can be read."""
     found = []
-    for text in _read_texts(settings, installation):
+    for text in _load_texts(settings, installation):
         try:
-            watermark = read_watermark(text)
+            watermark = parse_watermark(text)
         except WatermarkUnreadable as error:
             log.warning("restore.mark_unreadable", reason=str(error))
             continue
@@ -54,7 +54,7 @@ def read_watermarks(settings: Settings, installation: str) -> list[SentWatermark
     return found
 
 
-def _read_texts(settings: Settings, installation: str) -> Iterator[str]:
+def _load_texts(settings: Settings, installation: str) -> Iterator[str]:
     for path in watermark_paths(settings.data_dir):
         with suppress(OSError, UnicodeDecodeError):
             yield path.read_text(encoding="ascii")

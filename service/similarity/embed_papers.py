@@ -11,7 +11,7 @@ from service.platform.settings.settings import Settings
 from service.similarity.domain import calibration
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
-from service.similarity.like_paper import read_meanings, target_of_paper
+from service.similarity.like_paper import load_meanings, target_of_paper
 from service.similarity.store import vectors as vector_store
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
 
@@ -74,8 +74,8 @@ def embed_in_transaction(session: Session, settings: Settings, ids: Sequence[int
     """
     unlearned = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], len(ids), ids)
     for start in range(0, len(unlearned), LEARNED_AT_ONCE):
-        texts = vector_store.read_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
-        _store(session, texts, read_meanings(settings, texts))
+        texts = vector_store.select_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
+        _store(session, texts, load_meanings(settings, texts))
     return len(unlearned)
 
 
@@ -84,9 +84,9 @@ def _learn_some(
 ) -> int:
     with transaction(sessions) as session:
         wanted = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], most, among)
-        texts = vector_store.read_texts(session, wanted) if wanted else []
+        texts = vector_store.select_texts(session, wanted) if wanted else []
     # No transaction is open while the model runs, and the read before takes no lock.
-    meanings = read_meanings(settings, texts)
+    meanings = load_meanings(settings, texts)
     with transaction(sessions) as session:
         _store(session, texts, meanings)
     return len(meanings)

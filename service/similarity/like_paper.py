@@ -10,13 +10,13 @@ from service.similarity.domain.calibration import Target
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.store.corpus import get_corpus, get_generation
-from service.similarity.store.vectors import PaperText, get_meanings, read_texts
+from service.similarity.store.vectors import PaperText, get_meanings, select_texts
 
 
 def target_of_paper(session: Session, paper: PaperVectors) -> Target:
     """Return the target of a like query for a stored paper: its own vector and weighted lexemes."""
-    (text,) = read_texts(session, [paper.paper_id])
-    return Target(paper.dense, rare_words(text, read_corpus(session, lexemes_of([text]))))
+    (text,) = select_texts(session, [paper.paper_id])
+    return Target(paper.dense, rare_words(text, load_corpus(session, lexemes_of([text]))))
 
 
 def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVectors:
@@ -24,10 +24,10 @@ def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVect
     (known,) = get_meanings(session, [paper_id])
     if known.model == MODEL_NAMES[settings.embedder]:
         return known
-    return read_meanings(settings, read_texts(session, [paper_id]))[0]
+    return load_meanings(settings, select_texts(session, [paper_id]))[0]
 
 
-def read_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperVectors]:
+def load_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperVectors]:
     """Compute the vectors of papers. Raises `SettingsError` where the model is missing."""
     if not texts:
         return []
@@ -55,7 +55,7 @@ def lexemes_of(texts: Iterable[PaperText]) -> set[str]:
     return {lexeme for text in texts for lexeme in (*text.title_lexemes, *text.abstract_lexemes)}
 
 
-def read_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
+def load_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
     """Return how common these lexemes are, by the shipped counts where none are stored yet."""
     generation = get_generation(session)
     if generation is None:

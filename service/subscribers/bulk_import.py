@@ -87,12 +87,12 @@ def parse_import(text: str, settings: Settings) -> list[ImportRow]:
             raise ImportFault("line 1: the first line must name the columns, one of them “email”")
         if len(set(columns)) < len(columns):
             raise ImportFault("line 1: two columns have the same name; use topic1, topic2 …")
-        return [ImportRow(rows.line_num, _read_row(rows.line_num, row, settings)) for row in rows]
+        return [ImportRow(rows.line_num, _parse_row(rows.line_num, row, settings)) for row in rows]
     except csv.Error as error:
         raise ImportFault(f"line {rows.reader.line_num}: not CSV: {error}") from error
 
 
-def _read_row(line: int, row: dict[str, Any], settings: Settings) -> SignUpForm:
+def _parse_row(line: int, row: dict[str, Any], settings: Settings) -> SignUpForm:
     if None in row:
         raise ImportFault(f"line {line}: more fields than columns; put quotes around commas")
     topics = [value for name, value in row.items() if name.startswith("topic") and value]

@@ -15,7 +15,7 @@ from service.subscribers.store import feedback as store
 from service.subscribers.store.models import Subscriber
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
-from service.topics.domain.language.edits import leaves_nothing, read_clause, write_muted
+from service.topics.domain.language.edits import leaves_nothing, parse_clause, write_muted
 from service.topics.like_clauses import topic_condition
 from service.topics.store.models import Topic
 from service.topics.store.to_sql import fetch_lexemes, to_sql
@@ -91,7 +91,7 @@ def list_mute_offers(
     lexicon = fetch_lexemes(session, {text for each in clauses for text in leaf_texts(each)})
     # A word without a lexeme (a stop word) matches nothing.
     found = [clause for clause in clauses if all(lexicon[text] for text in leaf_texts(clause))]
-    field = read_clause(f"cat:{paper.primary_category}")
+    field = parse_clause(f"cat:{paper.primary_category}")
     # Sources have subjects that the topic language does not know and would parse as words.
     if isinstance(field, Category):
         found.append(field)

@@ -41,12 +41,12 @@ def validate_sign_up(
 
     With `takes_utf8` the relay accepts letters outside ASCII before the @, too (RFC 6531).
     """
-    return check_sign_up(form, read_topics(session, form), takes_utf8=takes_utf8)
+    return check_sign_up(form, validate_topics(session, form), takes_utf8=takes_utf8)
 
 
 def validate_preferences(session: Session, form: SignUpForm) -> Preferences:
     """Return a form's preferences without its address. Raises `SignUpError` with all faults."""
-    topics = read_topics(session, form)
+    topics = validate_topics(session, form)
     faults = _find_faults(form, topics)
     if faults:
         raise SignUpError(*faults)
@@ -71,7 +71,7 @@ def validate_address(text: str, *, takes_utf8: bool = False, field: str = "email
 Checked = Mapping[str, str | TopicError]
 
 
-def read_topics(session: Session, form: SignUpForm) -> Checked:
+def validate_topics(session: Session, form: SignUpForm) -> Checked:
     """Return the canonical form, or the error, of each topic in a form, by its text.
 
     Topics beyond `MOST_TOPICS` are left out, and later refused unchecked.

@@ -16,7 +16,7 @@ from service.topics.domain.types import TopicChangeKind
 from service.topics.store import topics as topic_store
 from service.topics.store.changes import find_score_change, get_change, record_change
 from service.topics.store.models import Topic, TopicChange
-from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, read_topic
+from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, validate_topic
 
 
 class ChangeRefused(ValueError):
@@ -29,13 +29,13 @@ class TopicGone(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class TopicChangeDraft:
-    """A proposed change: `asked`, a clause or an author's name, applied to a topic or to a new one.
+    """A proposed change: `clause`, a clause or an author's name, applied to a topic or to a new one.
 
     `before` is empty where the topic is new. `is_done`: the topic is like that already.
     """
 
     kind: TopicChangeKind
-    asked: str
+    clause: str
     topic: Topic | None
     before: str
     after: str
@@ -59,9 +59,9 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
     if topic is None:
         raise TopicGone
     try:
-        clause = edits.read_clause(words)
+        clause = edits.parse_clause(words)
         after = edits.write_muted(topic.query, clause)
-        read_topic(session, after)
+        validate_topic(session, after)
     except QueryError as error:
         raise ChangeRefused(f"{error.message}.") from error
     except TopicError as error:
@@ -107,7 +107,7 @@ def find_change_of(session: Session, draft: TopicChangeDraft) -> TopicChange | N
     """Return the earlier change by a link that already did this and was not undone, if any."""
     if draft.topic is None:
         return None
-    change = find_score_change(session, draft.kind, draft.topic.id, draft.asked)
+    change = find_score_change(session, draft.kind, draft.topic.id, draft.clause)
     return change if change and change.after_query == draft.topic.query else None
 
 
@@ -123,7 +123,7 @@ def apply_draft(
     else:
         topic = draft.topic
         topic_store.change_topic(session, topic, draft.after, saved)
-    return record_change(session, draft.kind, topic, draft.asked, draft.before, now)
+    return record_change(session, draft.kind, topic, draft.clause, draft.before, now)
 
 
 def undo_change(session: Session, subscriber_id: int, change_id: int, now: datetime) -> TopicChange:

@@ -19,11 +19,11 @@ from service.similarity.store.vectors import (
     get_meanings,
     like_condition,
     newest_learned,
-    read_packed,
+    select_packed,
 )
 from service.topics.domain.language import Query, like_leaves
 from service.topics.domain.matching.bitsets import PaperSet
-from service.topics.like_queries import make_like_queries, read_like_query
+from service.topics.like_queries import load_like_query, make_like_queries
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 
@@ -37,7 +37,7 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
     Raises `LikeError` where the topic names a paper that is not stored.
     """
     likes = {
-        clause: like_condition(read_like_query(session, settings, leaf.text))
+        clause: like_condition(load_like_query(session, settings, leaf.text))
         for clause, leaf in like_leaves(query).items()
     }
     return to_sql(query, likes=likes)
@@ -53,7 +53,7 @@ def load_model_vectors(
     newest = newest_learned(session, model, pool_size)
     # With fewer papers in all, every paper that is embedded later belongs to the newest ones.
     floor = newest[-1] if len(newest) == pool_size else 0
-    packed = read_packed(session, model, sorted({*newest, *paper_ids}))
+    packed = select_packed(session, model, sorted({*newest, *paper_ids}))
     return ModelVectors(model, packed, pool_size, floor)
 
 
@@ -63,7 +63,7 @@ def update_model_vectors(
     """Return the vectors with these changes applied, or None where they must be loaded again."""
     wanted = {*paper_ids}
     own = [i for i in changed if i >= vectors.floor or i in wanted]
-    return vectors.with_changes(read_packed(session, vectors.model, own), changed)
+    return vectors.with_changes(select_packed(session, vectors.model, own), changed)
 
 
 def like_query_on(
@@ -76,7 +76,7 @@ def like_query_on(
             vectors.scan(target, without) if model == vectors.model else ReferenceScores((), (), ())
         )
 
-    return read_like_query(session, settings, like_text, scan)
+    return load_like_query(session, settings, like_text, scan)
 
 
 def find_likes(

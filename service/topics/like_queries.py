@@ -20,7 +20,7 @@ from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.vectors import LikeQueryView, like_key
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.store.corpus import get_generation, scan_pool
-from service.similarity.store.vectors import get_meanings, read_texts
+from service.similarity.store.vectors import get_meanings, select_texts
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.store.like_queries import (
     delete_like_queries,
@@ -41,7 +41,7 @@ class LikeError(ValueError):
     """A `like:` clause names a paper that is not stored; the message says what to write instead."""
 
 
-def read_like_query(
+def load_like_query(
     session: Session, settings: Settings, like_text: str, scan: Scan = scan_pool
 ) -> LikeQueryView:
     """Return the stored like query of a clause, or build it, not stored; `scan` scores the pool.
@@ -122,14 +122,14 @@ def _build_for_text(
     session: Session, settings: Settings, origin: calibration.Origin, scan: Scan
 ) -> LikeQueryView:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
-    weights = weigh_text(lexemes, like_paper.read_corpus(session, lexemes))
+    weights = weigh_text(lexemes, like_paper.load_corpus(session, lexemes))
     (dense,) = load_embedder(settings.embedder).embed([origin.text])
     target = calibration.Target(dense, weights)
     pool = scan(session, origin.model, target, None)
     if pool.is_large_enough:
         scale = calibration.scale_of_pool(pool, has_dense=bool(dense))
         best = calibration.choose_feedback(pool, scale)
-        target = calibration.expand(target, _read_feedback(session, best))
+        target = calibration.expand(target, _load_feedback(session, best))
         pool = scan(session, origin.model, target, None)
     return _measure(origin, target, pool)
 
@@ -155,9 +155,9 @@ def _measure(
     return calibration.build_like_query(origin, target, scale, threshold)
 
 
-def _read_feedback(session: Session, ids: Sequence[int]) -> list[calibration.RelevantPaper]:
-    texts = {text.paper_id: text for text in read_texts(session, ids)}
-    corpus = like_paper.read_corpus(session, like_paper.lexemes_of(texts.values()))
+def _load_feedback(session: Session, ids: Sequence[int]) -> list[calibration.RelevantPaper]:
+    texts = {text.paper_id: text for text in select_texts(session, ids)}
+    corpus = like_paper.load_corpus(session, like_paper.lexemes_of(texts.values()))
     return [
         calibration.RelevantPaper(paper.dense, like_paper.rare_words(texts[paper.paper_id], corpus))
         for paper in get_meanings(session, ids)

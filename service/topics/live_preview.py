@@ -24,7 +24,7 @@ from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
 from service.topics.store import recent
-from service.topics.topics import preview_topic, read_topic
+from service.topics.topics import preview_topic, validate_topic
 
 DAYS: Final = 30
 _LOAD_TIMEOUT_MS: Final = 60_000
@@ -84,7 +84,7 @@ class LivePreviews:
         """
         try:
             state = recent.begin_snapshot(session, self._limits.time_limit_ms)
-            query = read_topic(session, text)
+            query = validate_topic(session, text)
             snapshot = self._refresh(session, _span_until(until), state)
             if snapshot is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
@@ -135,7 +135,7 @@ class LivePreviews:
         """Cache a new snapshot with these changes: papers added, updated, or gone from the span."""
         with self._update_lock:
             if self._snapshot is snapshot:
-                papers = recent.read_recent(session, snapshot.span, changed_ids)
+                papers = recent.select_recent(session, snapshot.span, changed_ids)
                 index = snapshot.index.with_changes(papers, changed_ids)
                 vectors = snapshot.vectors and update_model_vectors(
                     session, snapshot.vectors, changed_ids, index.paper_ids
@@ -145,7 +145,9 @@ class LivePreviews:
         return self._refresh(session, snapshot.span, state)
 
     def _read(self, session: Session, span: tuple[date, date], state: str) -> RecentDays:
-        return RecentDays(span, state, RecentIndex(recent.read_recent(session, span)), monotonic())
+        return RecentDays(
+            span, state, RecentIndex(recent.select_recent(session, span)), monotonic()
+        )
 
     def _load_in_background(self, span: tuple[date, date]) -> None:
         """Start a thread that loads the last days, unless one runs or `_next_load_at` is ahead."""

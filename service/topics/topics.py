@@ -46,7 +46,7 @@ class TopicPreview:
         return sum(count for _, count in self.per_day)
 
 
-def read_topic(session: Session, text: str) -> Query:
+def validate_topic(session: Session, text: str) -> Query:
     """Parse a topic and check its words with Postgres; raises `TopicError` with the position."""
     try:
         query = parse_query(text)
@@ -70,7 +70,7 @@ def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | Topi
     checked: dict[str, str | TopicError] = {}
     for text in dict.fromkeys(texts):
         try:
-            checked[text] = canonical(read_topic(session, text))
+            checked[text] = canonical(validate_topic(session, text))
         except TopicError as error:
             checked[text] = error
     return checked
@@ -83,7 +83,7 @@ def preview_topic(
 
     A replaced paper, where the topic wants those, counts on the day of its last replacement.
     """
-    query = read_topic(session, text)
+    query = validate_topic(session, text)
     condition = topic_condition(session, settings, query)
     since = until - timedelta(days=days - 1)
     on = announced_day(is_replaced=wants_replaced(query))

@@ -21,8 +21,8 @@ from service.bounces.inbound.mime_parts import MOST_BYTES
 from service.bounces.inbound.notice import BounceNotice
 from service.bounces.record import (
     Channel,
+    fetch_bounce_mailbox,
     open_listener,
-    read_bounce_mailbox,
     record_notices,
     settle_bounces,
 )
@@ -138,11 +138,11 @@ def test_a_mailbox_is_read_to_its_end(press: Press, sent: Delivery, tmp_path: Pa
     for raw in (dsn(to=path_of(press, sent)), letter("hello"), b"x" * (MOST_BYTES + 1)):
         box.add(raw)
     settings = press.settings.model_copy(update={"bounce_mailbox": f"maildir:{tmp_path}/box"})
-    total = read_bounce_mailbox(press.sessions, settings, press.clock)
+    total = fetch_bounce_mailbox(press.sessions, settings, press.clock)
     assert (total.mails, total.unreadable, total.suppressed) == (3, 1, 1)
     assert dict(total.outcomes) == {"recorded": 1, "unattributed": 1}
-    assert read_bounce_mailbox(press.sessions, settings, press.clock).mails == 0
-    assert read_bounce_mailbox(press.sessions, press.settings, press.clock).mails == 0
+    assert fetch_bounce_mailbox(press.sessions, settings, press.clock).mails == 0
+    assert fetch_bounce_mailbox(press.sessions, press.settings, press.clock).mails == 0
 
 
 @pytest.mark.parametrize("lmtp", [False, True])

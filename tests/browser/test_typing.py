@@ -60,7 +60,7 @@ def test_typing_shows_a_preview_without_sending_the_form(page: Page) -> None:
     )
     expect(live.locator(".examples li")).to_have_count(10)
     expect(live.locator("mark").first).to_have_text("Cats")
-    expect(page.locator("#live-said")).to_contain_text("about 40 papers a day.")
+    expect(page.locator("#live-summary")).to_contain_text("about 40 papers a day.")
     assert page.url.endswith("/")
 
 

@@ -38,9 +38,13 @@ def test_a_bounce_without_proof_from_us_is_read_and_changes_nothing(
     subscribed: Paperboy, tmp_path: Path
 ) -> None:
     file = write(tmp_path, "one.eml", dsn())
-    (told,) = subscribed(*LATER, "bounces", "read", file, "--json").value
-    assert (told["file"], told["verdict"], told["outcomes"]) == (file, "address", ["unattributed"])
-    (recipient,) = told["recipients"]
+    (shown,) = subscribed(*LATER, "bounces", "read", file, "--json").value
+    assert (shown["file"], shown["verdict"], shown["outcomes"]) == (
+        file,
+        "address",
+        ["unattributed"],
+    )
+    (recipient,) = shown["recipients"]
     assert (recipient["address"], recipient["code"]) == (SUBSCRIBER, "5.1.1")
     assert recipient["suppressed"] is False
     assert state_of_subscriber(subscribed) == "active"
@@ -50,8 +54,8 @@ def test_an_operator_who_vouches_suppresses_the_address(
     subscribed: Paperboy, tmp_path: Path
 ) -> None:
     file = write(tmp_path, "one.eml", dsn())
-    (told,) = subscribed(*LATER, "bounces", "read", "--trust", file, "--json").value
-    assert (told["recipients"][0]["outcome"], told["recipients"][0]["suppressed"]) == (
+    (shown,) = subscribed(*LATER, "bounces", "read", "--trust", file, "--json").value
+    assert (shown["recipients"][0]["outcome"], shown["recipients"][0]["suppressed"]) == (
         "recorded",
         True,
     )
@@ -80,8 +84,8 @@ def test_standard_input_is_read_where_no_file_is_named(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(dsn())))
-    (told,) = paperboy("bounces", "read", "--json").value
-    assert (told["file"], told["verdict"]) == ("stdin", "address")
+    (shown,) = paperboy("bounces", "read", "--json").value
+    assert (shown["file"], shown["verdict"]) == ("stdin", "address")
 
 
 def test_a_mail_that_cannot_be_read_fails_in_one_line_after_the_others(
@@ -108,8 +112,8 @@ def test_the_mailbox_is_fetched_on_request(
     monkeypatch.setenv("PAPERBOY_BOUNCE_MAILBOX", f"maildir:{tmp_path}/box")
     assert "not a Maildir" in subscribed("bounces", "fetch").complaint
     Maildir(tmp_path / "box", create=True).add(dsn())
-    told = subscribed(*LATER, "bounces", "fetch")
-    assert told.out == "1 mail read: 1 unattributed; 0 addresses suppressed.\n"
+    shown = subscribed(*LATER, "bounces", "fetch")
+    assert shown.out == "1 mail read: 1 unattributed; 0 addresses suppressed.\n"
     assert subscribed(*LATER, "bounces", "fetch", "--json").value["mails"] == 0
 
 

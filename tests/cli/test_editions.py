@@ -32,12 +32,12 @@ def read_day(sample_day: date, paperboy: Paperboy) -> date:
 def test_ingest_reports_each_batch(sample_day: date, paperboy: Paperboy) -> None:
     result = paperboy(*NOW, "--json", "ingest")
     assert (result.code, result.err) == (0, "")
-    told = {(r["source"], r["category"]): r for r in result.value}
-    assert set(told) == {("arxiv", "cs.CL"), ("arxiv", "cs.CV"), ("huggingface", "")}
+    shown = {(r["source"], r["category"]): r for r in result.value}
+    assert set(shown) == {("arxiv", "cs.CL"), ("arxiv", "cs.CV"), ("huggingface", "")}
     assert {r["state"] for r in result.value} == {"complete"}
     assert {r["announced_on"] for r in result.value} == {"2026-09-18"}
-    assert told["arxiv", "cs.CL"]["counts"].keys() >= {"new", "cross", "replace"}
-    assert told["arxiv", "cs.CL"]["stored_count"] > 0
+    assert shown["arxiv", "cs.CL"]["counts"].keys() >= {"new", "cross", "replace"}
+    assert shown["arxiv", "cs.CL"]["stored_count"] > 0
 
 
 def test_ingest_prints_a_table_and_then_that_all_is_stored(
@@ -147,8 +147,8 @@ def test_publish_prints_the_balance_of_the_edition(
 def test_every_cadence_has_an_edition_of_its_own(read_day: date, paperboy: Paperboy) -> None:
     for cadence in ("daily", "weekdays", "weekly"):
         assert paperboy(*NOW, "--json", "publish", "--cadence", cadence).value["cadence"] == cadence
-    told = paperboy(*NOW, "--json", "status").value["editions"]
-    assert sorted(edition["cadence"] for edition in told) == ["daily", "weekdays", "weekly"]
+    shown = paperboy(*NOW, "--json", "status").value["editions"]
+    assert sorted(edition["cadence"] for edition in shown) == ["daily", "weekdays", "weekly"]
 
 
 def test_a_balance_that_does_not_close_is_exit_1(
@@ -161,8 +161,8 @@ def test_a_balance_that_does_not_close_is_exit_1(
     assert result.code == 1
     assert "THE BALANCE DOES NOT CLOSE." in result.out
     assert result.complaint == "the balance does not close; see: paperboy status"
-    told = paperboy(*NOW, "status")
-    assert (told.code, told.complaint) == (1, "a balance does not close")
+    shown = paperboy(*NOW, "status")
+    assert (shown.code, shown.complaint) == (1, "a balance does not close")
 
 
 def test_deliver_sends_what_is_due_and_counts_it(paperboy: Paperboy, smtp_sink: SmtpSink) -> None:
@@ -179,11 +179,11 @@ def test_digests_in_doubt_wait_for_the_operator(
     read_day: date, paperboy: Paperboy, subscriber: str, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.on_data = lambda _: DROP
-    told = paperboy(*NOW, "--json", "publish")
-    assert (told.code, told.value["states"]) == (0, {"in_doubt": 1})
+    shown = paperboy(*NOW, "--json", "publish")
+    assert (shown.code, shown.value["states"]) == (0, {"in_doubt": 1})
     smtp_sink.on_data = lambda _: None
     assert paperboy(*LATER, "--json", "deliver").value["sent"] == 0
-    number = str(told.value["edition_id"])
+    number = str(shown.value["edition_id"])
     assert paperboy(*LATER, "--json", "status").value["in_doubt_count"] == 1
 
     resolved = paperboy(*LATER, "resolve", number, "--in-doubt", "resend")
@@ -215,9 +215,9 @@ def test_the_story_of_an_edition_in_doubt_says_since_when_where_and_what_to_do(
     smtp_sink.on_data = lambda _: DROP
     number = paperboy(*NOW, "--json", "publish").value["edition_id"]
     lines = paperboy(*LATER, "status").out.splitlines()
-    (told,) = [line for line in lines if line.startswith("In doubt since 2026-09-18 05:00 UTC: ")]
+    (shown,) = [line for line in lines if line.startswith("In doubt since 2026-09-18 05:00 UTC: ")]
     relay = f"{smtp_sink.host}:{smtp_sink.port}"
-    assert f"1 at example.org through {relay} (" in told
+    assert f"1 at example.org through {relay} (" in shown
     last = paperboy(*LATER, "why", SUBSCRIBER, "2026-09-18").out.splitlines()[-1]
     assert last.endswith(f" (in phase data through {relay})")
     assert f"Run: paperboy resolve {number} --in-doubt sent|resend|carry" in lines
@@ -234,8 +234,8 @@ def test_a_waiting_edition_shows_its_times(
     smtp_sink.on_data = lambda _: "451 4.7.1 come back later"
     paperboy(*NOW, "publish")
     lines = paperboy(*LATER, "status").out.splitlines()
-    (told,) = [line for line in lines if line.startswith("To retry: 1 digest, the next at")]
-    assert told.endswith(" UTC.")
+    (shown,) = [line for line in lines if line.startswith("To retry: 1 digest, the next at")]
+    assert shown.endswith(" UTC.")
     assert any(line.startswith("Rate: 0 a second; done at about") for line in lines)
 
 

@@ -22,9 +22,9 @@ def test_meanings_embeds_all_papers_again_for_another_model(
 ) -> None:
     assert paperboy(*NOW, "ingest").code == 0
     monkeypatch.setenv("PAPERBOY_EMBEDDER", "none")
-    told = paperboy(*NOW, "meanings")
-    assert told.code == 0
-    learned, note = told.out.splitlines()
+    result = paperboy(*NOW, "meanings")
+    assert result.code == 0
+    learned, note = result.out.splitlines()
     assert int(learned.split()[0]) > 10
     assert learned.endswith("papers learned.")
     assert "No language model" in note

@@ -59,6 +59,6 @@ def test_line_ends_stay_and_other_control_characters_go() -> None:
     assert printable("a\nb\rc\x00d\x9b") == "a\nb\ufffdc\ufffdd\ufffd"
 
 
-@pytest.mark.parametrize(("number", "said"), [(0, "0 mails"), (1, "1 mail"), (2, "2 mails")])
-def test_things_are_counted_in_english(number: int, said: str) -> None:
-    assert counted(number, "mail") == said
+@pytest.mark.parametrize(("number", "shown_text"), [(0, "0 mails"), (1, "1 mail"), (2, "2 mails")])
+def test_things_are_counted_in_english(number: int, shown_text: str) -> None:
+    assert counted(number, "mail") == shown_text

@@ -95,9 +95,9 @@ def test_a_child_that_ends_by_itself_is_reported_with_its_last_log_line(
     log = settings.data_dir / "logs" / f"{name}.log"
     with Stack(settings, {}, commands=SCRIPTS) as stack:
         stack.start(name)
-        with pytest.raises(CommandError) as told:
+        with pytest.raises(CommandError) as event:
             stack.stay_up()
-    assert str(told.value) == line.format(log)
+    assert str(event.value) == line.format(log)
 
 
 def test_waiting_for_a_site_that_never_answers_ends(settings: Settings) -> None:
@@ -186,27 +186,27 @@ def address(environment: None) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_ends_with_everything_it_started(address: str, number: signal.Signals) -> None:
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
-        told = read_value(process)
-        assert told["url"] == address
-        assert set(told["processes"]) == {"web", "worker", "beat"}
-        assert all(map(is_alive, told["processes"].values()))
+        event = read_value(process)
+        assert event["url"] == address
+        assert set(event["processes"]) == {"web", "worker", "beat"}
+        assert all(map(is_alive, event["processes"].values()))
         assert httpx2.get(f"{address}/healthz").is_success
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
-    assert not any(map(is_alive, told["processes"].values()))
+    assert not any(map(is_alive, event["processes"].values()))
 
 
 @pytest.mark.slow
 def test_up_ends_in_one_line_when_a_part_dies(address: str) -> None:
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
-        told = read_value(process)
-        os.kill(told["processes"]["beat"], signal.SIGKILL)
+        event = read_value(process)
+        os.kill(event["processes"]["beat"], signal.SIGKILL)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert err.startswith("paperboy: beat ended by itself")
         assert err.count("\n") == 1
-    assert not any(map(is_alive, told["processes"].values()))
+    assert not any(map(is_alive, event["processes"].values()))
 
 
 @pytest.mark.slow

@@ -84,18 +84,18 @@ def test_a_preview_that_cannot_be_written_is_one_line(
 def test_why_shows_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> None:
     paperboy(*NOW, "publish")
     value = paperboy(*NOW, "--json", "why", SUBSCRIBER, "2026-09-18").value
-    (told,) = value["deliveries"]
-    assert (told["kind"], told["state"]) == ("digest", "sent")
-    assert [event["detail"][:4] for event in told["events"]][-1] == "250 "
+    (delivery,) = value["deliveries"]
+    assert (delivery["kind"], delivery["state"]) == ("digest", "sent")
+    assert [event["detail"][:4] for event in delivery["events"]][-1] == "250 "
     lines = paperboy(*NOW, "why", SUBSCRIBER, "2026-09-18").out.splitlines()
     assert lines[:3] == [
         f"{SUBSCRIBER} is active. Topics: reasoning.",
         "",
         "Digest of the daily edition 1: sent",
     ]
-    assert f"  {told['message_id']}" in lines
+    assert f"  {delivery['message_id']}" in lines
     assert "  reasoning" in lines
-    first = told["papers"][0]
+    first = delivery["papers"][0]
     place = lines.index(f"    {first['key']}  {first['title']}")
     assert lines[place + 1] == f"      {'; '.join(first['reasons'])}"
     assert lines[-1].startswith("  2026-09-18 05:00:")

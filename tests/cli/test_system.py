@@ -66,8 +66,8 @@ def test_the_embedded_database_is_migrated_automatically(
 
 def findings(paperboy: Paperboy, *more: str) -> dict[str, tuple[str, str]]:
     """Subject -> (state, detail)."""
-    told = paperboy("--json", "doctor", *more).value
-    return {finding["subject"]: (finding["state"], finding["detail"]) for finding in told}
+    found = paperboy("--json", "doctor", *more).value
+    return {finding["subject"]: (finding["state"], finding["detail"]) for finding in found}
 
 
 @pytest.fixture
@@ -80,12 +80,12 @@ def quiet_doctor(monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
 def test_the_doctor_checks_every_part(
     quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
 ) -> None:
-    told = findings(paperboy)
-    assert told["database"][0] == "good"
-    assert told["broker"] == ("good", "answers")
-    assert told[f"relay 127.0.0.1:{smtp_sink.port}"] == ("good", "listens")
-    assert told["source arxiv"][0] == "warn"
-    assert told["one-click"][0] == "warn"
+    found = findings(paperboy)
+    assert found["database"][0] == "good"
+    assert found["broker"] == ("good", "answers")
+    assert found[f"relay 127.0.0.1:{smtp_sink.port}"] == ("good", "listens")
+    assert found["source arxiv"][0] == "warn"
+    assert found["one-click"][0] == "warn"
     assert smtp_sink.messages == []
 
 
@@ -102,8 +102,8 @@ def test_the_doctor_says_what_to_do(quiet_doctor: None, paperboy: Paperboy) -> N
 def test_the_doctor_mails_only_the_probe_address(
     quiet_doctor: None, paperboy: Paperboy, smtp_sink: SmtpSink
 ) -> None:
-    told = findings(paperboy, "--probe", "me@example.org")
-    assert told["probe"][0] == "good"
+    found = findings(paperboy, "--probe", "me@example.org")
+    assert found["probe"][0] == "good"
     assert smtp_sink.recipients() == ["me@example.org"]
 
 

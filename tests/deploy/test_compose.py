@@ -85,8 +85,8 @@ def test_the_example_leaves_every_secret_empty() -> None:
 
 
 def test_the_example_names_every_variable_that_compose_asks_for() -> None:
-    asked = {found["name"] for found in _REFERENCE.finditer(COMPOSE.read_text())}
-    assert asked <= set(example_values())
+    variables = {found["name"] for found in _REFERENCE.finditer(COMPOSE.read_text())}
+    assert variables <= set(example_values())
 
 
 def test_a_filled_in_example_is_accepted_by_every_role(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def write_program(path: Path, script: str) -> Path:
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
     """Return the output of a failed target, without make's own line about it."""
     assert done.returncode != 0, done.stdout
-    told = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
-    assert len(told) == 1, done.stderr
-    return told[0]
+    message = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+    assert len(message) == 1, done.stderr
+    return message[0]
 
 
 def test_make_alone_lists_every_target_of_the_contract(project: Path) -> None:
@@ -92,8 +92,8 @@ def test_every_target_is_explained_in_help_but_the_one_that_others_need(project:
 
 def test_an_old_python_is_refused_in_one_line(project: Path) -> None:
     old = write_program(project / "old/python3", "exit 1")
-    told = complaint(make(project, "setup", f"PYTHON={old}"))
-    assert "3.11" in told
+    message = complaint(make(project, "setup", f"PYTHON={old}"))
+    assert "3.11" in message
     assert not (project / ".venv").exists()
 
 
@@ -101,8 +101,8 @@ def test_a_python_without_venv_says_what_to_install(project: Path) -> None:
     bare = write_program(
         project / "bare/python3", 'case "$2" in *ensurepip*) exit 1 ;; *) exit 0 ;; esac'
     )
-    told = complaint(make(project, "setup", f"PYTHON={bare}"))
-    assert "apt-get install python3-venv" in told
+    message = complaint(make(project, "setup", f"PYTHON={bare}"))
+    assert "apt-get install python3-venv" in message
 
 
 def test_a_second_setup_does_nothing(ready: Path) -> None:
@@ -147,8 +147,8 @@ def test_the_suite_needs_a_browser_and_never_goes_without(ready: Path) -> None:
 def test_without_chromium_one_line_says_what_to_type(project: Path) -> None:
     tools = project / "tools"
     write_program(tools / "id", "echo 1000")
-    told = complaint(make(project, "chromium", path=str(tools)))
-    assert "apt-get install chromium" in told
+    message = complaint(make(project, "chromium", path=str(tools)))
+    assert "apt-get install chromium" in message
 
 
 def test_root_with_apt_gets_chromium_installed(project: Path) -> None:
@@ -156,10 +156,10 @@ def test_root_with_apt_gets_chromium_installed(project: Path) -> None:
     write_program(tools / "id", "echo 0")
     write_program(tools / "apt-get", f'echo "$@" >> {project}/asked')
     assert make(project, "chromium", path=str(tools)).returncode == 0
-    asked = (project / "asked").read_text().splitlines()
-    assert asked[0].startswith("update")
-    assert asked[1].startswith("install")
-    assert "chromium" in asked[1].split()
+    requests = (project / "asked").read_text().splitlines()
+    assert requests[0].startswith("update")
+    assert requests[1].startswith("install")
+    assert "chromium" in requests[1].split()
 
 
 def test_an_installed_chromium_is_enough(project: Path) -> None:

@@ -258,7 +258,7 @@ def test_new_versions_come_for_topics_with_replacements(press: Press) -> None:
         make_pause(press, subscriber)
     press.clock.forward(days=3)
     newer = make_announcement(1, "Parsing number 1", version=2, announce_type=AnnounceType.REPLACE)
-    press.add_papers(on=press.clock().date(), told=[newer])
+    press.add_papers(on=press.clock().date(), announcements=[newer])
     press.publish(press.clock().date())
     for subscriber in (anne, bert):
         come_back(press, subscriber)
@@ -309,7 +309,7 @@ def test_papers_of_other_kinds_are_not_missed(press: Press) -> None:
     make_pause(press, anne)
     press.clock.forward(days=1)
     on = press.clock().date()
-    press.add_papers(on=on, told=[make_announcement(9, "Of other things")])
+    press.add_papers(on=on, announcements=[make_announcement(9, "Of other things")])
     press.publish(on)
     come_back(press, anne)
     assert gather(press) == 0
@@ -330,4 +330,4 @@ def test_a_subscriber_with_only_a_catch_up_does_not_stop_the_next_edition(press:
         insert_events(session, [(i, PaperEventKind.CODE, "url") for i in ids], now)
     days_go_by(press, 2)
     digests = {row.subscriber_id: row.digest or {} for row in press.rows() if row.kind == "digest"}
-    assert [len(digests[each]["happenings"]) for each in (anne, bert)] == [0, 1]
+    assert [len(digests[each]["updates"]) for each in (anne, bert)] == [0, 1]

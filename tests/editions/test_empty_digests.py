@@ -55,7 +55,7 @@ def test_an_edition_that_was_not_complete_never_says_that_there_was_nothing(pres
 def test_an_empty_digest_is_sent_once_and_hides_nothing_from_the_next(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["parsing"], cadence=Cadence.DAILY)
     press.change(anne, has_empty_digests=True)
-    press.add_papers(told=[make_announcement(9, "Of other things")])
+    press.add_papers(announcements=[make_announcement(9, "Of other things")])
     press.publish()
     assert len(sent(press)) == 1
     assert sent(press) == {}

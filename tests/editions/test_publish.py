@@ -216,7 +216,9 @@ def test_a_subscriber_without_a_match_is_skipped_as_empty(press: Press) -> None:
 
 def test_a_subscriber_without_topics_gets_trending_papers(press: Press) -> None:
     press.add_subscribers(ANNE, topics=())
-    ids = press.add_papers(1, told=[make_announcement(2, "Loved by many", signals=upvoted(40))])
+    ids = press.add_papers(
+        1, announcements=[make_announcement(2, "Loved by many", signals=upvoted(40))]
+    )
     digest = digest_of(press, press.publish())
     assert [group.title for group in digest.groups] == ["Trending"]
     assert digest.paper_ids == (ids["arxiv:2609.00002"],)
@@ -237,7 +239,7 @@ def test_a_digest_is_cut_to_the_maximum_and_lists_the_cut_papers(press: Press) -
 
 def test_a_paper_is_listed_once_under_the_first_topic_that_matches_it(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["parsing", "cat:cs.CL"])
-    ids = press.add_papers(1, told=[make_announcement(2, "Something else")])
+    ids = press.add_papers(1, announcements=[make_announcement(2, "Something else")])
     digest = digest_of(press, press.publish())
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
         ("parsing", [ids["arxiv:2609.00001"]]),
@@ -289,7 +291,7 @@ def test_withdrawn_replaced_and_too_old_papers_are_left_out(press: Press) -> Non
     press.add_subscribers(ANNE)
     press.add_papers(1, on=FRIDAY - timedelta(days=15))
     press.add_papers(
-        told=[
+        announcements=[
             make_announcement(2, "Withdrawn", is_withdrawn=True),
             make_announcement(3, "Replaced", announce_type=AnnounceType.REPLACE),
         ]

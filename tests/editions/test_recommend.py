@@ -35,19 +35,19 @@ def ids(by_key: dict[str, int]) -> list[int]:
 @pytest.fixture
 def old(press: Press) -> list[int]:
     """Papers of the day before, three of which are of one kind."""
-    told = [
+    announcements = [
         tell(1, "Splatting Scenes", f"{SPLATS} quickly"),
         tell(2, "Fast Gaussian Splatting", f"{SPLATS} on phones"),
         tell(3, "Splatting for Robots", f"{SPLATS} for robots"),
         *(tell(10 + n, f"On {field}", f"We study {field} again") for n, field in enumerate(FIELDS)),
     ]
-    return ids(press.add_papers(on=THURSDAY, told=told))
+    return ids(press.add_papers(on=THURSDAY, announcements=announcements))
 
 
 @pytest.fixture
 def new(press: Press) -> list[int]:
     """Papers of the day: two near the kept ones, one of which is a survey; some others."""
-    told = [
+    announcements = [
         tell(21, "Gaussian Splatting of Forests", f"{SPLATS} in forests"),
         tell(22, "A Survey of Gaussian Splatting", f"{SPLATS} surveyed"),
         tell(23, "Parsing Trees", "We parse trees with grammars"),
@@ -56,7 +56,7 @@ def new(press: Press) -> list[int]:
             for n, field in enumerate(FIELDS)
         ),
     ]
-    return ids(press.add_papers(on=FRIDAY, told=told))
+    return ids(press.add_papers(on=FRIDAY, announcements=announcements))
 
 
 def judge(press: Press, subscriber: int, papers: Sequence[int], kind: Feedback) -> None:
@@ -162,21 +162,21 @@ def test_many_subscribers_cost_as_many_queries_as_one(
     )
     for subscriber in subscribers:
         judge(press, subscriber, old[:2], Feedback.KEPT)
-    asked: list[str] = []
+    statements: list[str] = []
     with press.sessions() as session:
         engine = session.get_bind()
         pool = load_pool(session, new)
 
         def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            asked.append(statement)
+            statements.append(statement)
 
         event.listen(engine, "before_cursor_execute", note)
         try:
             counts = []
             for some in (subscribers[:1], subscribers):
-                asked.clear()
+                statements.clear()
                 assert {*recommended(session, some, pool, ())} == {*some}
-                counts.append(len(asked))
+                counts.append(len(statements))
         finally:
             event.remove(engine, "before_cursor_execute", note)
     assert counts[0] == counts[1] <= 6

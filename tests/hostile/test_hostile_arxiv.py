@@ -88,8 +88,8 @@ def test_a_stale_category_beside_fresh_ones_is_completed_by_oai(world: World) ->
     world.upstream.faults = [spoil("feed", show_the_day_before(world), categories=("cs.CL",))]
     world.live()
     check(world)
-    told = [(n.at.hour, str(n.state), n.note) for n in world.here.story("cs.CL", THURSDAY)]
-    assert told[1:] == [
+    announcements = [(n.at.hour, str(n.state), n.note) for n in world.here.story("cs.CL", THURSDAY)]
+    assert announcements[1:] == [
         (5, "expected", "still the day before"),
         (6, "complete", "completed by OAI-PMH"),
     ]
@@ -108,8 +108,10 @@ def test_a_batch_missing_at_the_deadline_is_closed_and_its_papers_come_late(worl
     closed = next(n for n in world.here.story("cs.CL", THURSDAY) if n.state == "closed")
     assert closed.at.hour == 15
     assert closed.note == f"closed with 0 of {FIRST_COUNT} papers; the rest comes late"
-    own = {e.key for e in world.upstream.told_on("cs.CL", THURSDAY) if e.categories[0] == "cs.CL"}
-    crossed = {e.key for e in world.upstream.told_on("cs.LG", THURSDAY) if e.version == 1}
+    own = {
+        e.key for e in world.upstream.announced_on("cs.CL", THURSDAY) if e.categories[0] == "cs.CL"
+    }
+    crossed = {e.key for e in world.upstream.announced_on("cs.LG", THURSDAY) if e.version == 1}
     late = lates(world)
     # Papers that cs.LG's feed told as cross-listed were not late.
     assert set(late) == own - crossed
@@ -235,9 +237,11 @@ def test_a_refusal_pauses_every_channel_and_loses_nothing(
     ]
     world.live()
     check(world)
-    asked = [a for a in world.upstream.asked if a.local.date() == THURSDAY and a.local.hour < 4]
+    requests = [
+        a for a in world.upstream.requests if a.local.date() == THURSDAY and a.local.hour < 4
+    ]
     # A refusal counts for all categories and channels of the host.
-    assert [ask.now.hour for ask in asked] == hours
+    assert [ask.now.hour for ask in requests] == hours
     assert world.here.story("cs.CL", THURSDAY)[-1].at.hour == 8
     assert lates(world) == {}
 
@@ -290,8 +294,8 @@ def test_a_feed_that_is_broken_for_a_day_is_replaced_by_oai(
 
 def test_a_day_announced_twice_by_feed_and_listing_reaches_readers_once(world: World) -> None:
     def list_the_day_before(ask: Ask, _answer: Response) -> Response:
-        told = world.upstream.told_on(ask.category, THURSDAY)
-        return 200, {}, render_listing(THURSDAY, told, ask.category)
+        announcements = world.upstream.announced_on(ask.category, THURSDAY)
+        return 200, {}, render_listing(THURSDAY, announcements, ask.category)
 
     world.upstream.faults = [
         spoil("feed", show_the_day_before(world), on=(FRIDAY,)),

@@ -32,12 +32,12 @@ def now() -> datetime:
     return datetime(2026, 9, 17, 6, tzinfo=UTC)
 
 
-def tell(press: Press, on: date, *told: ParsedAnnouncement, source: str = "arxiv") -> None:
+def tell(press: Press, on: date, *announcements: ParsedAnnouncement, source: str = "arxiv") -> None:
     """Store announcements of a day as ingest does."""
     with press.sessions.begin() as session:
         category = "cs.CL" if source == "arxiv" else ""
         batch = open_batch(session, source, category, on, press.clock())
-        store_announcements(session, batch, told, press.clock())
+        store_announcements(session, batch, announcements, press.clock())
 
 
 def publish_day(press: Press, on: date, *cadences: Cadence) -> None:

@@ -16,7 +16,7 @@ from service.deliveries.store.deliveries import insert_mail
 from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache
 from service.messages.rendering.renderer import Renderer
-from service.platform.signing.tokens import Purpose, TokenInvalid, read_token
+from service.platform.signing.tokens import Purpose, TokenInvalid, verify_token
 from service.sending.deliver import deliver
 
 ANNE = "anne@example.org"
@@ -40,9 +40,9 @@ def test_a_digest_has_one_click_unsubscribe(press: Press) -> None:
     assert link.endswith(">")
     token = link.strip("<>").rpartition("/")[2]
     keys = press.settings.secret_key
-    assert read_token(token, Purpose.UNSUBSCRIBE, keys, press.clock()).subject == anne
+    assert verify_token(token, Purpose.UNSUBSCRIBE, keys, press.clock()).subject == anne
     with pytest.raises(TokenInvalid):
-        read_token(token, Purpose.PREFERENCES, keys, press.clock())
+        verify_token(token, Purpose.PREFERENCES, keys, press.clock())
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_each_delivery_has_its_own_message_id_in_its_row(press: Press) -> None:
 
 def test_a_digest_contains_only_matching_papers(press: Press) -> None:
     press.add_subscribers(ANNE, topics=["parsing"])
-    press.add_papers(1, told=[make_announcement(2, "Something else")])
+    press.add_papers(1, announcements=[make_announcement(2, "Something else")])
     press.publish()
     message, text = send_digest(press)
     assert "Parsing number 1" in text

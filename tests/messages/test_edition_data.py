@@ -48,20 +48,20 @@ def paper_entries() -> PaperEntries:
 def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
     paper_entries: PaperEntries,
 ) -> None:
-    cats, animals = paper_entries.read_groups(digest_to_json(DIGEST))
+    cats, animals = paper_entries.parse_groups(digest_to_json(DIGEST))
     assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
         "cats", 7, "animals", 8,
     )  # fmt: skip
     assert [paper.paper.id for paper in (*cats.papers, *animals.papers)] == [1, 2, 3]
     assert [paper.reasons for paper in cats.papers] == [TITLE, BOTH]
     assert [paper.paper.is_late for paper in cats.papers] == [False, True]
-    (also,) = paper_entries.read_also(digest_to_json(DIGEST))
+    (also,) = paper_entries.parse_also(digest_to_json(DIGEST))
     assert (also.paper.id, also.is_suggested, also.reasons) == (4, True, ())
 
 
 def test_entries_and_stored_digests_share_one_paper_value(paper_entries: PaperEntries) -> None:
-    groups = paper_entries.read_groups(digest_to_json(DIGEST))
-    again = paper_entries.read_groups(digest_to_json(DIGEST))
+    groups = paper_entries.parse_groups(digest_to_json(DIGEST))
+    again = paper_entries.parse_groups(digest_to_json(DIGEST))
     for group, other, group_entries in zip(groups, again, DIGEST.groups, strict=True):
         taken = tuple(paper_entries.take(group_entries.entries, group_entries.title))
         assert all(a is b is c for a, b, c in zip(group.papers, other.papers, taken, strict=True))
@@ -78,7 +78,7 @@ def test_a_different_topic_reason_or_note_is_a_different_paper_value(
     )
     rows = [DigestGroup(topic, (entry,)) for topic in ("cats", "animals") for entry in entries]
     placed = [
-        group.papers[0] for group in paper_entries.read_groups(digest_to_json(Digest(tuple(rows))))
+        group.papers[0] for group in paper_entries.parse_groups(digest_to_json(Digest(tuple(rows))))
     ]
     assert len({id(paper) for paper in placed}) == 8
     assert [paper.maybe_seen for paper in placed[:4]] == [False, False, True, False]

@@ -79,7 +79,7 @@ def test_a_preview_before_publishing_equals_the_published_digest(press: Press) -
     (anne,) = press.add_subscribers(
         ANNE, topics=['like:"splatting of a number"', "trend>90", "study"]
     )
-    press.add_papers(told=[*papers, make_announcement(20, "Quite Another Thing")])
+    press.add_papers(announcements=[*papers, make_announcement(20, "Quite Another Thing")])
     shown = preview(press, anne)
     press.publish()
     transport = PlannedTransport()

@@ -16,7 +16,9 @@ def test_signed_links_are_deterministic(press: Press) -> None:
 
 
 def test_paper_links_point_to_the_source(press: Press) -> None:
-    press.add_papers(told=[make_announcement(1, "At arXiv"), make_announcement(2, "Bare", url="")])
+    press.add_papers(
+        announcements=[make_announcement(1, "At arXiv"), make_announcement(2, "Bare", url="")]
+    )
     with press.sessions() as session:
         at_arxiv = find_paper(session, "arxiv:2609.00001")
         bare = find_paper(session, "arxiv:2609.00002")

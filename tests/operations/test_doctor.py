@@ -280,8 +280,8 @@ def test_without_keys_dkim_is_not_checked_and_a_bad_key_is_reported_once(
 ) -> None:
     assert not [name for name in ask(press) if "dkim" in name.lower()]
     here = press.settings.model_copy(update={"dkim_keys": (f"s={tmp_path / 'none.pem'}",)})
-    told = [one for one in examine(here, press.sessions, None) if "dkim" in one.subject.lower()]
-    assert [(one.subject, one.state) for one in told] == [("dkim_keys", "bad")]
+    findings = [one for one in examine(here, press.sessions, None) if "dkim" in one.subject.lower()]
+    assert [(one.subject, one.state) for one in findings] == [("dkim_keys", "bad")]
 
 
 def test_a_probe_is_signed(press: Press, smtp_sink: SmtpSink, tmp_path: Path) -> None:

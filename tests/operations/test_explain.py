@@ -31,7 +31,7 @@ def tell(press: Press, subscriber_id: int) -> Story:
 def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"digest_max_papers": 2})
     (anne,) = press.add_subscribers(ANNE, topics=["parsing", 'au:"Lovelace, A"'])
-    press.add_papers(1, 2, told=[make_announcement(3, "Something else")])
+    press.add_papers(1, 2, announcements=[make_announcement(3, "Something else")])
     edition_id = press.publish()
     transport = PlannedTransport(lambda _: LATER)
     deliver(press.sender(transport))
@@ -42,14 +42,14 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     story = tell(press, anne)
     assert (story.email, story.state) == (ANNE, "active")
     assert story.topics == ("parsing", 'au:"Lovelace, A"')
-    (told,) = story.deliveries
-    assert (told.kind, told.edition_id, told.cadence) == ("digest", edition_id, "daily")
-    assert (told.state, told.attempt, told.reason) == ("sent", 2, "")
-    assert [paper.topic for paper in told.papers] == ["parsing", "parsing"]
-    assert told.papers[0].reasons[0] == "parsing in the title"
-    assert told.cut == ("arxiv:2609.00003",)
-    assert told.message_id.startswith("<digest.")
-    assert told.events == (
+    (delivery,) = story.deliveries
+    assert (delivery.kind, delivery.edition_id, delivery.cadence) == ("digest", edition_id, "daily")
+    assert (delivery.state, delivery.attempt, delivery.reason) == ("sent", 2, "")
+    assert [paper.topic for paper in delivery.papers] == ["parsing", "parsing"]
+    assert delivery.papers[0].reasons[0] == "parsing in the title"
+    assert delivery.cut == ("arxiv:2609.00003",)
+    assert delivery.message_id.startswith("<digest.")
+    assert delivery.events == (
         EventStory(started, 1, "queued", "451 4.7.1 greylisted", "rcpt"),
         EventStory(press.clock(), 2, "sent", "250 2.0.0 taken", "replied"),
     )
@@ -57,19 +57,19 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
 
 def test_a_guess_is_marked_as_one(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=['au:"Lovelace, Augusta"'])
-    press.add_papers(told=[make_announcement(1, "By initials", authors=("A. Lovelace",))])
+    press.add_papers(announcements=[make_announcement(1, "By initials", authors=("A. Lovelace",))])
     press.publish()
-    (told,) = tell(press, anne).deliveries
-    assert [reason.endswith("in the author (a guess)") for reason in told.papers[0].reasons] == [
-        True
-    ]
+    (delivery,) = tell(press, anne).deliveries
+    assert [
+        reason.endswith("in the author (a guess)") for reason in delivery.papers[0].reasons
+    ] == [True]
 
 
 def test_a_skip_has_its_reason(press: Press) -> None:
     (anne,) = press.add_subscribers(ANNE, topics=["quasars"])
     press.publish()
-    (told,) = tell(press, anne).deliveries
-    assert (told.state, told.reason, told.papers) == ("skipped", "empty", ())
+    (delivery,) = tell(press, anne).deliveries
+    assert (delivery.state, delivery.reason, delivery.papers) == ("skipped", "empty", ())
 
 
 def test_other_mails_are_listed_on_the_day_they_were_queued(press: Press) -> None:
@@ -78,8 +78,8 @@ def test_other_mails_are_listed_on_the_day_they_were_queued(press: Press) -> Non
         for days, occasion in ((0, "today"), (1, "tomorrow")):
             at = press.clock() + timedelta(days=days)
             insert_mail(session, DeliveryKind.WELCOME, anne, occasion, at, at)
-    (told,) = tell(press, anne).deliveries
-    assert (told.kind, told.edition_id, told.cadence) == ("welcome", None, "")
+    (delivery,) = tell(press, anne).deliveries
+    assert (delivery.kind, delivery.edition_id, delivery.cadence) == ("welcome", None, "")
 
 
 def test_a_day_without_mails_is_empty(press: Press) -> None:
@@ -97,10 +97,10 @@ def test_a_later_bounce_is_listed_with_its_delivery(press: Press) -> None:
     full = dsn(refused(status="5.2.2", reply="550 5.2.2 mailbox full"), to=path_of(press, row))
     take(press, full)
     story = tell(press, anne)
-    (told,) = story.deliveries
-    (bounce,) = told.bounces
+    (delivery,) = story.deliveries
+    (bounce,) = delivery.bounces
     assert (bounce.source, bounce.verdict, bounce.code) == ("file", "full", "5.2.2")
-    assert (told.state, told.events[-1].state, story.bounces) == ("bounced", "bounced", ())
+    assert (delivery.state, delivery.events[-1].state, story.bounces) == ("bounced", "bounced", ())
 
 
 def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press: Press) -> None:
@@ -110,8 +110,11 @@ def test_the_story_follows_papers_that_were_carried_into_the_next_edition(press:
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     press.clock.forward(days=1)
     second = press.publish(SATURDAY)
-    (told,) = tell(press, anne).deliveries
-    assert (told.state, told.carried_into) == ("carried", EditionName(second, "daily", SATURDAY))
+    (delivery,) = tell(press, anne).deliveries
+    assert (delivery.state, delivery.carried_into) == (
+        "carried",
+        EditionName(second, "daily", SATURDAY),
+    )
     with press.sessions() as session:
         after = explain_date(session, session.get_one(Subscriber, anne), SATURDAY)
     (again,) = after.deliveries

@@ -16,7 +16,7 @@ from service.platform.dev_mailbox import (
     Mailbox,
     NoSuchMessage,
     list_messages,
-    read_message,
+    load_message,
 )
 
 MESSAGE = b"Subject: Morning papers\r\nFrom: paperboy@example.com\r\n\r\n.dot first\r\nlast\r\n"
@@ -45,7 +45,7 @@ def _send(server: Mailbox, message: bytes = MESSAGE, to: str = "ada@example.com"
 def test_a_message_is_kept_byte_for_byte_below_its_envelope(server: Mailbox, maildir: Path) -> None:
     _send(server)
     (stored,) = list_messages(maildir)
-    assert read_message(maildir, stored.key) == (
+    assert load_message(maildir, stored.key) == (
         b"X-Envelope-From: bounces+7@example.com\r\nX-Envelope-To: ada@example.com\r\n" + MESSAGE
     )
 
@@ -56,7 +56,7 @@ def test_a_listed_message_says_who_what_when_and_how_large(server: Mailbox, mail
     assert (stored.to, stored.sender) == ("ada@example.com", "bounces+7@example.com")
     assert stored.subject == "café"
     assert abs(datetime.now(UTC) - stored.received_at) < timedelta(minutes=1)
-    assert stored.size == len(read_message(maildir, stored.key))
+    assert stored.size == len(load_message(maildir, stored.key))
 
 
 def test_messages_are_listed_newest_first_and_only_as_many_as_wanted(
@@ -145,7 +145,7 @@ def test_no_key_allows_path_traversal(server: Mailbox, maildir: Path) -> None:
         "a\n",
     ):
         with pytest.raises(NoSuchMessage):
-            read_message(maildir, key)
+            load_message(maildir, key)
 
 
 def test_an_envelope_cannot_add_headers_of_its_own(server: Mailbox, maildir: Path) -> None:
@@ -161,7 +161,7 @@ def test_an_envelope_cannot_add_headers_of_its_own(server: Mailbox, maildir: Pat
         conversation = replies.read()
     assert b"kept as" in conversation
     (stored,) = list_messages(maildir)
-    assert b"\nX-Evil" not in read_message(maildir, stored.key)
+    assert b"\nX-Evil" not in load_message(maildir, stored.key)
 
 
 def test_a_message_that_a_mail_reader_moved_is_still_found(server: Mailbox, maildir: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_message_that_a_mail_reader_moved_is_still_found(server: Mailbox, mail
     (stored,) = list_messages(maildir)
     (maildir / "new" / stored.key).rename(maildir / "cur" / f"{stored.key}:2,S")
     assert [one.key for one in list_messages(maildir)] == [stored.key]
-    assert read_message(maildir, stored.key).endswith(MESSAGE)
+    assert load_message(maildir, stored.key).endswith(MESSAGE)
 
 
 def test_the_standard_librarys_maildir_reads_it(server: Mailbox, maildir: Path) -> None:

@@ -13,8 +13,8 @@ from service.presentation.dates import (
     lang_span,
     long_date,
     moment,
+    parse_locale,
     plain_date,
-    read_locale,
     short_date,
 )
 
@@ -53,7 +53,7 @@ def test_a_date_has_the_format_of_its_locale(
     ],
 )
 def test_the_first_known_language_is_used(header: str, locale: str) -> None:
-    assert read_locale(header) == locale
+    assert parse_locale(header) == locale
 
 
 def test_a_date_in_another_language_has_a_lang_attribute() -> None:

@@ -60,12 +60,12 @@ def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
     fate = Fate(random.Random(4711), odds)  # the same kills every time
     run, topics, books = replay(settings, engine, real_data, fate)
     took = time.monotonic() - began
-    told = (
+    counts = (
         f"{len(run.sample.days)} days, {run.sample.paper_count} papers, {len(topics)} readers, "
         f"{dict(books.states)}, kills {dict(fate.kills)}, carried {run.carried_count}, {took:.0f} s"
     )
-    print(told)  # noqa: T201  # the figures of the run, shown with -s
-    assert len(books.announced) == run.sample.paper_count, told
+    print(counts)  # noqa: T201  # the figures of the run, shown with -s
+    assert len(books.announced) == run.sample.paper_count, counts
     assert set(books.placed) == books.announced
     assert set(books.placed.values()) == {1}
     assert books.open_count == 0
@@ -80,4 +80,4 @@ def test_sixty_real_days_lose_no_paper_and_bring_none_twice(
         brought = set(sent) | books.cut.get(subscriber, frozenset()) | carried
         assert brought == papers, subscriber
     if odds:
-        assert sum(fate.kills.values()) > 10, told
+        assert sum(fate.kills.values()) > 10, counts

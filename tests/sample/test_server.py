@@ -56,8 +56,8 @@ def test_an_unchanged_answer_is_304_without_a_body(client: httpx2.Client, path: 
 
 
 def test_answers_may_be_cached_until_midnight_in_new_york(client: httpx2.Client) -> None:
-    told = client.get("/rss/cs.CL").headers["Cache-Control"]
-    assert 0 < int(told.removeprefix("max-age=")) <= 25 * 3600
+    cache_control = client.get("/rss/cs.CL").headers["Cache-Control"]
+    assert 0 < int(cache_control.removeprefix("max-age=")) <= 25 * 3600
 
 
 @pytest.mark.parametrize("kind", ["rss", "atom"])

@@ -86,10 +86,10 @@ def test_an_archive_holds_all_of_its_categories_and_case_is_ignored() -> None:
 
 
 def test_items_come_in_arxivs_order() -> None:
-    told = list(_types("cs.LG").items())
+    announced = list(_types("cs.LG").items())
     order = ["new", "cross", "replace", "replace-cross"]
-    assert told == sorted(told, key=lambda pair: (order.index(pair[1]), pair[0]))
-    assert {kind for _, kind in told} == set(order)
+    assert announced == sorted(announced, key=lambda pair: (order.index(pair[1]), pair[0]))
+    assert {kind for _, kind in announced} == set(order)
 
 
 def test_rss_items_have_the_documented_fields() -> None:
@@ -115,8 +115,8 @@ def test_rss_items_have_the_documented_fields() -> None:
 def test_atom_says_the_same_as_rss() -> None:
     feed = etree.fromstring(atom_feed("stat.ML", TUESDAY))
     entries = feed.findall("atom:entry", NAMES)
-    told = {one.findtext("atom:id", namespaces=NAMES): one.findtext(TYPE) for one in entries}
-    assert told == {f"oai:arXiv.org:{name}": kind for name, kind in _types("stat.ML").items()}
+    announced = {one.findtext("atom:id", namespaces=NAMES): one.findtext(TYPE) for one in entries}
+    assert announced == {f"oai:arXiv.org:{name}": kind for name, kind in _types("stat.ML").items()}
     assert feed.findtext("atom:title", namespaces=NAMES) == "stat.ML updates on arXiv.org"
     assert {one.findtext("atom:published", namespaces=NAMES) for one in entries} == {
         "2026-11-24T00:00:00-05:00"
@@ -165,9 +165,9 @@ def test_our_own_parser_reads_every_paper_without_a_bad_entry(render: object, on
         f"{one.identifier}v{one.version}": one.announce_type.value for one in batch.announcements
     } == expected
     papers = {one.identifier: one.manuscript for one in sample_day(on)}
-    for told in batch.announcements:
-        assert told.abstract == papers[told.identifier].abstract
-        assert told.title == papers[told.identifier].title
+    for announced in batch.announcements:
+        assert announced.abstract == papers[announced.identifier].abstract
+        assert announced.title == papers[announced.identifier].title
     assert max(len(one.authors) for one in batch.announcements) == 300
     assert sum(is_withdrawal(one) for one in batch.announcements) == 1
 

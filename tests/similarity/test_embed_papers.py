@@ -28,8 +28,8 @@ from service.topics.like_queries import (
     LikeError,
     Scan,
     like_query_text,
+    load_like_query,
     make_like_queries,
-    read_like_query,
     renew_like_queries,
 )
 
@@ -184,11 +184,11 @@ def test_reading_a_like_query_stores_nothing_and_making_it_stores_it_once(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    seen = read_like_query(session, settings, "Robot  hands")
+    seen = load_like_query(session, settings, "Robot  hands")
     assert session.scalars(select(LikeQuery)).all() == []
     stored = make_like_query(session, settings, "robot hands")
     assert stored == seen
-    assert make_like_query(session, settings, "ROBOT hands") == read_like_query(
+    assert make_like_query(session, settings, "ROBOT hands") == load_like_query(
         session, settings, "robot hands"
     )
     assert len(session.scalars(select(LikeQuery)).all()) == 1
@@ -202,7 +202,7 @@ def test_a_stored_like_query_is_reused_after_new_papers(
     session.commit()
     store_papers(session, [announce(n, "grasping") for n in range(100, 110)], on=THURSDAY)
     learn_meanings(sessions, settings)
-    assert read_like_query(session, settings, "robot hands", scan_few) == stored
+    assert load_like_query(session, settings, "robot hands", scan_few) == stored
 
 
 @pytest.mark.usefixtures("crowd")
@@ -225,7 +225,7 @@ def test_a_paper_finds_itself_among_any_number_of_papers(
 ) -> None:
     learn_meanings(sessions, settings)
     for key, paper_id in ids.items():
-        like_query = read_like_query(session, settings, key)
+        like_query = load_like_query(session, settings, key)
         assert is_like(like_query, get_meanings(session, [paper_id])[0])
 
 
@@ -239,9 +239,9 @@ def test_a_like_clause_can_name_a_paper_that_is_not_embedded_yet(
 
 def test_an_unknown_paper_raises_like_error(settings: Settings, session: Session) -> None:
     with pytest.raises(LikeError, match=r"like:2609\.99999 names a paper that is not stored here"):
-        read_like_query(session, settings, "2609.99999")
+        load_like_query(session, settings, "2609.99999")
     with pytest.raises(LikeError, match="not stored here"):
-        read_like_query(session, settings, "biorxiv:10.1101/1")
+        load_like_query(session, settings, "biorxiv:10.1101/1")
 
 
 def test_many_like_queries_are_made_at_once_without_those_of_unknown_papers(
@@ -344,10 +344,10 @@ def test_counted_lexemes_determine_rarity(
     sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
 ) -> None:
     learn_meanings(sessions, settings)
-    shipped = read_like_query(session, settings, "method treebanks", scan_few)
+    shipped = load_like_query(session, settings, "method treebanks", scan_few)
     session.rollback()
     count_lexemes(sessions, settings, FEW)
-    counted = read_like_query(session, settings, "method treebanks", scan_few)
+    counted = load_like_query(session, settings, "method treebanks", scan_few)
     assert shipped.sparse != counted.sparse
     assert corpus.get_corpus(session, 24, ["method"]).count("method") == 24
 

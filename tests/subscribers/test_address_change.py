@@ -18,7 +18,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
 from service.messages.transactional import address_change_detail
-from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, read_token
+from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, verify_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
 from service.subscribers.domain.sign_up import SignUpForm
@@ -54,7 +54,7 @@ def sent(press: Press) -> dict[str, str]:
 def link_of(press: Press, text: str, path: str = "address") -> Token:
     """Return the token behind a mail's link, as the site parses it."""
     (token,) = {found for name, found in _LINK.findall(text) if name == path}
-    return read_token(token, Purpose(path), press.settings.secret_key, press.clock())
+    return verify_token(token, Purpose(path), press.settings.secret_key, press.clock())
 
 
 def ask(press: Press, subscriber: int, address: str) -> None:
@@ -216,7 +216,7 @@ def test_the_link_ends_after_a_week_and_opens_nothing_else(press: Press) -> None
     (token,) = {found for name, found in _LINK.findall(text) if name == "address"}
     for purpose in set(Purpose) - {Purpose.ADDRESS}:
         with pytest.raises(TokenInvalid):
-            read_token(token, purpose, press.settings.secret_key, press.clock())
+            verify_token(token, purpose, press.settings.secret_key, press.clock())
     press.clock.forward(days=7, seconds=1)
     with pytest.raises(TokenExpired):
         link_of(press, text)

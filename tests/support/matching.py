@@ -101,8 +101,8 @@ class Memory:
         self._sets = TopicSets(PaperIndex(papers, {}, likes))
 
     def find_pairs(self, session: Session, topics: Sequence[Query]) -> set[tuple[int, int]]:
-        asked = {leaf for query in topics for leaf in leaf_texts(query)}
-        self._lexicon.update(fetch_lexemes(session, asked - self._lexicon.keys()))
+        leaves = {leaf for query in topics for leaf in leaf_texts(query)}
+        self._lexicon.update(fetch_lexemes(session, leaves - self._lexicon.keys()))
         found = [self._index.find(canonical(query)) for query in topics]
         assert self._find_stored(session, topics) == found
         ids = self._index.ids

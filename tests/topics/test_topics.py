@@ -9,7 +9,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 from service.papers.domain.types import AnnounceType
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import canonical
-from service.topics.topics import TopicError, check_topics, preview_topic, read_topic
+from service.topics.topics import TopicError, check_topics, preview_topic, validate_topic
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_an_invalid_topic_raises_an_error_with_position_and_reason(
     session: Session, text: str, position: int | None, words: str
 ) -> None:
     with pytest.raises(TopicError, match=words) as refused:
-        read_topic(session, text)
+        validate_topic(session, text)
     assert refused.value.topic == text
     assert refused.value.position is not None
     assert 0 <= refused.value.position <= len(text)
@@ -38,7 +38,7 @@ def test_an_invalid_topic_raises_an_error_with_position_and_reason(
 @pytest.mark.parametrize("text", ["a\x00b", "lora \x00", '"\x00"', "au:\x00", "x" * 100_000])
 def test_text_that_postgres_cannot_store_is_refused_or_cleaned(session: Session, text: str) -> None:
     try:
-        read = canonical(read_topic(session, text))
+        read = canonical(validate_topic(session, text))
     except TopicError as error:
         read = str(error)
     assert read
@@ -51,7 +51,7 @@ def test_each_distinct_topic_is_checked_once(session: Session) -> None:
     first, refused, second = checked.values()
     assert isinstance(first, str)
     assert isinstance(second, str)
-    assert read_topic(session, first) == read_topic(session, second)
+    assert validate_topic(session, first) == validate_topic(session, second)
     assert isinstance(refused, TopicError)
     assert refused.topic == '"open'
 

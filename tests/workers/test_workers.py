@@ -109,11 +109,11 @@ def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings:
         "print(json.dumps([BEAT, sorted(t for t in app.tasks if not t.startswith('celery.')),"
         "app.conf.task_routes, app.conf.beat_schedule]))"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, env=settings_environ(settings), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    beat, tasks, routes, schedule = json.loads(told.stdout)
+    beat, tasks, routes, schedule = json.loads(result.stdout)
     assert tasks == sorted(TASK_QUEUES)
     assert routes == {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
     assert set(TASK_QUEUES.values()) == {"paperboy.ingest", "paperboy.compose", "paperboy.send"}

@@ -55,7 +55,7 @@ CREATE TABLE topic_changes (
     kind topic_change_kind NOT NULL,
     topic_id bigint
         CONSTRAINT fk_topic_changes_topic_id_topics REFERENCES topics ON DELETE SET NULL,
-    asked text NOT NULL,
+    clause text NOT NULL,
     before_query text NOT NULL,
     after_query text NOT NULL,
     created_at timestamptz NOT NULL,
@@ -63,5 +63,5 @@ CREATE TABLE topic_changes (
 );
 CREATE INDEX ix_topic_changes_subscriber_id ON topic_changes (subscriber_id);
 CREATE INDEX ix_topic_changes_topic_id ON topic_changes (topic_id);
-CREATE UNIQUE INDEX uq_topic_changes_topic_id_kind_asked ON topic_changes (topic_id, kind, asked)
+CREATE UNIQUE INDEX uq_topic_changes_topic_id_kind_clause ON topic_changes (topic_id, kind, clause)
     WHERE undone_at IS NULL;

@@ -26,7 +26,7 @@ class MailboxUnavailable(Exception):
     """The mailbox cannot be read now; the text says why, without the password."""
 
 
-def read_mailbox(address: str, take: Take) -> int:
+def fetch_mailbox(address: str, take: Take) -> int:
     """Hand every unseen message to `take`; return how many. Raises `MailboxUnavailable`.
 
     `address` is `maildir:/path` or `imap[s]://user:password@host[:port][/folder]`. `imap`
@@ -36,19 +36,19 @@ def read_mailbox(address: str, take: Take) -> int:
     """
     parts = urlsplit(address)
     if parts.scheme == "maildir":
-        return _read_maildir(Path(unquote(parts.path)), take)
+        return _fetch_maildir(Path(unquote(parts.path)), take)
     try:
         with IMAPClient(
             parts.hostname, parts.port, ssl=parts.scheme == "imaps", timeout=_TIMEOUT_SECONDS
         ) as client:
             _log_in(client, parts)
-            return _read_folder(client, unquote(parts.path.strip("/")) or "INBOX", take)
+            return _fetch_folder(client, unquote(parts.path.strip("/")) or "INBOX", take)
     except (IMAPClientError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise MailboxUnavailable(f"{parts.hostname}: {reason}") from error
 
 
-def _read_maildir(path: Path, take: Take) -> int:
+def _fetch_maildir(path: Path, take: Take) -> int:
     try:
         box = Maildir(path, factory=None, create=False)
         keys = [
@@ -86,7 +86,7 @@ def _log_in(client: IMAPClient, parts: SplitResult) -> None:
         client.login(user, unquote(parts.password or ""))
 
 
-def _read_folder(client: IMAPClient, folder: str, take: Take) -> int:
+def _fetch_folder(client: IMAPClient, folder: str, take: Take) -> int:
     client.select_folder(folder)
     taken = 0
     for uid in client.search("UNSEEN")[:MOST_AT_ONCE]:

@@ -93,7 +93,7 @@ class BounceMail:
 def parse_bounce(raw: bytes) -> BounceMail:
     """Parse a mail of any kind. Raises `NotReadable` for too large a size or too many parts."""
     parts = split_message(raw)
-    recipients = _read_recipients(parts)
+    recipients = _parse_recipients(parts)
     verdict = recipients[0].verdict if recipients else _verdict_without_address(parts)
     return BounceMail(
         verdict=verdict,
@@ -114,20 +114,20 @@ def _addresses_in(message: Message, names: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(address for value in values for address in ADDRESS.findall(value[:4000]))
 
 
-def _read_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
+def _parse_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
     if _is_complaint(parts):
-        return _read_complaint(parts)
+        return _parse_complaint(parts)
     if parts.blocks:
-        parsed = [_read_block(block, parts.letter) for block in parts.blocks]
+        parsed = [_parse_block(block, parts.letter) for block in parts.blocks]
         known = {item.address: item for item in reversed(parsed) if item is not None}
         if known:
             return tuple(reversed(known.values()))
     if _is_auto_reply(parts) or not _is_bounce(parts):
         return ()
-    return _read_letter(parts)
+    return _parse_letter(parts)
 
 
-def _read_block(block: Message, letter: str) -> BouncedRecipient | None:
+def _parse_block(block: Message, letter: str) -> BouncedRecipient | None:
     """Return one recipient of a delivery status (RFC 3464 §2.3)."""
     headers = ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
     values = [header_text(block, name) for name in headers]
@@ -149,7 +149,7 @@ def _read_block(block: Message, letter: str) -> BouncedRecipient | None:
     return BouncedRecipient(address, reply=text, action=action, aliases=aliases, **refusal)
 
 
-def _read_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
+def _parse_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
     """Return the recipients of a free-form bounce."""
     # X-Original-To is left out, because some programs name the failed address in it.
     names = ("To", "Delivered-To", "Envelope-To", "From", "Sender", "Reply-To")
@@ -179,7 +179,7 @@ def _is_complaint(parts: Parts) -> bool:
     return parts.feedback is not None or is_enclosed or is_apple
 
 
-def _read_complaint(parts: Parts) -> tuple[BouncedRecipient, ...]:
+def _parse_complaint(parts: Parts) -> tuple[BouncedRecipient, ...]:
     """Return the recipients of a feedback report, often none, since they are redacted."""
     kind = _feedback_kind(parts)
     named: dict[str, None] = {}

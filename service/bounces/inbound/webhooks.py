@@ -37,7 +37,7 @@ class ParsedWebhook:
     bad_count: int = 0
 
 
-def read_json(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
     """Parse JSON of bounded size and depth. Raises `WebhookUnreadable`."""
     if len(body) > MOST_BYTES:
         raise WebhookUnreadable(f"more than {MOST_BYTES} bytes")
@@ -121,31 +121,33 @@ _SES_SUBTYPES = {
 }
 
 
-def _read_ses(event: Fields) -> Iterator[BounceNotice]:
+def _parse_ses(event: Fields) -> Iterator[BounceNotice]:
     kind = event.get("notificationType") or event["eventType"]
     mail = _fields(event["mail"])
     paths = (_text(mail.get("source")),)
     ids = tuple(_ses_message_ids(mail))
     if kind in {"Bounce", "Complaint"}:
-        told = _fields(event[kind.lower()])
+        notice = _fields(event[kind.lower()])
         # A complaint lists every recipient of the mail; our mails have one.
-        listed = told["bouncedRecipients" if kind == "Bounce" else "complainedRecipients"]
+        listed = notice["bouncedRecipients" if kind == "Bounce" else "complainedRecipients"]
         for recipient in map(_fields, listed):
             address = _text(recipient["emailAddress"])
             if kind == "Bounce":
-                refusal = _ses_refusal(told, recipient)
-                detail = _text(recipient.get("diagnosticCode")) or _text(told.get("bounceSubType"))
+                refusal = _ses_refusal(notice, recipient)
+                detail = _text(recipient.get("diagnosticCode")) or _text(
+                    notice.get("bounceSubType")
+                )
             else:
-                detail = _text(told.get("complaintFeedbackType")) or "abuse"
+                detail = _text(notice.get("complaintFeedbackType")) or "abuse"
                 refusal = Refusal(V.NOT_A_BOUNCE if detail == "not-spam" else V.COMPLAINT)
             yield BounceNotice(
-                key=_key("ses", told.get("feedbackId"), mail.get("messageId"), address),
+                key=_key("ses", notice.get("feedbackId"), mail.get("messageId"), address),
                 address=address,
                 **asdict(refusal),
                 detail=detail,
                 return_paths=paths,
                 message_ids=ids,
-                occurred_at=_moment(told.get("timestamp")),
+                occurred_at=_moment(notice.get("timestamp")),
             )
     elif kind in _SES_TAKEN:
         # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
@@ -201,7 +203,7 @@ _POSTMARK_TYPES = {
 }
 
 
-def _read_postmark(event: Fields) -> Iterator[BounceNotice]:
+def _parse_postmark(event: Fields) -> Iterator[BounceNotice]:
     record = event["RecordType"]
     fixed = {"SpamComplaint": Refusal(V.COMPLAINT), "Delivery": Refusal(V.NOT_A_BOUNCE)}
     if record not in {"Bounce", *fixed}:
@@ -236,7 +238,7 @@ def _postmark_refusal(event: Fields) -> Refusal:
 _MAILGUN_TAKEN = frozenset({"accepted", "delivered"})
 
 
-def _read_mailgun(call: Fields) -> Iterator[BounceNotice]:
+def _parse_mailgun(call: Fields) -> Iterator[BounceNotice]:
     event = _fields(call["event-data"])
     kind = event["event"]
     if kind not in {"failed", "rejected", "complained", *_MAILGUN_TAKEN}:
@@ -289,7 +291,7 @@ _SENDGRID_DROPS = {
 }
 
 
-def _read_sendgrid(event: Fields) -> Iterator[BounceNotice]:
+def _parse_sendgrid(event: Fields) -> Iterator[BounceNotice]:
     # The oldest format has no event name and reports only bounces.
     kind = event.get("event", "bounce")
     if kind not in {"bounce", "dropped", *_SENDGRID_EVENTS}:
@@ -311,7 +313,7 @@ def _read_sendgrid(event: Fields) -> Iterator[BounceNotice]:
 # --- Generic --------------------------------------------------------------------------------
 
 
-def _read_generic(event: Fields) -> Iterator[BounceNotice]:
+def _parse_generic(event: Fields) -> Iterator[BounceNotice]:
     """Parse our own format, for relays without a parser here: see docs/bounces.md."""
     kind = event["event"]
     status, reply = _text(event.get("status")), _text(event.get("reply"))
@@ -333,9 +335,9 @@ def _read_generic(event: Fields) -> Iterator[BounceNotice]:
 
 
 PARSERS: dict[str, Callable[[Fields], Iterator[BounceNotice]]] = {
-    "ses": _read_ses,
-    "postmark": _read_postmark,
-    "mailgun": _read_mailgun,
-    "sendgrid": _read_sendgrid,
-    "generic": _read_generic,
+    "ses": _parse_ses,
+    "postmark": _parse_postmark,
+    "mailgun": _parse_mailgun,
+    "sendgrid": _parse_sendgrid,
+    "generic": _parse_generic,
 }

@@ -35,11 +35,11 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
         for found, is_maybe_seen, revision in notes
     ]
     return {
-        "told": [[one.clause, one.field, [*one.words], one.is_guess] for one in reasons],
+        "reasons": [[one.clause, one.field, [*one.words], one.is_guess] for one in reasons],
         "notes": numbered,
         "groups": groups,
         "cut": [*digest.cut_ids],
-        "happenings": [[one.paper_id, str(one.kind), one.detail] for one in digest.updates],
+        "updates": [[one.paper_id, str(one.kind), one.detail] for one in digest.updates],
         "also": also,
     }
 
@@ -48,7 +48,7 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
     """Return the digest of a delivery row; an empty digest if the row has none."""
     if value is None:
         return Digest(())
-    reasons = [_read_reason(reason) for reason in value["told"]]
+    reasons = [_parse_reason(reason) for reason in value["reasons"]]
     notes = [
         (tuple(reasons[number] for number in numbers), bool(is_maybe_seen), revision)
         for is_maybe_seen, revision, *numbers in value["notes"]
@@ -71,7 +71,7 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
 
 def named_papers(value: Mapping[str, Any]) -> list[int]:
     """Return every paper id in a row's digest, with those of its updates."""
-    ids = [*value["also"][0], *(update[0] for update in value["happenings"])]
+    ids = [*value["also"][0], *(update[0] for update in value["updates"])]
     for _, _, group_ids, _ in value["groups"]:
         ids += group_ids
     return ids
@@ -79,7 +79,7 @@ def named_papers(value: Mapping[str, Any]) -> list[int]:
 
 def note_keys(value: Mapping[str, Any]) -> list[NoteKey]:
     """Return the keys of a row's notes, by index; `note_key` returns the same key for an entry."""
-    places = [(clause, field) for clause, field, *_ in value["told"]]
+    places = [(clause, field) for clause, field, *_ in value["reasons"]]
     return [
         (is_maybe_seen, revision, *[places[number] for number in reasons])
         for is_maybe_seen, revision, *reasons in value["notes"]
@@ -92,10 +92,10 @@ def note_key(entry: DigestEntry) -> NoteKey:
     return (entry.is_maybe_seen, entry.revision, *places)
 
 
-def read_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntry:
+def parse_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntry:
     """Return the entry of a paper with the row's note of this index."""
     is_maybe_seen, revision, *numbers = value["notes"][note]
-    reasons = tuple(_read_reason(value["told"][number]) for number in numbers)
+    reasons = tuple(_parse_reason(value["reasons"][number]) for number in numbers)
     return DigestEntry(paper_id, reasons, bool(is_maybe_seen), revision)
 
 
@@ -103,10 +103,10 @@ def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
     """Return the paper updates in a row's digest."""
     return tuple(
         PaperUpdate(paper_id, PaperEventKind(kind), detail)
-        for paper_id, kind, detail in value["happenings"]
+        for paper_id, kind, detail in value["updates"]
     )
 
 
-def _read_reason(reason: Sequence[Any]) -> Reason:
+def _parse_reason(reason: Sequence[Any]) -> Reason:
     clause, field, words, is_guess = reason
     return Reason(clause, field, tuple(words), is_guess)

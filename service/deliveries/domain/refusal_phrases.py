@@ -193,7 +193,7 @@ _UNKNOWN_AT_EDGE = re.compile(
 )
 
 
-def read_words(text: str) -> BounceVerdict | None:
+def classify_words(text: str) -> BounceVerdict | None:
     """Return what a refusal's text (its first `MOST_CHARACTERS`) is about, or None if unknown."""
     joined = " ".join(text[:MOST_CHARACTERS].split())
     if _UNKNOWN_AT_EDGE.search(joined):

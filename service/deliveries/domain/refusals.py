@@ -9,7 +9,7 @@ refuses it for everybody.
 import re
 from dataclasses import dataclass
 
-from service.deliveries.domain.refusal_phrases import MOST_CHARACTERS, read_words
+from service.deliveries.domain.refusal_phrases import MOST_CHARACTERS, classify_words
 from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
@@ -77,7 +77,7 @@ def classify_refusal(status: str, reply: str, notice: str = "") -> Refusal:
     reply, notice = reply[:MOST_CHARACTERS], notice[:MOST_CHARACTERS]
     own = _find_code(reply)
     code = _most_exact(own, _find_code(status)) or _find_code(notice)
-    by_text = read_words(reply) or read_words(notice)
+    by_text = classify_words(reply) or classify_words(notice)
     if code is None:
         return _without_code(by_text, reply or notice)
     verdict = _verdict_of(code)

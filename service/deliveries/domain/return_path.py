@@ -24,7 +24,7 @@ def make_return_path(delivery_id: int, domain: str, secret: str) -> str:
     return f"{_PREFIX}{_base36(delivery_id)}-{_proof(delivery_id, secret)}@{domain}"
 
 
-def read_return_path(address: str, domain: str, secrets: tuple[str, ...]) -> int | None:
+def parse_return_path(address: str, domain: str, secrets: tuple[str, ...]) -> int | None:
     """Return the delivery that a return path names, or None if we did not sign it for `domain`."""
     found = _PATH.fullmatch(address.strip().removeprefix("<").removesuffix(">"))
     if found is None or not domain or found[3].lower().rstrip(".") != domain.lower():

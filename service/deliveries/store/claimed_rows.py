@@ -166,7 +166,7 @@ def take_claims(
 ) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
     """Run a statement of `claiming`; return the rows in no particular order."""
     rows = session.execute(statement, given).all()
-    return [(_read_mail(row), _read_subscriber(row[_MAIL_WIDTH:])) for row in rows]
+    return [(_parse_delivery(row), _parse_recipient(row[_MAIL_WIDTH:])) for row in rows]
 
 
 _KINDS = {kind.value: kind for kind in DeliveryKind}
@@ -174,7 +174,7 @@ _STATES = {state.value: state for state in SubscriberState}
 _CADENCES = {cadence.value: cadence for cadence in Cadence}
 
 
-def _read_mail(row: Sequence[Any]) -> ClaimedDelivery:
+def _parse_delivery(row: Sequence[Any]) -> ClaimedDelivery:
     mail = ClaimedDelivery._make(row[:_MAIL_WIDTH])
     return mail._replace(
         kind=_KINDS[mail.kind],
@@ -183,7 +183,7 @@ def _read_mail(row: Sequence[Any]) -> ClaimedDelivery:
     )
 
 
-def _read_subscriber(row: Sequence[Any]) -> ClaimedRecipient | None:
+def _parse_recipient(row: Sequence[Any]) -> ClaimedRecipient | None:
     if row[0] is None:
         return None
     subscriber = ClaimedRecipient._make(row)

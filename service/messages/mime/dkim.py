@@ -12,7 +12,7 @@ from datetime import datetime
 
 from service.messages.domain.errors import HeaderError
 from service.platform.caches import cached
-from service.platform.settings.dkim_keys import DkimKey, read_key
+from service.platform.settings.dkim_keys import DkimKey, load_dkim_key
 
 # The signed header fields. RFC 8058 requires the two List-Unsubscribe fields among them.
 SIGNED_FIELDS = (
@@ -113,4 +113,4 @@ def compare_record(key: DkimKey, record: str) -> str:
 @cached("DKIM signers", maxsize=4)
 def load_signer(domain: str, keys: tuple[str, ...]) -> DkimSigner:
     """Return this process's signer, its keys read once."""
-    return DkimSigner(domain, [read_key(key) for key in keys])
+    return DkimSigner(domain, [load_dkim_key(key) for key in keys])

@@ -110,14 +110,14 @@ def parse_api(payload: bytes) -> ApiPage:
     alone: the first is NEW, a later one REPLACE. Raises SourceUnreadable for anything but a whole
     Atom feed.
     """
-    root = xml_fields.read_xml(payload, "an answer of arXiv's API")
+    root = xml_fields.parse_xml(payload, "an answer of arXiv's API")
     if root.tag != f"{_ATOM}feed":
         name, line = xml_fields.local_name(root), xml_fields.line_of(root)
         raise SourceUnreadable(f"not an answer of arXiv's API: the document is <{name}>, {line}")
     entries = root.findall(f"{_ATOM}entry")
     errors = [_error_text(entry) for entry in entries if _is_error(entry)]
     papers = [entry for entry in entries if not _is_error(entry)]
-    announcements, bad = xml_fields.read_each(papers, _announcement, xml_fields.line_of)
+    announcements, bad = xml_fields.parse_each(papers, _announcement, xml_fields.line_of)
     total = xml_fields.number_of(root, f"{_OPENSEARCH}totalResults")
     per_page = xml_fields.number_of(root, f"{_OPENSEARCH}itemsPerPage")
     return ApiPage(

@@ -100,7 +100,7 @@ def parse_feed(payload: bytes) -> ParsedBatch:
     An entry that cannot be read becomes a BadEntry. Raises SourceUnreadable for anything but a
     whole feed: an error feed, a page of HTML, XML that is cut off or malformed.
     """
-    root = xml_fields.read_xml(payload, "an arXiv feed")
+    root = xml_fields.parse_xml(payload, "an arXiv feed")
     if root.tag == "rss" and (channel := root.find("channel")) is not None:
         return _parsed(channel, _Rss())
     if root.tag == f"{_ATOM}feed":
@@ -116,7 +116,7 @@ def _parsed(feed: xml_fields.Element, dialect: _Rss | _Atom) -> ParsedBatch:
         why = xml_fields.text_of(feed, dialect.subtitle)
         raise SourceUnreadable(xml_fields.one_line(f"arXiv answered: {title}: {why}, line {line}"))
     items = feed.findall(dialect.item)
-    announcements, bad = xml_fields.read_each(
+    announcements, bad = xml_fields.parse_each(
         items, lambda item: _announcement(item, dialect), xml_fields.line_of
     )
     rendered_on = dialect.rendered_on(feed)

@@ -155,7 +155,7 @@ def parse_oai(payload: bytes) -> OaiPage:
     cross-lists are not seen. `arXiv` gives no version either: see `_as_arxiv`. Raises
     ResumptionTokenExpired, and SourceUnreadable for every other error and anything not OAI-PMH.
     """
-    root = xml_fields.read_xml(payload, "OAI-PMH")
+    root = xml_fields.parse_xml(payload, "OAI-PMH")
     if xml_fields.local_name(root) != "OAI-PMH":
         raise SourceUnreadable(
             f"not OAI-PMH: the document is <{xml_fields.local_name(root)}>, {xml_fields.line_of(root)}"
@@ -164,7 +164,7 @@ def parse_oai(payload: bytes) -> OaiPage:
     if (error := _error(root)) is not None:
         return OaiPage(response_date=response_date, error=error)
     body = _body(root)
-    records, bad = xml_fields.read_each(body.iterfind("{*}record"), _record, xml_fields.line_of)
+    records, bad = xml_fields.parse_each(body.iterfind("{*}record"), _record, xml_fields.line_of)
     token = xml_fields.text_of(body, "{*}resumptionToken")
     return OaiPage(records, bad, token or None, response_date)
 

@@ -20,7 +20,7 @@ from service.papers.domain.identifiers import IdentifierError, normalized_doi, p
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import one_line, read_each
+from service.papers.sources.xml_fields import one_line, parse_each
 
 _SERVERS: Final = frozenset({"biorxiv", "medrxiv"})
 # A busy day has some 400 rows, 14 pages of 30.
@@ -160,7 +160,7 @@ def _page(answer: object, server: str) -> BiorxivPage:
             hint = f", it says {status!r}" if status else ""
             raise base.SourceUnreadable(f"not an answer of bioRxiv: no collection{hint}, line 1")
         rows = []
-    announcements, bad = read_each(rows, lambda row: _announcement(row, server))
+    announcements, bad = parse_each(rows, lambda row: _announcement(row, server))
     counted = _number(message, "count") or len(rows)
     return BiorxivPage(
         announcements,

@@ -15,7 +15,7 @@ from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, pap
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch, Signals
 from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import read_each
+from service.papers.sources.xml_fields import parse_each
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
 _LIMIT: Final = "100"
@@ -61,7 +61,7 @@ def parse_daily_papers(payload: bytes) -> ParsedBatch:
     An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
     SourceUnreadable for anything but a list, such as an error's JSON or a page of HTML.
     """
-    return ParsedBatch(*read_each(_entries(payload), _announcement))
+    return ParsedBatch(*parse_each(_entries(payload), _announcement))
 
 
 def _entries(payload: bytes) -> list[object]:

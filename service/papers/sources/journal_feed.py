@@ -22,7 +22,7 @@ from service.papers.domain.author_names import split_authors
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import one_line, read_each
+from service.papers.sources.xml_fields import one_line, parse_each
 
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/rdf+xml, application/xml;q=0.9, "
@@ -81,7 +81,7 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
     entries: Sequence[_Entry] = parsed["entries"]
     is_whole = _WHOLE.search(payload) is not None
     whole = entries if is_whole else entries[:-1]
-    announcements, bad = read_each(whole, lambda entry: _announcement(entry, feed_name))
+    announcements, bad = parse_each(whole, lambda entry: _announcement(entry, feed_name))
     if len(whole) < len(entries):
         bad = (*bad, BadEntry(len(whole), "the feed breaks off here"))
     return ParsedBatch(announcements, bad)

@@ -27,7 +27,7 @@ _HTML = re.compile(rb"<!doctype html|<html[\s>]", re.IGNORECASE)
 _OPENING = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
 
 
-def read_xml(payload: bytes, what: str) -> Element:
+def parse_xml(payload: bytes, what: str) -> Element:
     """Return the root of a whole document; `what` names its kind in errors.
 
     Raises SourceUnreadable for an empty answer, for HTML, for XML that is cut off or malformed, and
@@ -58,7 +58,7 @@ def read_xml(payload: bytes, what: str) -> Element:
     return root
 
 
-def read_each(
+def parse_each(
     entries: Iterable[_Entry],
     read_one: Callable[[_Entry], _Read],
     place_of: Callable[[_Entry], str] = lambda _: "",

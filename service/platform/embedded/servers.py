@@ -74,7 +74,7 @@ class Server:
         return json.dumps(asdict(self), default=str)
 
 
-def read_server(text: str) -> Server:
+def parse_server(text: str) -> Server:
     """Parse the output of `Server.to_json`."""
     values = json.loads(text)
     paths = {name: Path(values[name]) for name in ("binary", "home", "sockets", "locks")}

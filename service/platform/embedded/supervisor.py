@@ -16,8 +16,8 @@ from service.platform.embedded.locks import holding, is_held, open_lock, try_loc
 from service.platform.embedded.servers import (
     EmbeddedError,
     Server,
+    parse_server,
     prepare_server,
-    read_server,
     start_server,
     stop_server,
 )
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.1
 
 def main() -> int:
     """Fork to the background; return 0 when the server answers, 1 with the reason on stderr."""
-    server = read_server(sys.argv[1])
+    server = parse_server(sys.argv[1])
     read_end, write_end = os.pipe()
     if os.fork():
         os.close(write_end)

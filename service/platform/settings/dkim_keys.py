@@ -65,7 +65,7 @@ class DkimKey:
         return self.private.sign(digest)
 
 
-def read_key(entry: str) -> DkimKey:
+def load_dkim_key(entry: str) -> DkimKey:
     """Load the key of a setting's entry `selector=/path/to/key.pem`. Raises `Refused`."""
     selector, _, path = entry.partition("=")
     if not _SELECTOR.fullmatch(selector) or not path:

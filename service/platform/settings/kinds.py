@@ -98,9 +98,9 @@ def _check_relay(url: str) -> str:
 
 def _check_key(entry: str) -> str:
     # Only installations that sign should pay for importing cryptography.
-    from service.platform.settings.dkim_keys import read_key
+    from service.platform.settings.dkim_keys import load_dkim_key
 
-    read_key(entry)
+    load_dkim_key(entry)
     return entry
 
 

@@ -43,7 +43,7 @@ def load_settings(
     """
     given = {k: v.strip() for k, v in (os.environ if environ is None else environ).items()}
     faults = _find_unknown(given)
-    _read_secret_files(given, faults)
+    _load_secret_files(given, faults)
     source = EnvSettingsSource(Settings)
     source.env_vars = {variable.lower(): value for variable, value in given.items() if value}
     values = source()
@@ -70,7 +70,7 @@ def _find_unknown(given: Mapping[str, str]) -> list[SettingFault]:
     return faults
 
 
-def _read_secret_files(given: dict[str, str], faults: list[SettingFault]) -> None:
+def _load_secret_files(given: dict[str, str], faults: list[SettingFault]) -> None:
     """Put the content of `…_FILE` into the secret's variable; append problems to `faults`."""
     for name in SECRETS:
         variable = f"{PREFIX}{name.upper()}"

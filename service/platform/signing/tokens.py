@@ -113,7 +113,7 @@ def _signer(key: str, purpose: Purpose) -> Callable[[bytes], bytes]:
     return keyed_hash(_serializer((key,), purpose).make_signer(purpose).derive_key())
 
 
-def read_token(
+def verify_token(
     text: str, purpose: Purpose, keys: tuple[str, ...], now: datetime, *, may_be_old: bool = False
 ) -> Token:
     """Return the token in `text`, verified with every key and against its lifetime at `now`.

@@ -18,7 +18,7 @@ from service.deliveries.domain.states import (
     SendOutcome,
     enhanced_code,
 )
-from service.sending.domain.smtp_replies import ReplyKind, read_reply
+from service.sending.domain.smtp_replies import ReplyKind, classify_reply
 
 S = DeliveryState
 K = ReplyKind
@@ -73,7 +73,7 @@ def decide(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
     it is `in_doubt`. Only codes about the address suppress it. A mail whose next try would be after
     `send_not_after` fails now, with the reason `late`.
     """
-    kind = read_reply(outcome)
+    kind = classify_reply(outcome)
     if kind is K.ACCEPTED:
         return Decision(S.SENT, outcome.reply)
     if kind is K.UNANSWERED:

@@ -75,7 +75,7 @@ def write_watermark(watermark: SentWatermark) -> str:
     )
 
 
-def read_watermark(text: str) -> SentWatermark:
+def parse_watermark(text: str) -> SentWatermark:
     """Parse what `write_watermark` wrote. Raises `WatermarkUnreadable`."""
     try:
         value = json.loads(text)
@@ -84,7 +84,7 @@ def read_watermark(text: str) -> SentWatermark:
             delivery_id=int(value["delivery_id"]),
             attempt=int(value["attempt"]),
             at=datetime.fromisoformat(value["at"]),
-            editions=_read_editions(value["editions"]),
+            editions=_parse_editions(value["editions"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WatermarkUnreadable(f"not a watermark: {type(error).__name__}") from error
@@ -93,5 +93,5 @@ def read_watermark(text: str) -> SentWatermark:
     return watermark
 
 
-def _read_editions(dates: Mapping[str, str]) -> dict[Cadence, date]:
+def _parse_editions(dates: Mapping[str, str]) -> dict[Cadence, date]:
     return {Cadence(cadence): date.fromisoformat(on) for cadence, on in dates.items()}

@@ -28,7 +28,7 @@ _RATE_WORDS = re.compile(
 K = ReplyKind
 
 
-def read_reply(outcome: SendOutcome) -> ReplyKind:
+def classify_reply(outcome: SendOutcome) -> ReplyKind:
     """Return what an outcome is about.
 
     Before RCPT a relay knows no recipient, so an error there is about the relay or about us.
@@ -44,7 +44,7 @@ def read_reply(outcome: SendOutcome) -> ReplyKind:
         return K.ACCEPTED
     if 500 <= code < 600:
         return K.POLICY if _verdict(outcome) is BounceVerdict.POLICY else K.REFUSED
-    return _read_deferral(outcome)
+    return _classify_deferral(outcome)
 
 
 def _is_this_mail(outcome: SendOutcome) -> bool:
@@ -59,7 +59,7 @@ def _verdict(outcome: SendOutcome) -> BounceVerdict:
     return classify_refusal("", outcome.reply).verdict
 
 
-def _read_deferral(outcome: SendOutcome) -> ReplyKind:
+def _classify_deferral(outcome: SendOutcome) -> ReplyKind:
     status = enhanced_code(outcome.text)
     if _GREYLIST.search(outcome.text):
         return K.GREYLISTED

@@ -18,7 +18,7 @@ from service.sending.domain.relay_health import (
     next_relay,
     wakes_at,
 )
-from service.sending.domain.smtp_replies import ReplyKind, read_reply
+from service.sending.domain.smtp_replies import ReplyKind, classify_reply
 
 # The longest wait for a relay's reply while connecting, where another relay could take over.
 IMPATIENT_SECONDS = 60.0
@@ -117,7 +117,7 @@ class RelayPool:
 
 def _blames_sender(outcome: SendOutcome) -> bool:
     is_refused = outcome.phase is Phase.MAIL and outcome.code >= 400
-    return is_refused and read_reply(outcome) is ReplyKind.RELAY
+    return is_refused and classify_reply(outcome) is ReplyKind.RELAY
 
 
 async def _open_relay(relay: SmtpRelay, seconds: float, *, needs_tls: bool) -> aiosmtplib.SMTP:

@@ -31,7 +31,7 @@ class DenseInts(HALFVEC):
         return _write_dense
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], bytes]:  # noqa: ARG002
-        return _read_dense
+        return _parse_dense
 
 
 class SparseInts(SPARSEVEC):
@@ -43,14 +43,14 @@ class SparseInts(SPARSEVEC):
         return _write_sparse
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str], Sparse]:  # noqa: ARG002
-        return _read_sparse
+        return _parse_sparse
 
 
 def _write_dense(value: bytes | None) -> str | None:
     return f"[{','.join(map(str, array('b', value)))}]" if value else None
 
 
-def _read_dense(value: str | None) -> bytes:
+def _parse_dense(value: str | None) -> bytes:
     return array("b", map(int, value[1:-1].split(","))).tobytes() if value else b""
 
 
@@ -61,7 +61,7 @@ def _write_sparse(value: Sparse | None) -> str | None:
     return f"{{{pairs}}}/{SPARSE_DIMENSIONS}"
 
 
-def _read_sparse(value: str) -> Sparse:
+def _parse_sparse(value: str) -> Sparse:
     pairs = value[1 : value.index("}")]
     if not pairs:
         return ()

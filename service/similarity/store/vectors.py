@@ -71,7 +71,7 @@ def _select_unlearned(column: Any, model: str) -> Select[int]:
     )
 
 
-def read_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
+def select_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
     rows = session.execute(
         select(
             Paper.id,
@@ -131,7 +131,9 @@ def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperVectors]:
     return [found.get(i) or PaperVectors(i, "", b"", ()) for i in ids]
 
 
-def read_packed(session: Session, model: str, ids: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+def select_packed(
+    session: Session, model: str, ids: Sequence[int]
+) -> list[tuple[int, bytes, bytes]]:
     """Return the vectors by `model` of the papers among `ids`, in pgvector's binary format."""
     known = PaperMeaning
     rows = session.execute(

@@ -49,7 +49,7 @@ def find_feedback(session: Session, subscriber_id: int, paper_id: int) -> Feedba
 
 def get_rated_papers(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
     """Return rated papers by subscriber; subscribers without feedback are left out."""
-    return _read_feedback_rows(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
+    return _select_feedback_rows(session, is_among(PaperFeedback.subscriber_id, subscriber_ids))
 
 
 def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:
@@ -57,10 +57,12 @@ def get_tastes(session: Session, subscriber_ids: Iterable[int]) -> dict[int, Rat
     wants = select(Subscriber.id).where(
         is_among(Subscriber.id, subscriber_ids), Subscriber.has_suggestions
     )
-    return _read_feedback_rows(session, PaperFeedback.subscriber_id.in_(wants))
+    return _select_feedback_rows(session, PaperFeedback.subscriber_id.in_(wants))
 
 
-def _read_feedback_rows(session: Session, condition: ColumnElement[bool]) -> dict[int, RatedPapers]:
+def _select_feedback_rows(
+    session: Session, condition: ColumnElement[bool]
+) -> dict[int, RatedPapers]:
     rows = session.execute(
         select(PaperFeedback.subscriber_id, PaperFeedback.paper_id, PaperFeedback.kind)
         .where(condition)

@@ -14,7 +14,7 @@ def record_change(
     session: Session,
     kind: TopicChangeKind,
     topic: Topic,
-    asked: str,
+    clause: str,
     before_query: str,
     now: datetime,
 ) -> TopicChange:
@@ -22,7 +22,7 @@ def record_change(
 
     An equal change that is not undone was reverted by hand, so it is marked as undone here.
     """
-    same = (TopicChange.topic_id == topic.id, TopicChange.kind == kind, TopicChange.asked == asked)
+    same = (TopicChange.topic_id == topic.id, TopicChange.kind == kind, TopicChange.clause == clause)
     session.execute(
         update(TopicChange).where(*same, TopicChange.undone_at.is_(None)).values(undone_at=now)
     )
@@ -30,7 +30,7 @@ def record_change(
         subscriber_id=topic.subscriber_id,
         kind=kind,
         topic_id=topic.id,
-        asked=asked,
+        clause=clause,
         before_query=before_query,
         after_query=topic.query,
         created_at=now,
@@ -41,10 +41,10 @@ def record_change(
 
 
 def find_score_change(
-    session: Session, kind: TopicChangeKind, topic_id: int, asked: str
+    session: Session, kind: TopicChangeKind, topic_id: int, clause: str
 ) -> TopicChange | None:
     """Return the change of this kind to a topic that was not undone, if any."""
-    same = (TopicChange.topic_id == topic_id, TopicChange.kind == kind, TopicChange.asked == asked)
+    same = (TopicChange.topic_id == topic_id, TopicChange.kind == kind, TopicChange.clause == clause)
     standing = select(TopicChange).where(*same, TopicChange.undone_at.is_(None))
     return session.scalar(standing)
 

@@ -63,7 +63,7 @@ class Topic(Base):
 class TopicChange(Base):
     """A topic's text before and after a change by a link, for undo.
 
-    `asked` is the muted clause, or the author's clause. The unique index makes a form that is sent
+    `clause` is the muted clause, or the author's clause. The unique index makes a form that is sent
     twice one change until it is undone. `topic_id` is null once the topic is deleted;
     `before_query` is empty where the change created the topic.
     """
@@ -71,10 +71,10 @@ class TopicChange(Base):
     __tablename__ = "topic_changes"
     __table_args__ = (
         Index(
-            "uq_topic_changes_topic_id_kind_asked",
+            "uq_topic_changes_topic_id_kind_clause",
             "topic_id",
             "kind",
-            "asked",
+            "clause",
             unique=True,
             postgresql_where=text("undone_at IS NULL"),
         ),
@@ -88,7 +88,7 @@ class TopicChange(Base):
     topic_id: Mapped[int | None] = mapped_column(
         ForeignKey("topics.id", ondelete="SET NULL"), index=True
     )
-    asked: Mapped[str]
+    clause: Mapped[str]
     before_query: Mapped[str]
     after_query: Mapped[str]
     created_at: Mapped[datetime]

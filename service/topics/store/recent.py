@@ -61,7 +61,7 @@ def count_recent(session: Session, span: tuple[date, date]) -> int:
     return session.scalars(select(func.count()).where(is_recent)).one()
 
 
-def read_recent(
+def select_recent(
     session: Session, span: tuple[date, date], among: Sequence[int] | None = None
 ) -> list[RecentPaper]:
     """Return the papers that were new or replaced in the span, its last day included.
@@ -184,7 +184,7 @@ def _find_newest_between(
     return list(session.scalars(newest.limit(most)))
 
 
-def read_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
+def select_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:
     """Return when the last of these papers came or changed; None for no papers."""
     changed = func.greatest(Paper.updated_at, Paper.first_announced_at)
     latest = select(func.max(changed)).where(is_among(Paper.id, paper_ids))

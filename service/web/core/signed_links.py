@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from service.messages.signed_links import signed_url
-from service.platform.signing.tokens import Purpose, Token, TokenError, read_token, sign_token
+from service.platform.signing.tokens import Purpose, Token, TokenError, sign_token, verify_token
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import AppContext
@@ -15,7 +15,7 @@ _FASTEST_SECONDS = 2
 
 def open_link(context: AppContext, text: str, purpose: Purpose) -> Token:
     """Return the verified token. Raises `TokenInvalid` or `TokenExpired`, which have error pages."""
-    return read_token(text, purpose, context.settings.secret_key, context.clock())
+    return verify_token(text, purpose, context.settings.secret_key, context.clock())
 
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:

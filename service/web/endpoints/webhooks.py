@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 log = get_logger(__name__)
 
 
-async def read_call(request: Request) -> Call:
+async def parse_call(request: Request) -> Call:
     """Return headers and raw body: signatures are computed over the bytes, not over parsed JSON."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Call(await request.body(), headers)
@@ -29,7 +29,7 @@ async def read_call(request: Request) -> Call:
 
 @router.post("/hooks/{provider}")
 def take_call(
-    context: Context, provider: str, call: Annotated[Call, Depends(read_call)]
+    context: Context, provider: str, call: Annotated[Call, Depends(parse_call)]
 ) -> JSONResponse:
     door = WebhookContext(context.sessions, context.settings, context.fetch)
     try:

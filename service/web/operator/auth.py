@@ -54,7 +54,7 @@ def _address(request: Request) -> str:
 
 
 def _check_password(request: Request, context: AppContext) -> None:
-    given = read_password(request.headers.get("authorization", ""))
+    given = parse_password(request.headers.get("authorization", ""))
     if given is None:
         raise HTTPException(401, headers=CHALLENGE)
     wait = context.limits.seconds_until_password(_address(request))
@@ -66,7 +66,7 @@ def _check_password(request: Request, context: AppContext) -> None:
         raise HTTPException(401, headers=CHALLENGE)
 
 
-def read_password(header: str) -> bytes | None:
+def parse_password(header: str) -> bytes | None:
     """Return the password in an Authorization header (RFC 7617), or None."""
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() != "basic":

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse
 
-from service.platform.dev_mailbox import NoSuchMessage, list_messages, read_message
+from service.platform.dev_mailbox import NoSuchMessage, list_messages, load_message
 from service.web.core.context import Context
 from service.web.core.middleware import FRAMED_MAIL_POLICY
 
@@ -70,7 +70,7 @@ def show_message_html(context: Context, _only: DevelopmentOnly, key: str) -> HTM
 
 def _read(context: Context, key: str) -> bytes:
     try:
-        return read_message(context.maildir, key)
+        return load_message(context.maildir, key)
     except NoSuchMessage as error:
         raise HTTPException(404) from error
 

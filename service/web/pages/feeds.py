@@ -31,8 +31,8 @@ from service.presentation.dates import long_date
 from service.presentation.phrases import count_of
 from service.presentation.sanitize import clean
 from service.topics.like_clauses import topic_condition
-from service.topics.store.recent import find_newest_ids, read_changed_at
-from service.topics.topics import TopicError, read_topic
+from service.topics.store.recent import find_newest_ids, select_changed_at
+from service.topics.topics import TopicError, validate_topic
 from service.web.core.context import AppContext, Context
 
 MOST_ENTRIES: Final = 50
@@ -88,7 +88,7 @@ def show_search_json(context: Context, request: Request, q: str = "") -> Respons
 def show_daily_atom(context: Context, request: Request) -> Response:
     """Return one entry a day with its top papers: the digest without topics, as a feed."""
     with transaction(context.sessions) as session:
-        feed = _read_days(session, _base(context), announcement_date(context.clock()))
+        feed = _load_days(session, _base(context), announcement_date(context.clock()))
     return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
 
 
@@ -119,14 +119,14 @@ def _base(context: AppContext) -> str:
 
 def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:
     ids = find_newest_ids(
-        session, topic_condition(session, settings, read_topic(session, topic)), MOST_ENTRIES
+        session, topic_condition(session, settings, validate_topic(session, topic)), MOST_ENTRIES
     )
     papers = get_papers(session, ids)
     return [papers[paper_id] for paper_id in ids]
 
 
 def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
-    changed_at = read_changed_at(session, paper_ids)
+    changed_at = select_changed_at(session, paper_ids)
     return changed_at or datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -151,7 +151,7 @@ def _morning(on: date) -> datetime:
     return datetime.combine(on, time(), UTC)
 
 
-def _read_days(session: Session, base: str, today: date) -> Feed:
+def _load_days(session: Session, base: str, today: date) -> Feed:
     entries: list[Entry] = []
     all_ids: list[int] = []
     on = latest_day(session, today)

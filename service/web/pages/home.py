@@ -20,7 +20,7 @@ from service.presentation.dates import long_date
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import sign_form
-from service.web.views.pagination import Slice, cut, read_number
+from service.web.views.pagination import Slice, cut, parse_page_number
 from service.web.views.sign_up_form import blank_form
 
 PAGE_SIZE = 40
@@ -48,25 +48,25 @@ def show_front(context: Context, field: str = "", page: str = "1") -> HTMLRespon
     today = announcement_date(context.clock())
     with transaction(context.sessions) as session:
         on = latest_day(session, today)
-        day = read_day(session, context.settings, on or today, today, (field, page))
+        day = load_day(session, context.settings, on or today, today, (field, page))
     return show_day(context, day, path="/")
 
 
 @router.get("/daily/{date_text}")
 def show_daily(context: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
     today = announcement_date(context.clock())
-    on = _read_date(date_text)
+    on = _parse_date(date_text)
     if on > today:
         raise PageNotFound(
             f"{long_date(on)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
     with transaction(context.sessions) as session:
-        day = read_day(session, context.settings, on, today, (field, page))
+        day = load_day(session, context.settings, on, today, (field, page))
     return show_day(context, day, path=f"/daily/{on}")
 
 
-def _read_date(text: str) -> date:
+def _parse_date(text: str) -> date:
     try:
         on = date.fromisoformat(text)
     except ValueError:
@@ -87,7 +87,7 @@ def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("", *settings.arxiv_categories, chosen)))
 
 
-def read_day(
+def load_day(
     session: Session, settings: Settings, on: date, today: date, chosen: tuple[str, str]
 ) -> DayPage:
     """Return one day's papers. `chosen` is the category and the page number from the URL."""
@@ -95,7 +95,7 @@ def read_day(
     announced = list_papers_announced_on(session, on)
     shown = _in_field(announced, field)
     later = _next_announcement_day(on)
-    listed = cut(rank_papers(shown), read_number(page), PAGE_SIZE)
+    listed = cut(rank_papers(shown), parse_page_number(page), PAGE_SIZE)
     papers = get_papers(session, [paper.id for paper in listed.items])
     return DayPage(
         on=on,

@@ -53,7 +53,7 @@ def show_paper(context: Context, key: str) -> Response:
     wanted = clean(key)
     with transaction(context.sessions) as session:
         paper = find_paper(session, wanted)
-        page = _read_page(session, context.settings, paper) if paper else None
+        page = _load_page(session, context.settings, paper) if paper else None
     if page:
         return context.pages.show("paper.html", page=page, note=meaning_note(context.settings))
     canonical = _canonical_key(wanted)
@@ -73,7 +73,7 @@ def _canonical_key(text: str) -> str:
         return ""
 
 
-def _read_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
+def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
     versions = session.execute(
         select(PaperVersion.version, PaperVersion.seen_at)
         .where(PaperVersion.paper_id == paper.id)
@@ -93,11 +93,11 @@ def _read_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
         versions=tuple((number, seen_at.date()) for number, seen_at in versions),
         doi=doi,
         journal_ref=journal_ref,
-        similar=_read_similar(session, settings, paper),
+        similar=_load_similar(session, settings, paper),
     )
 
 
-def _read_similar(session: Session, settings: Settings, paper: PaperView) -> tuple[PaperView, ...]:
+def _load_similar(session: Session, settings: Settings, paper: PaperView) -> tuple[PaperView, ...]:
     nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT)
     papers = get_papers(session, [paper_id for paper_id, _ in nearest])
     return tuple(papers[paper_id] for paper_id, _ in nearest)

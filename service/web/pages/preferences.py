@@ -22,9 +22,9 @@ from service.subscribers.store.subscribers import get_topics
 from service.subscribers.validate import FormFault, SignUpError, validate_preferences
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
-from service.web.pages.saved import OwnChoices, read_own_choices
+from service.web.pages.saved import OwnChoices, load_own_choices
 from service.web.pages.subscribe import show_busy
-from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
+from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
@@ -35,7 +35,7 @@ _MISSED = "What you missed comes in a separate mail."
 router = APIRouter(include_in_schema=False)
 
 
-Word = Annotated[str, AfterValidator(read_word)]
+Word = Annotated[str, AfterValidator(parse_word)]
 
 
 class PreferencesForm(BaseModel):
@@ -62,7 +62,7 @@ class PreferencesForm(BaseModel):
 def show_preferences(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        page = _read_page(session, find_holder(session, link.subject))
+        page = _load_page(session, find_holder(session, link.subject))
     return _show(context, token, page)
 
 
@@ -81,7 +81,7 @@ def take_preferences(
         with transaction(context.sessions) as session:
             subscriber = find_holder(session, link.subject, lock=True)
             notice = _act(context, session, subscriber, form)
-            page = _read_page(session, subscriber)
+            page = _load_page(session, subscriber)
     except SignUpError as error:
         return _show_faults(context, token, link.subject, form, error)
     return _show(context, token, page, notice)
@@ -190,9 +190,9 @@ class PreferencesPage:
     own: OwnChoices
 
 
-def _read_page(session: Session, subscriber: Subscriber) -> PreferencesPage:
+def _load_page(session: Session, subscriber: Subscriber) -> PreferencesPage:
     return PreferencesPage(
-        subscriber, _typed_by(session, subscriber), read_own_choices(session, subscriber.id)
+        subscriber, _typed_by(session, subscriber), load_own_choices(session, subscriber.id)
     )
 
 
@@ -213,7 +213,7 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
     """Return the posted values, with the stored ones where a field was not sent."""
     return replace(
         stored,
-        topics=stored.topics if form.topic is None else read_rows(form.topic),
+        topics=stored.topics if form.topic is None else parse_rows(form.topic),
         cadence=form.cadence or stored.cadence,
         hour=form.hour or stored.hour,
         timezone=form.timezone or stored.timezone,
@@ -227,7 +227,7 @@ def _show_faults(
     context: AppContext, token: str, subscriber_id: int, form: PreferencesForm, error: SignUpError
 ) -> HTMLResponse:
     with transaction(context.sessions) as session:
-        page = _read_page(session, find_holder(session, subscriber_id))
+        page = _load_page(session, find_holder(session, subscriber_id))
     typed = _merge(form, page.form) if form.action == "save" else page.form
     return _show(context, token, replace(page, form=with_faults(typed, error.faults)))
 

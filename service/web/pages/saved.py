@@ -21,7 +21,7 @@ from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.topic_link_pages import ChangePage, Undo, switch_suggestions, take_back
-from service.web.pages.topic_links import read_number
+from service.web.pages.topic_links import parse_row_id
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +37,7 @@ class OwnChoices:
     rated: RatedPapers
 
 
-def read_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
+def load_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
     rated = get_rated_papers(session, [subscriber_id]).get(subscriber_id, RatedPapers())
     return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), rated)
 
@@ -59,7 +59,7 @@ def take_from_kept(
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, link.subject, lock=True)
-        number = read_number(paper)
+        number = parse_row_id(paper)
         take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
         papers = list_saved(session, subscriber.id)
     notice = "Removed from your saved papers."
@@ -73,7 +73,7 @@ def take_change_back(
     """Undo one of the topic changes listed in the preferences."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return take_back(session, subscriber, Undo(change_id=read_number(change)), context.clock())
+        return take_back(session, subscriber, Undo(change_id=parse_row_id(change)), context.clock())
 
     return _change(context, token, make)
 

@@ -14,9 +14,9 @@ from service.presentation.sanitize import clean
 from service.topics.domain.language import leaf_texts
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids
-from service.topics.topics import TopicError, read_topic
+from service.topics.topics import TopicError, validate_topic
 from service.web.core.context import Context
-from service.web.views.pagination import MOST_PAGES, Slice, read_number
+from service.web.views.pagination import MOST_PAGES, Slice, parse_page_number
 from service.web.views.sign_up_form import point_at
 
 PAGE_SIZE = 20
@@ -48,7 +48,7 @@ def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
         return context.pages.show("search.html", query="", found=None)
     try:
         with transaction(context.sessions) as session:
-            found = search(session, context.settings, text, read_number(page))
+            found = search(session, context.settings, text, parse_page_number(page))
     except TopicError as error:
         return context.pages.show(
             "search.html",
@@ -63,7 +63,7 @@ def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
 
 def search(session: Session, settings: Settings, text: str, number: int) -> SearchPage:
     """Return page `number` of the papers that match `text`, newest first. Raises `TopicError`."""
-    query = read_topic(session, text)
+    query = validate_topic(session, text)
     most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
     ids = find_newest_ids(session, topic_condition(session, settings, query), most + 1)
     total = min(len(ids), most)

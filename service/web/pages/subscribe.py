@@ -8,13 +8,13 @@ from fastapi.responses import HTMLResponse
 
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
-from service.presentation.dates import read_locale
+from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import is_from_form, open_link, preferences_url, sign_form
-from service.web.views.sign_up_form import TypedForm, read_rows, read_word, with_faults
+from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,7 +31,7 @@ class Posted:
     instead: str
 
 
-def read_form(
+def parse_form(
     context: Context,
     *,
     email: Annotated[str, Form()] = "",
@@ -47,18 +47,18 @@ def read_form(
     """Parse the sign-up form; missing fields get their defaults. A dependency of routes."""
     typed = TypedForm(
         email=clean(email).strip(),
-        topics=read_rows(topic),
-        timezone=read_word(timezone) or context.settings.digest_timezone,
-        hour=read_word(hour) or str(context.settings.digest_hour),
-        cadence=read_word(cadence),
+        topics=parse_rows(topic),
+        timezone=parse_word(timezone) or context.settings.digest_timezone,
+        hour=parse_word(hour) or str(context.settings.digest_hour),
+        cadence=parse_word(cadence),
         page="/subscribe",
-        locale=read_locale(accept_language),
+        locale=parse_locale(accept_language),
         token=token,
     )
     return Posted(typed, homepage, clean(instead).strip())
 
 
-SignUpPost = Annotated[Posted, Depends(read_form)]
+SignUpPost = Annotated[Posted, Depends(parse_form)]
 
 
 @router.post("/subscribe")

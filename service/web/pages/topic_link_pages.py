@@ -22,7 +22,7 @@ from service.subscribers.store.feedback import find_feedback
 from service.subscribers.store.models import Subscriber
 from service.topics import edit_by_link
 from service.topics.domain.language import Author, Text
-from service.topics.domain.language.edits import read_clause
+from service.topics.domain.language.edits import parse_clause
 from service.topics.domain.types import TopicChangeKind
 from service.topics.store.models import Topic, TopicChange
 from service.topics.store.topics import list_topics
@@ -158,7 +158,7 @@ def _ask_topic(
     difference = edit_by_link.measure_draft(session, settings, draft, announcement_date(now))
     if draft.kind is TopicChangeKind.MUTED:
         return ChangePage(
-            heading=f"Mute {clause_label(draft.asked)}?",
+            heading=f"Mute {clause_label(draft.clause)}?",
             lead="One of your topics will leave out papers that match it.",
             button="Mute",
             fields=(("topic", str(link.topic_id)), ("mute", link.text)),
@@ -170,7 +170,7 @@ def _ask_topic(
     if not list_topics(session, subscriber.id):
         lead += " It is your first topic, and takes the place of the trending papers."
     return ChangePage(
-        heading=f"Follow {clause_label(draft.asked)}?",
+        heading=f"Follow {clause_label(draft.clause)}?",
         lead=lead,
         button="Follow",
         fields=(("follow", link.text),),
@@ -181,7 +181,7 @@ def _ask_topic(
 
 def clause_label(clause: str) -> str:
     """Return a clause for people: `survey` -> `“survey”`, `au:"Ada Lovelace"` -> `Ada Lovelace`."""
-    leaf = read_clause(clause)
+    leaf = parse_clause(clause)
     if isinstance(leaf, Author):
         return leaf.name
     return f"“{leaf.text}”" if isinstance(leaf, Text) and leaf.field == "any" else clause
@@ -190,7 +190,7 @@ def clause_label(clause: str) -> str:
 def _done_page(draft: edit_by_link.TopicChangeDraft, change: TopicChange | None) -> ChangePage:
     is_mute = draft.kind is TopicChangeKind.MUTED
     already = " already" if draft.is_done else ""
-    name = clause_label(draft.asked)
+    name = clause_label(draft.clause)
     return ChangePage(
         heading=f"{name} is{already} muted" if is_mute else f"You{already} follow {name}",
         lead="Your next digest uses the changed topic."
@@ -241,7 +241,7 @@ def _ask_for_less(
 def _feedback_page(paper: PaperView, kind: Feedback, previous: Feedback | None) -> ChangePage:
     # Where the same feedback was given before, undo removes it.
     before = "" if previous in {None, kind} else str(previous)
-    fields = (("paper", str(paper.id)), ("said", kind.value), ("was", before))
+    fields = (("paper", str(paper.id)), ("rating", kind.value), ("was", before))
     if kind is Feedback.KEPT:
         lead = "Your preferences list all your saved papers."
         return ChangePage("Saved", lead, fields=fields, paper=paper)

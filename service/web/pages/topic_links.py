@@ -44,7 +44,7 @@ class ChangeForm(BaseModel):
         given = [(verb, text) for verb, text in self if text and verb != "topic"]
         verb, text = given[0] if len(given) == 1 else ("", "")
         text = clean(text).strip()
-        return LinkRequest(verb, text, read_number(text), read_number(self.topic))
+        return LinkRequest(verb, text, parse_row_id(text), parse_row_id(self.topic))
 
 
 class UndoForm(BaseModel):
@@ -52,21 +52,21 @@ class UndoForm(BaseModel):
 
     change: str = ""
     paper: str = ""
-    said: str = ""
+    rating: str = ""
     was: str = ""
     also: str = ""
 
     def read(self) -> Undo:
         return Undo(
-            change_id=read_number(self.change),
-            paper_id=read_number(self.paper),
-            feedback=_parse_feedback(self.said),
+            change_id=parse_row_id(self.change),
+            paper_id=parse_row_id(self.paper),
+            feedback=_parse_feedback(self.rating),
             previous=_parse_feedback(self.was),
             also=self.also,
         )
 
 
-def read_number(text: str) -> int:
+def parse_row_id(text: str) -> int:
     """Return a row's id; 0, which no row has, for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 

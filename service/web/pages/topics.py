@@ -57,7 +57,7 @@ class PreviewPage:
         return "Did you mean, with papers in 30 days:" if self.instead else ""
 
 
-def read_preview(context: AppContext, text: str) -> PreviewPage:
+def load_preview(context: AppContext, text: str) -> PreviewPage:
     """Return the preview. Raises `TopicError`, and `TooBroad` where it would take too long."""
     with transaction(context.sessions) as session:
         found = context.previews.preview(session, text, announcement_date(context.clock()))
@@ -113,17 +113,17 @@ def show_live(context: Context, q: str = "") -> JSONResponse:
     """
     text = clean(q).strip()
     if not text:
-        return JSONResponse({"said": "", "fault": "", "result": ""})
+        return JSONResponse({"summary": "", "fault": "", "result": ""})
     try:
-        preview = read_preview(context, text)
+        preview = load_preview(context, text)
     except TopicError as error:
         fault = context.pages.write("live_fault.html", fault=str(error), pointer=point_at(error))
-        return JSONResponse({"said": str(error), "fault": fault, "result": ""})
+        return JSONResponse({"summary": str(error), "fault": fault, "result": ""})
     except TooBroad:
-        return JSONResponse({"said": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
+        return JSONResponse({"summary": TOO_BROAD, "fault": "", "result": f"<p>{TOO_BROAD}</p>"})
     spoken = f"{preview.volume}. {preview.chart.text} {preview.question}".strip()
     result = context.pages.write("live_preview.html", preview=preview)
-    return JSONResponse({"said": spoken, "fault": "", "result": result})
+    return JSONResponse({"summary": spoken, "fault": "", "result": result})
 
 
 def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
@@ -132,7 +132,7 @@ def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
     if not form.topics:
         form = TypedForm(topics=(text,), hour=form.hour, timezone=form.timezone, token=form.token)
     try:
-        preview = read_preview(context, text)
+        preview = load_preview(context, text)
     except TopicError as error:
         form = with_faults(form, [topic_fault(error)])
         return context.pages.show("preview.html", status=422, form=form, preview=None, notice="")
@@ -143,7 +143,7 @@ def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
 
 def _answer_json(context: AppContext, text: str) -> JSONResponse:
     try:
-        return JSONResponse(_to_json(read_preview(context, text)))
+        return JSONResponse(_to_json(load_preview(context, text)))
     except TopicError as error:
         body = {"error": str(error), "topic": error.topic, "position": error.position}
         return JSONResponse(body, status_code=422)

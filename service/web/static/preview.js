@@ -6,7 +6,7 @@
   if (!form) return;
   const result = document.getElementById("live");
   const fault = document.getElementById("live-fault");
-  const spoken = document.getElementById("live-said");
+  const spoken = document.getElementById("live-summary");
   const DEBOUNCE_MS = 250;
   let timer = 0;
   let request = null;
@@ -29,7 +29,7 @@
     // While a topic is incomplete, the last valid preview stays visible.
     if (!preview.fault) result.innerHTML = preview.result;
     result.classList.toggle("stale", preview.fault !== "");
-    spoken.textContent = preview.said;
+    spoken.textContent = preview.summary;
     mark(input, preview.fault !== "");
   };
 
@@ -39,7 +39,7 @@
     const { signal } = request;
     const query = input.value.trim();
     if (!query) {
-      show(input, { said: "", fault: "", result: "" });
+      show(input, { summary: "", fault: "", result: "" });
       return;
     }
     try {

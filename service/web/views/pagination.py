@@ -20,7 +20,7 @@ class Slice(Generic[Item]):
     first: int
 
 
-def read_number(text: str) -> int:
+def parse_page_number(text: str) -> int:
     """Parse a page number from a URL; anything invalid is page 1."""
     is_number = text.isascii() and text.isdigit() and len(text) <= 3
     return min(max(int(text), 1), MOST_PAGES) if is_number else 1

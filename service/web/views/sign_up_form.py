@@ -66,13 +66,13 @@ class TypedForm(SignUpForm):
         return any(f.field in {"cadence", "hour", "timezone"} for f in self.faults)
 
 
-def read_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
+def parse_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
     """Return the posted topics without blank rows and control characters."""
     cleaned = (clean(topic) for topic in topics or ())
     return tuple(topic for topic in cleaned if topic.strip())
 
 
-def read_word(text: str) -> str:
+def parse_word(text: str) -> str:
     """Return a short posted field, cleaned and cut to 64 characters, more than any valid value."""
     return clean(text).strip()[:64]
 

@@ -10,7 +10,7 @@ from support.mail.bounce_mails import dsn, letter
 from support.mail.imap_server import LOGIN, ImapServer
 from support.smtp.scripted_smtp import make_certificate, server_context
 
-from service.bounces.inbound.mailbox import MailboxUnavailable, read_mailbox
+from service.bounces.inbound.mailbox import MailboxUnavailable, fetch_mailbox
 
 
 class Interrupted(Exception):
@@ -31,18 +31,18 @@ def maildir(tmp_path: Path) -> Path:
 
 def test_every_message_of_a_maildir_is_handed_out_once(maildir: Path) -> None:
     taken: list[bytes] = []
-    assert read_mailbox(f"maildir:{maildir}", taken.append) == 3
+    assert fetch_mailbox(f"maildir:{maildir}", taken.append) == 3
     assert sorted(taken) == sorted([dsn(), letter("one"), letter("two")])
-    assert read_mailbox(f"maildir:{maildir}", taken.append) == 0
+    assert fetch_mailbox(f"maildir:{maildir}", taken.append) == 0
     assert len(list((maildir / "cur").iterdir())) == 3
     assert list((maildir / "new").iterdir()) == []
 
 
 def test_a_message_that_was_not_taken_stays_new(maildir: Path) -> None:
     with pytest.raises(Interrupted):
-        read_mailbox(f"maildir:{maildir}", die)
+        fetch_mailbox(f"maildir:{maildir}", die)
     taken: list[bytes] = []
-    assert read_mailbox(f"maildir:{maildir}", taken.append) == 3
+    assert fetch_mailbox(f"maildir:{maildir}", taken.append) == 3
 
 
 def test_a_message_that_somebody_takes_away_meanwhile_is_no_error(maildir: Path) -> None:
@@ -52,12 +52,12 @@ def test_a_message_that_somebody_takes_away_meanwhile_is_no_error(maildir: Path)
 
     for file in sorted((maildir / "new").iterdir())[1:]:
         file.unlink()
-    assert read_mailbox(f"maildir:{maildir}", take_and_delete) == 1
+    assert fetch_mailbox(f"maildir:{maildir}", take_and_delete) == 1
 
 
 def test_a_maildir_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MailboxUnavailable, match="not a Maildir"):
-        read_mailbox(f"maildir:{tmp_path}/nowhere", die)
+        fetch_mailbox(f"maildir:{tmp_path}/nowhere", die)
 
 
 def address(server: ImapServer, folder: str = "") -> str:
@@ -68,8 +68,8 @@ def address(server: ImapServer, folder: str = "") -> str:
 def test_every_unseen_message_of_a_folder_is_handed_out_and_marked() -> None:
     taken: list[bytes] = []
     with ImapServer({1: b"old", 2: dsn(), 3: letter("two"), 4: b""}, seen={1}) as server:
-        assert read_mailbox(address(server, "/Bounced%20%22mail%22"), taken.append) == 2
-        assert read_mailbox(address(server), taken.append) == 0
+        assert fetch_mailbox(address(server, "/Bounced%20%22mail%22"), taken.append) == 2
+        assert fetch_mailbox(address(server), taken.append) == 0
     assert taken == [dsn(), letter("two")]
     assert server.seen == {1, 2, 3, 4}
     assert server.selected == ['"Bounced \\"mail\\""', '"INBOX"']
@@ -77,7 +77,7 @@ def test_every_unseen_message_of_a_folder_is_handed_out_and_marked() -> None:
 
 def test_a_message_of_a_folder_that_was_not_taken_stays_unseen() -> None:
     with ImapServer({1: dsn()}) as server, pytest.raises(Interrupted):
-        read_mailbox(address(server), die)
+        fetch_mailbox(address(server), die)
     assert server.seen == set()
 
 
@@ -88,7 +88,7 @@ def test_a_folder_that_is_refused_is_named_without_its_password(command: str) ->
         ImapServer({1: dsn()}, refuses={command}) as server,
         pytest.raises(MailboxUnavailable) as caught,
     ):
-        read_mailbox(address(server), taken.append)
+        fetch_mailbox(address(server), taken.append)
     assert "127.0.0.1" in str(caught.value)
     assert "password" not in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_a_folder_that_is_refused_is_named_without_its_password(command: str) ->
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     for scheme in ("imap", "imaps"):
         with pytest.raises(MailboxUnavailable, match="refused"):
-            read_mailbox(f"{scheme}://user:secret@127.0.0.1:1/INBOX", die)
+            fetch_mailbox(f"{scheme}://user:secret@127.0.0.1:1/INBOX", die)
 
 
 @pytest.fixture
@@ -110,13 +110,13 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 def test_an_imap_mailbox_is_read_over_starttls(trusted: ssl.SSLContext) -> None:
     taken: list[bytes] = []
     with ImapServer({1: dsn()}, tls=trusted) as server:
-        assert read_mailbox(f"{address(server)}?starttls=required", taken.append) == 1
+        assert fetch_mailbox(f"{address(server)}?starttls=required", taken.append) == 1
     assert server.logins == ["LOGIN over TLS"]
 
 
 def test_a_server_without_starttls_gets_no_password() -> None:
     with ImapServer({1: dsn()}, refuses={"STARTTLS"}) as server, pytest.raises(MailboxUnavailable):
-        read_mailbox(f"{address(server)}?starttls=required", die)
+        fetch_mailbox(f"{address(server)}?starttls=required", die)
     assert server.logins == []
 
 
@@ -126,12 +126,12 @@ def test_the_access_token_of_xoauth2_is_read_from_its_file_each_time(tmp_path: P
     with ImapServer({1: dsn()}) as server:
         for word in ("first", "second"):
             token.write_text(f"{word}\n")
-            read_mailbox(
+            fetch_mailbox(
                 f"imap://me%40x.example@127.0.0.1:{server.port}?token={token}", taken.append
             )
         token.unlink()
         with pytest.raises(MailboxUnavailable, match="No such file"):
-            read_mailbox(f"imap://me@127.0.0.1:{server.port}?token={token}", die)
+            fetch_mailbox(f"imap://me@127.0.0.1:{server.port}?token={token}", die)
     assert server.logins == [
         f"user=me@x.example\1auth=Bearer {word}\1\1" for word in ("first", "second")
     ]

@@ -14,8 +14,8 @@ from service.bounces.inbound.webhooks import (
     MOST_BYTES,
     PARSERS,
     WebhookUnreadable,
+    parse_json,
     parse_webhook,
-    read_json,
 )
 from service.deliveries.domain.refusals import CERTAIN
 from service.deliveries.domain.states import BounceVerdict
@@ -287,11 +287,11 @@ def test_invalid_times_are_left_out() -> None:
 )
 def test_a_body_out_of_bounds_is_refused(body: bytes, why: str) -> None:
     with pytest.raises(WebhookUnreadable, match=why):
-        read_json(body)
+        parse_json(body)
 
 
 def test_a_body_within_bounds_is_read() -> None:
-    assert read_json(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
+    assert parse_json(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
 
 
 JSON = st.recursive(

@@ -13,7 +13,7 @@ from service.deliveries.domain.digest_json import (
     named_papers,
     note_key,
     note_keys,
-    read_entry,
+    parse_entry,
 )
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
@@ -62,7 +62,7 @@ def test_a_row_can_be_read_entry_by_entry(digest: Digest) -> None:
     groups = [(title, ids, notes) for title, _, ids, notes in value["groups"]]
     for group, (title, ids, notes) in zip(digest.groups, groups, strict=True):
         assert group.title == title
-        read = [read_entry(value, *pair) for pair in zip(ids, notes, strict=True)]
+        read = [parse_entry(value, *pair) for pair in zip(ids, notes, strict=True)]
         assert tuple(read) == group.entries
         assert [keys[note] for note in notes] == [note_key(entry) for entry in read]
     assert find_updates(value) == digest.updates
@@ -96,11 +96,11 @@ def test_the_stored_format_does_not_change() -> None:
         (DigestEntry(12),),
     )
     assert digest_to_json(digest) == {
-        "told": [["prompt", "title", ["prompt"], False], ["au:x", "author", ["X. Y."], True]],
+        "reasons": [["prompt", "title", ["prompt"], False], ["au:x", "author", ["X. Y."], True]],
         "notes": [[1, 0, 0, 1], [0, 3], [0, 0, 1], [0, 0]],
         "groups": [["First", 4, [7, 8, 9], [0, 1, 2]]],
         "cut": [5, 6],
-        "happenings": [[1, "withdrawn", "v2"]],
+        "updates": [[1, "withdrawn", "v2"]],
         "also": [[12], [3]],
     }
 

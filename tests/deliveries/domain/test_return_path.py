@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.domain.return_path import make_return_path, read_return_path
+from service.deliveries.domain.return_path import make_return_path, parse_return_path
 
 KEYS = ("the first key of a test", "an older key of a test")
 DOMAIN = "bounces.paperboy.example"
@@ -12,7 +12,7 @@ BIGINT = st.integers(0, 2**63 - 1)
 
 @given(BIGINT)
 def test_a_return_path_names_its_delivery(number: int) -> None:
-    assert read_return_path(make_return_path(number, DOMAIN, KEYS[0]), DOMAIN, KEYS) == number
+    assert parse_return_path(make_return_path(number, DOMAIN, KEYS[0]), DOMAIN, KEYS) == number
 
 
 @given(BIGINT)
@@ -25,30 +25,30 @@ def test_its_local_part_fits_every_server(number: int) -> None:
 
 def test_changed_case_and_added_brackets_are_accepted() -> None:
     path = make_return_path(123, DOMAIN, KEYS[0])
-    assert read_return_path(f"<{path.upper()}>", DOMAIN, KEYS) == 123
-    assert read_return_path(f"{path}.", DOMAIN, KEYS) == 123
+    assert parse_return_path(f"<{path.upper()}>", DOMAIN, KEYS) == 123
+    assert parse_return_path(f"{path}.", DOMAIN, KEYS) == 123
 
 
 def test_an_older_key_is_still_valid_and_an_unknown_one_is_not() -> None:
-    assert read_return_path(make_return_path(7, DOMAIN, KEYS[1]), DOMAIN, KEYS) == 7
-    assert read_return_path(make_return_path(7, DOMAIN, "somebody else's"), DOMAIN, KEYS) is None
+    assert parse_return_path(make_return_path(7, DOMAIN, KEYS[1]), DOMAIN, KEYS) == 7
+    assert parse_return_path(make_return_path(7, DOMAIN, "somebody else's"), DOMAIN, KEYS) is None
 
 
 def test_the_signature_of_one_delivery_is_invalid_for_another() -> None:
     proof = make_return_path(1, DOMAIN, KEYS[0]).partition("-")[2]
-    assert read_return_path(f"bounce+2-{proof}", DOMAIN, KEYS) is None
+    assert parse_return_path(f"bounce+2-{proof}", DOMAIN, KEYS) is None
 
 
 def test_another_domain_or_none_is_not_ours() -> None:
     path = make_return_path(1, "elsewhere.example", KEYS[0])
-    assert read_return_path(path, DOMAIN, KEYS) is None
-    assert read_return_path(path, "", KEYS) is None
+    assert parse_return_path(path, DOMAIN, KEYS) is None
+    assert parse_return_path(path, "", KEYS) is None
 
 
 @given(st.text(max_size=80))
 def test_no_random_text_is_valid_and_none_raises(text: str) -> None:
-    assert read_return_path(text, DOMAIN, KEYS) is None
-    assert read_return_path(f"bounce+{text}@{DOMAIN}", DOMAIN, KEYS) is None
+    assert parse_return_path(text, DOMAIN, KEYS) is None
+    assert parse_return_path(f"bounce+{text}@{DOMAIN}", DOMAIN, KEYS) is None
 
 
 @given(BIGINT, st.integers(0, 15), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
@@ -56,4 +56,4 @@ def test_one_changed_letter_of_the_proof_is_refused(number: int, place: int, let
     head, proof = make_return_path(number, DOMAIN, KEYS[0]).split("@")[0].split("-")
     changed = proof[:place] + letter + proof[place + 1 :]
     expected = number if changed == proof else None
-    assert read_return_path(f"{head}-{changed}@{DOMAIN}", DOMAIN, KEYS) == expected
+    assert parse_return_path(f"{head}-{changed}@{DOMAIN}", DOMAIN, KEYS) == expected

@@ -23,7 +23,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.messages.domain.errors import HeaderError
 from service.messages.mime.dkim import DkimSigner, compare_record, load_signer, relax_body
 from service.messages.mime.mime import MessageHeaders, build_message
-from service.platform.settings.dkim_keys import DkimKey, read_key
+from service.platform.settings.dkim_keys import DkimKey, load_dkim_key
 from service.platform.settings.faults import Refused
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
@@ -158,7 +158,7 @@ def test_a_pkcs1_rsa_key_is_read_too(tmp_path: Path) -> None:
     path.write_bytes(
         rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     )
-    assert read_key(f"rsa2026={path}").record == RSA.record
+    assert load_dkim_key(f"rsa2026={path}").record == RSA.record
 
 
 def test_the_repr_of_a_key_has_no_private_number(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def bad_keys(folder: Path) -> dict[str, tuple[str, str]]:
 def test_a_key_that_cannot_sign_is_refused_in_one_line_with_a_hint(tmp_path: Path) -> None:
     for word, reason in bad_keys(tmp_path).values():
         with pytest.raises(Refused) as raised:
-            read_key(word)
+            load_dkim_key(word)
         assert reason in str(raised.value)
         assert "\n" not in str(raised.value)
         assert raised.value.hint

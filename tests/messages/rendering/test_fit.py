@@ -38,8 +38,8 @@ def test_sixty_hard_papers_stay_within_the_limit_with_their_footer(
     assert 80_000 < mail.wire_size <= 90_000
     shown = mail.text.count("Abstract: ")
     assert 0 < shown < 60
-    for said in (Page(mail.html).said, paragraphs(mail.text)):
-        assert f"And {65 - shown} more papers" in said
+    for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
+        assert f"And {65 - shown} more papers" in shown_text
         assert context.links.unsubscribe in mail.text
     assert context.links.unsubscribe in Page(mail.html).addresses
     assert renderer.fit(context, 90_000) == mail
@@ -124,7 +124,7 @@ def test_any_digest_is_small_and_ends_with_its_footer(
     for address in (context.links.unsubscribe, context.links.preferences, context.links.pause):
         assert address in page.addresses
         assert address in mail.text
-    assert "and 2,980 more papers" in page.said
+    assert "and 2,980 more papers" in page.shown_text
     assert "and 2,980 more papers" in mail.text
 
 
@@ -141,6 +141,8 @@ def test_real_papers_with_raw_tex_render_and_fit(
     ]
     for start in range(0, 90, 25):
         mail = renderer.fit(make_digest(*entries[start : start + 25]))
-        said = letters(Page(mail.html).said)
-        assert all(letters(entry.paper.title) in said for entry in entries[start : start + 25])
+        shown_text = letters(Page(mail.html).shown_text)
+        assert all(
+            letters(entry.paper.title) in shown_text for entry in entries[start : start + 25]
+        )
     assert 0 < renderer.fit(make_digest(*entries)).text.count("Abstract: ") < 90

@@ -24,7 +24,7 @@ from support.mail.reading_mail import (
     parse_strictly,
     raw_macros,
     read_twice,
-    said,
+    shown_text,
     unflow,
 )
 
@@ -84,7 +84,7 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
         payload = built.envelope.payload
         mail = read_twice(payload)
         root = parse_strictly(mail.html)
-        html, text = squeezed(said(root)), squeezed(mail.text)
+        html, text = squeezed(shown_text(root)), squeezed(mail.text)
         shown = heading_texts(root)
         sizes.append(len(payload))
         trimmed += len(shown) < len(claim.delivery.paper_ids)

@@ -12,7 +12,7 @@ from support.mail.reading_mail import (
     foreign_addresses,
     parse_strictly,
     read_twice,
-    said,
+    shown_text,
     tags,
     unflow,
 )
@@ -96,7 +96,7 @@ def test_headings_are_in_order_and_pictures_have_alt_texts(
     assert all(picture.get("alt") for picture in pictures)
     tables = root.iter("{http://www.w3.org/1999/xhtml}table")
     assert all(table.get("role") == "presentation" for table in tables)
-    assert said(root)
+    assert shown_text(root)
 
 
 def test_two_mails_of_a_thread_never_have_the_same_subject(renderer: Renderer) -> None:

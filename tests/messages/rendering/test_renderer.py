@@ -63,7 +63,7 @@ def test_each_email_renders_in_both_parts(
     assert '<meta name="color-scheme" content="light dark"' in mail.html
     assert page.tags.count("h1") == 1
     assert set(page.tags) <= ALLOWED_TAGS
-    assert "Example Institute, 1 Sample Street, 12345 Sampletown" in page.said
+    assert "Example Institute, 1 Sample Street, 12345 Sampletown" in page.shown_text
     assert "Example Institute, 1 Sample Street, 12345 Sampletown" in paragraphs(mail.text)
 
 
@@ -93,19 +93,19 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
     entry = make_entry(upvotes=4, github_url="https://github.com/example/code", maybe_seen=True)
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(entry, coverage=coverage, cut_count=23))
     assert mail.subject == "24 new on prompt tuning · Tue 21 Apr"
-    for said in (Page(mail.html).said, paragraphs(mail.text)):
-        assert "Tuesday 21 April 2026 · 24 papers for you" in said
-        assert "380 of 412 announced papers checked (day incomplete) · 3 late" in said
-        assert note in said
-        assert "Efficient Prompt Tuning by Invented Means" in said
+    for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
+        assert "Tuesday 21 April 2026 · 24 papers for you" in shown_text
+        assert "380 of 412 announced papers checked (day incomplete) · 3 late" in shown_text
+        assert note in shown_text
+        assert "Efficient Prompt Tuning by Invented Means" in shown_text
         assert (
             "Computation and Language, Machine Learning · you may have seen this · ▲ 4 · code"
-            in said
+            in shown_text
         )
-        assert "It attaches a soft prompt to the input." in said
-        assert "And 23 more papers" in said
-        assert "You asked for this on 3 March 2026 with topic “prompt tuning”" in said
-        assert "every weekday" in said
+        assert "It attaches a soft prompt to the input." in shown_text
+        assert "And 23 more papers" in shown_text
+        assert "You asked for this on 3 March 2026 with topic “prompt tuning”" in shown_text
+        assert "every weekday" in shown_text
     assert "<mark>Prompt Tuning</mark> by Invented Means" in mail.html
     assert "the title says “prompt tuning”." in mail.text
 
@@ -121,9 +121,9 @@ def test_the_subject_counts_papers_where_it_cannot_name_a_topic(
 def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDigest) -> None:
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(topics=()))
     assert mail.subject == "No new papers · Tue 21 Apr"
-    for said in (Page(mail.html).said, paragraphs(mail.text)):
-        assert "Nothing new is trending today." in said
-        assert "You asked for this on 3 March 2026. It comes every weekday." in said
+    for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
+        assert "Nothing new is trending today." in shown_text
+        assert "You asked for this on 3 March 2026. It comes every weekday." in shown_text
 
 
 def test_a_long_digest_begins_with_a_list_of_its_titles(
@@ -141,7 +141,7 @@ def test_a_welcome_without_topics_promises_trending_papers(
     assert isinstance(welcome, WelcomeContext)
     context = replace(welcome, topics=())
     mail = renderer.render(DeliveryKind.WELCOME, context)
-    assert "You chose no topics yet" in Page(mail.html).said
+    assert "You chose no topics yet" in Page(mail.html).shown_text
     assert "You chose no topics yet" in mail.text
 
 
@@ -155,7 +155,7 @@ def test_a_welcome_with_many_topics_counts_the_rest(
     mail = renderer.render(DeliveryKind.WELCOME, context)
     assert "once a week" in mail.text
     assert "and 3 more" in mail.text
-    assert "and 3 more" in Page(mail.html).said
+    assert "and 3 more" in Page(mail.html).shown_text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -183,9 +183,9 @@ def test_a_hostile_paper_is_escaped(
     page = Page(mail.html)
     assert set(page.tags) <= ALLOWED_TAGS
     assert not [name for name in page.attributes if name.startswith("on")]
-    assert letters(value) in letters(page.said)
+    assert letters(value) in letters(page.shown_text)
     assert letters(value) in letters(mail.text)
-    assert "Efficient Prompt Tuning by Invented Means" in page.said
+    assert "Efficient Prompt Tuning by Invented Means" in page.shown_text
     assert clean(mail.html) == mail.html
     assert clean(mail.text) == mail.text
     assert "\n" not in mail.subject
@@ -305,7 +305,7 @@ def test_no_text_ever_breaks_a_digest_or_appears_unescaped(
             renderer.render(DeliveryKind.DIGEST, make_digest(make_entry(1), make_entry(2))).html
         ).addresses
     )
-    assert letters(f"[{title}]") in letters(page.said)
+    assert letters(f"[{title}]") in letters(page.shown_text)
     assert letters(f"[{title}]") in letters(mail.text)
     assert mail.text.splitlines()[0] == "Paperboy"
 

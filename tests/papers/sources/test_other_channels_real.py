@@ -14,7 +14,7 @@ from service.papers.sources.arxiv_oai import ResumptionTokenExpired, parse_oai
 from service.papers.sources.base import SourceUnreadable
 from service.papers.sources.biorxiv import parse_details
 from service.papers.sources.journal_feed import parse_journal
-from service.papers.sources.xml_fields import read_xml
+from service.papers.sources.xml_fields import parse_xml
 
 pytestmark = pytest.mark.real
 
@@ -157,7 +157,7 @@ def test_the_apis_answers_agree_with_their_recorded_twins(real_data: Path) -> No
         twin = json.loads(path.read_text())
         page = parse_api(path.with_suffix(".xml").read_bytes())
         assert (page.error is None) is (twin["status_code"] == 200), path.name
-        root = read_xml(twin["body"].encode(), "a feed")
+        root = parse_xml(twin["body"].encode(), "a feed")
         atom, opensearch = "{http://www.w3.org/2005/Atom}", "{http://a9.com/-/spec/opensearch/1.1/}"
         assert page.total == int(root.findtext(f"{opensearch}totalResults")), path.name
         assert page.start == int(root.findtext(f"{opensearch}startIndex")), path.name

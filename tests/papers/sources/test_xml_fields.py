@@ -13,8 +13,8 @@ from service.papers.sources.xml_fields import (
     moment,
     number_of,
     one_line,
-    read_each,
-    read_xml,
+    parse_each,
+    parse_xml,
     text_of,
 )
 
@@ -38,7 +38,7 @@ BOMB = b"""<?xml version="1.0"?>
 )
 def test_anything_but_a_whole_document_is_refused_in_one_line(payload: bytes, reason: str) -> None:
     with pytest.raises(SourceUnreadable) as caught:
-        read_xml(payload, "a list" if reason.startswith("not") else "list")
+        parse_xml(payload, "a list" if reason.startswith("not") else "list")
     assert str(caught.value).startswith(reason)
     assert "\n" not in str(caught.value)
 
@@ -46,15 +46,17 @@ def test_anything_but_a_whole_document_is_refused_in_one_line(payload: bytes, re
 def test_a_file_named_by_an_entity_is_never_read() -> None:
     payload = b'<!DOCTYPE list [<!ENTITY f SYSTEM "file:///etc/passwd">]><list>&f;</list>'
     with pytest.raises(SourceUnreadable, match="declares a document type"):
-        read_xml(payload, "a list")
+        parse_xml(payload, "a list")
 
 
 def test_a_control_character_does_not_make_a_document_unreadable() -> None:
-    assert text_of(read_xml(b"<list><a>x\x0by</a></list>", "a list"), "a") == "xy"
+    assert text_of(parse_xml(b"<list><a>x\x0by</a></list>", "a list"), "a") == "xy"
 
 
 def test_fields_are_read_with_and_without_their_lines() -> None:
-    root = read_xml(b"\xef\xbb\xbf<l xmlns='urn:l'><a>\n x\n  <b>y</b> </a><n>12</n></l>", "a list")
+    root = parse_xml(
+        b"\xef\xbb\xbf<l xmlns='urn:l'><a>\n x\n  <b>y</b> </a><n>12</n></l>", "a list"
+    )
     assert local_name(root) == "l"
     assert line_of(root) == "line 1"
     assert text_of(root, "{*}a") == "x\n  y"
@@ -65,7 +67,7 @@ def test_fields_are_read_with_and_without_their_lines() -> None:
 
 
 def test_an_entry_that_cannot_be_read_is_counted_and_the_others_are_kept() -> None:
-    read, bad = read_each(["1", "x", "3"], int, lambda text: f"at {text}")
+    read, bad = parse_each(["1", "x", "3"], int, lambda text: f"at {text}")
     assert read == (1, 3)
     (entry,) = bad
     assert entry.position == 1
@@ -76,7 +78,7 @@ def test_an_entry_without_a_place_is_reported_by_its_reason() -> None:
     def refuse(_: str) -> None:
         raise ValueError("has\nno title")
 
-    assert read_each(["x"], refuse) == ((), (BadEntry(0, "has no title"),))
+    assert parse_each(["x"], refuse) == ((), (BadEntry(0, "has no title"),))
 
 
 @pytest.mark.parametrize(

@@ -228,18 +228,18 @@ def test_a_second_migration_waits_for_the_first_however_long_that_takes(empty_ur
 
 def test_a_migration_gives_up_early_on_a_table_that_is_in_use(database_url: str) -> None:
     """The lock timeout does not apply to waiting for another migration."""
-    asked: list[str] = []
+    statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
+        statements.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
         upgrade(database_url)
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    told = [s for s in asked if s.startswith("SET") or "advisory" in s]
-    assert told == [
+    locking = [s for s in statements if s.startswith("SET") or "advisory" in s]
+    assert locking == [
         "SET lock_timeout = 0",
         "SELECT pg_advisory_lock(20592, 1)",
         "SET lock_timeout = '4s'",

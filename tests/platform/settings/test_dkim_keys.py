@@ -40,13 +40,17 @@ def test_dkim_keys_are_read_when_the_settings_are_checked(tmp_path: Path) -> Non
 def test_dkim_faults_are_reported_all_at_once(tmp_path: Path) -> None:
     short = write_key(tmp_path / "short.pem", rsa_key(1024))
     path = write_key(tmp_path / "dkim.pem", ed25519_key())
-    told = faults_of(tmp_path, DKIM_KEYS=f"a={short} s={path} b=/gone.pem", DKIM_DOMAIN="no domain")
-    assert [line.partition(":")[0] for line in told] == [
+    faults = faults_of(
+        tmp_path, DKIM_KEYS=f"a={short} s={path} b=/gone.pem", DKIM_DOMAIN="no domain"
+    )
+    assert [line.partition(":")[0] for line in faults] == [
         "PAPERBOY_DKIM_DOMAIN",
         "PAPERBOY_DKIM_KEYS",
         "PAPERBOY_DKIM_KEYS",
     ]
-    for line, said in zip(told, ("not a domain", "has 1024 bits", "cannot be read"), strict=True):
-        assert said in line
+    for line, words in zip(
+        faults, ("not a domain", "has 1024 bits", "cannot be read"), strict=True
+    ):
+        assert words in line
     (line,) = faults_of(tmp_path, DKIM_KEYS=f"s={path} s={path}")
     assert "a selector is used twice" in line

@@ -137,7 +137,7 @@ def test_variables_of_the_tests_and_of_other_programs_are_ignored(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "shown_text"),
     [
         ("DATABASE_URL", "sqlite:///x", "not a PostgreSQL address"),
         ("REDIS_URL", "amqp://x", "not a Valkey or Redis address"),
@@ -178,10 +178,12 @@ def test_variables_of_the_tests_and_of_other_programs_are_ignored(tmp_path: Path
         ("TEMPLATES_DIR", "/no/such/folder", "there is no folder"),
     ],
 )
-def test_a_wrong_value_is_refused(tmp_path: Path, variable: str, value: str, said: str) -> None:
+def test_a_wrong_value_is_refused(
+    tmp_path: Path, variable: str, value: str, shown_text: str
+) -> None:
     (line,) = faults_of(tmp_path, **{variable: value})
     assert line.startswith(f"PAPERBOY_{variable}: ")
-    assert said in line
+    assert shown_text in line
     assert "secret-word" not in line
 
 

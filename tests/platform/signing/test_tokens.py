@@ -13,9 +13,9 @@ from service.platform.signing.tokens import (
     Token,
     TokenExpired,
     TokenInvalid,
-    read_token,
     sign_token,
     sign_tokens,
+    verify_token,
 )
 
 KEYS = ("the newest key", "an older key")
@@ -34,7 +34,7 @@ def test_a_signed_token_is_read_unchanged(token: Token) -> None:
     text = sign_token(token, KEYS)
     assert text == sign_token(token, KEYS)
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-    assert read_token(text, token.purpose, KEYS, NOW, may_be_old=True) == token
+    assert verify_token(text, token.purpose, KEYS, NOW, may_be_old=True) == token
 
 
 @given(TOKENS)
@@ -48,7 +48,7 @@ def test_a_token_of_one_purpose_never_opens_another(token: Token, purpose: Purpo
     text = sign_token(token, KEYS)
     if purpose is not token.purpose:
         with pytest.raises(TokenInvalid):
-            read_token(text, purpose, KEYS, NOW, may_be_old=True)
+            verify_token(text, purpose, KEYS, NOW, may_be_old=True)
 
 
 @given(TOKENS, st.data())
@@ -58,7 +58,7 @@ def test_a_token_with_one_character_changed_is_refused(token: Token, data: st.Da
     other = data.draw(st.sampled_from("AQgw.").filter(lambda c: c != text[at]))
     changed = text[:at] + other + text[at + 1 :]
     try:
-        read = read_token(changed, token.purpose, KEYS, NOW, may_be_old=True)
+        read = verify_token(changed, token.purpose, KEYS, NOW, may_be_old=True)
     except TokenInvalid:
         return
     # The last character of base64 holds bits that no byte uses; the token itself is the same.
@@ -68,7 +68,7 @@ def test_a_token_with_one_character_changed_is_refused(token: Token, data: st.Da
 @given(st.text() | st.sampled_from(["", ".", "..", "a.b", "\ud800", "\x00", "é"]))
 def test_what_was_not_signed_is_refused(text: str) -> None:
     with pytest.raises(TokenInvalid):
-        read_token(text, Purpose.CONFIRM, KEYS, NOW)
+        verify_token(text, Purpose.CONFIRM, KEYS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_what_was_not_signed_is_refused(text: str) -> None:
 def test_a_signed_value_that_is_no_token_is_refused(payload: object) -> None:
     text = URLSafeSerializer(KEYS[0], salt=Purpose.CONFIRM).dumps(payload)
     with pytest.raises(TokenInvalid):
-        read_token(str(text), Purpose.CONFIRM, KEYS, NOW)
+        verify_token(str(text), Purpose.CONFIRM, KEYS, NOW)
 
 
 def test_a_key_that_was_rotated_out_of_first_place_still_reads() -> None:
     token = Token(Purpose.UNSUBSCRIBE, 7, NOW)
-    assert read_token(sign_token(token, KEYS[1:]), Purpose.UNSUBSCRIBE, KEYS, NOW) == token
+    assert verify_token(sign_token(token, KEYS[1:]), Purpose.UNSUBSCRIBE, KEYS, NOW) == token
     with pytest.raises(TokenInvalid):
-        read_token(sign_token(token, KEYS), Purpose.UNSUBSCRIBE, KEYS[1:], NOW)
+        verify_token(sign_token(token, KEYS), Purpose.UNSUBSCRIBE, KEYS[1:], NOW)
     assert sign_token(token, KEYS) == sign_token(token, KEYS[:1])
 
 
@@ -94,13 +94,13 @@ def test_a_link_expires_but_one_to_unsubscribe_never_does(purpose: Purpose) -> N
     lifetime = LIFETIME[purpose]
     if lifetime is None:
         assert purpose in {Purpose.UNSUBSCRIBE, Purpose.NEVER, Purpose.EDITION}
-        assert read_token(text, purpose, KEYS, NOW + timedelta(days=36_500)).subject == 7
+        assert verify_token(text, purpose, KEYS, NOW + timedelta(days=36_500)).subject == 7
     else:
-        assert read_token(text, purpose, KEYS, NOW + lifetime).subject == 7
+        assert verify_token(text, purpose, KEYS, NOW + lifetime).subject == 7
         late = NOW + lifetime + timedelta(seconds=1)
         with pytest.raises(TokenExpired):
-            read_token(text, purpose, KEYS, late)
-        assert read_token(text, purpose, KEYS, late, may_be_old=True).subject == 7
+            verify_token(text, purpose, KEYS, late)
+        assert verify_token(text, purpose, KEYS, late, may_be_old=True).subject == 7
 
 
 def test_both_refusals_are_sentences_for_a_page() -> None:

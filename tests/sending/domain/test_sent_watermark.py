@@ -12,7 +12,7 @@ from service.sending.domain.sent_watermark import (
     WatermarkedRow,
     WatermarkUnreadable,
     is_older_than,
-    read_watermark,
+    parse_watermark,
     write_watermark,
 )
 
@@ -25,7 +25,7 @@ WATERMARK = SentWatermark(
 def test_a_watermark_is_read_as_it_was_written() -> None:
     text = write_watermark(WATERMARK)
     assert "\n" not in text
-    assert read_watermark(text) == WATERMARK
+    assert parse_watermark(text) == WATERMARK
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_a_watermark_is_read_as_it_was_written() -> None:
 def test_an_unreadable_watermark_raises(changes: dict[str, object]) -> None:
     value = json.loads(write_watermark(WATERMARK))
     with pytest.raises(WatermarkUnreadable):
-        read_watermark(json.dumps({**value, **changes}))
+        parse_watermark(json.dumps({**value, **changes}))
     with pytest.raises(WatermarkUnreadable):
-        read_watermark(write_watermark(WATERMARK)[:-5])
+        parse_watermark(write_watermark(WATERMARK)[:-5])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.sending.domain.smtp_replies import ReplyKind, read_reply
+from service.sending.domain.smtp_replies import ReplyKind, classify_reply
 
 S, K = DeliveryState, ReplyKind
 
@@ -48,4 +48,4 @@ S, K = DeliveryState, ReplyKind
     ],
 )
 def test_an_outcome_is_about(phase: Phase, code: int, text: str, kind: ReplyKind) -> None:
-    assert read_reply(SendOutcome(phase, code, text)) is kind
+    assert classify_reply(SendOutcome(phase, code, text)) is kind

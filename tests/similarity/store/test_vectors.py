@@ -39,7 +39,7 @@ from service.similarity.domain.vectors import (
 )
 from service.similarity.embeddings.embedders import load_embedder
 from service.similarity.embeddings.scoring import like_sets
-from service.similarity.like_paper import read_meanings
+from service.similarity.like_paper import load_meanings
 from service.similarity.store.corpus import (
     count_meanings,
     get_corpus,
@@ -53,7 +53,7 @@ from service.similarity.store.vectors import (
     find_unembedded,
     get_meanings,
     like_condition,
-    read_texts,
+    select_texts,
     upsert_meanings,
 )
 from service.topics.store.like_queries import (
@@ -192,7 +192,7 @@ def test_postgres_and_memory_agree_on_real_papers(session: Session, real_data: P
     texts = _read_real(real_data, 2000)
     ids = store(session, texts)
     settings_ = Settings()
-    learn(session, read_meanings(settings_, read_texts(session, ids)))
+    learn(session, load_meanings(settings_, select_texts(session, ids)))
     papers = get_meanings(session, ids)
     some = _real_like_queries(session, texts, papers)
     pairs = 0

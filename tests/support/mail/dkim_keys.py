@@ -50,15 +50,15 @@ NACL = SimpleNamespace(
 def verdicts(message: bytes, records: Mapping[str, str]) -> list[bool]:
     """Return dkimpy's verdict on each signature, topmost first; `records` are TXT records by name."""
     dkim.nacl = NACL
-    asked = dkim.DKIM(message)
-    count = sum(name.lower() == b"dkim-signature" for name, _ in asked.headers)
+    verifier = dkim.DKIM(message)
+    count = sum(name.lower() == b"dkim-signature" for name, _ in verifier.headers)
 
     def find(name: bytes, timeout: int = 5) -> bytes:
         return records.get(name.decode().rstrip("."), "").encode()
 
     def is_valid(place: int) -> bool:
         try:
-            return bool(asked.verify(place, dnsfunc=find))
+            return bool(verifier.verify(place, dnsfunc=find))
         except dkim.ValidationError:
             return False  # what it raises where the body was changed
 

@@ -57,27 +57,27 @@ def read_papers(folder: Path, count: int) -> list[PaperView]:
     return found[:count]
 
 
-def _paper(number: int, told: dict[str, Any]) -> PaperView:
-    authors = told["authors"] or ()
+def _paper(number: int, row: dict[str, Any]) -> PaperView:
+    authors = row["authors"] or ()
     names = authors.split(", ") if isinstance(authors, str) else authors
-    categories = tuple(str(one) for one in told["categories"] or ("cs.LG",))
-    identifier = str(told["id"])
+    categories = tuple(str(one) for one in row["categories"] or ("cs.LG",))
+    identifier = str(row["id"])
     return PaperView(
         id=number,
         key=f"arxiv:{identifier}",
         source="arxiv",
         identifier=identifier,
-        title=to_readable_line(str(told["title"])),
-        abstract=to_readable(str(told["abstract"] or "")),
+        title=to_readable_line(str(row["title"])),
+        abstract=to_readable(str(row["abstract"] or "")),
         authors=tuple(to_readable_line(str(name)) for name in names),
         categories=categories,
         primary_category=categories[0],
         announced_as=AnnounceType.NEW,
         announced_on=MORNING.date(),
         url=f"https://arxiv.org/abs/{identifier}",
-        upvotes=int(str(told["upvotes"] or 0)),
-        github_url=str(told.get("github") or ""),
-        summary=str(told.get("ai_summary") or ""),
+        upvotes=int(str(row["upvotes"] or 0)),
+        github_url=str(row.get("github") or ""),
+        summary=str(row.get("ai_summary") or ""),
     )
 
 

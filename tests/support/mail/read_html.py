@@ -37,7 +37,7 @@ class Page(HTMLParser):
             self.words.append(data)
 
     @property
-    def said(self) -> str:
+    def shown_text(self) -> str:
         return " ".join("".join(self.words).split())
 
 

@@ -55,8 +55,8 @@ def read_twice(payload: bytes) -> ReadMail:
         texts[name] = body.decode().replace("\r\n", "\n")
     plain = message.get_body(("plain",))
     assert plain is not None
-    told = dict(plain["Content-Type"].params)
-    assert (told["format"], told["delsp"]) == ("flowed", "no")
+    parameters = dict(plain["Content-Type"].params)
+    assert (parameters["format"], parameters["delsp"]) == ("flowed", "no")
     subject = str(message["Subject"])
     assert subject == other.subject
     return ReadMail(message, subject, texts["html"], texts["plain"])
@@ -91,7 +91,7 @@ def addresses(root: Element) -> list[str]:
     return [address for address in found if address is not None]
 
 
-def said(root: Element) -> str:
+def shown_text(root: Element) -> str:
     """Return the words that a reader sees or hears, separated by single spaces."""
     body = root.find(f"{_XHTML}body")
     assert body is not None

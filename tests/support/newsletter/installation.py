@@ -144,21 +144,21 @@ class Installation:
 
     def story(self, category: str, on: date) -> list[Note]:
         """Return the records of one batch in the order of time, without repetitions."""
-        told: list[Note] = []
+        seen: list[Note] = []
         for note in self.notes:
             if (note.category, note.on) == (category, on):
-                same = told and (told[-1].state, told[-1].note) == (note.state, note.note)
+                same = seen and (seen[-1].state, seen[-1].note) == (note.state, note.note)
                 if not same:
-                    told.append(note)
-        return told
+                    seen.append(note)
+        return seen
 
     def states(self, category: str, on: date) -> list[str]:
         """Return the successive states of a batch."""
-        told: list[str] = []
+        seen: list[str] = []
         for note in self.story(category, on):
-            if not told or told[-1] != note.state:
-                told.append(str(note.state))
-        return told
+            if not seen or seen[-1] != note.state:
+                seen.append(str(note.state))
+        return seen
 
     def latest(self, category: str, on: date) -> Note:
         return [n for n in self.notes if (n.category, n.on) == (category, on)][-1]

@@ -156,12 +156,12 @@ class Press:
             return insert_subscribers(session, new, self.clock(), is_confirmed=True)
 
     def add_papers(
-        self, *numbers: int, on: date = FRIDAY, told: Sequence[ParsedAnnouncement] = ()
+        self, *numbers: int, on: date = FRIDAY, announcements: Sequence[ParsedAnnouncement] = ()
     ) -> dict[str, int]:
-        """Add papers of cs.CL (or `told`) announced on a date; return key -> id."""
+        """Add papers of cs.CL (or `announcements`) announced on a date; return key -> id."""
         made = [make_announcement(number, f"Parsing number {number}") for number in numbers]
         with self.sessions() as session:
-            return store_papers(session, [*made, *told], on)
+            return store_papers(session, [*made, *announcements], on)
 
     def publish(self, on: date = FRIDAY, cadence: Cadence = Cadence.DAILY) -> int:
         """Open, compose and freeze an edition whose digests are due at once; return its id."""

@@ -42,10 +42,10 @@ def changed_tables(before: dict[str, Rows], after: dict[str, Rows]) -> set[str]:
     return {name for name, rows in after.items() if rows != before[name]}
 
 
-def stored(session: Session, told: Told) -> Paper:
+def stored(session: Session, announcements: Told) -> Paper:
     """The row of a told paper, as it is committed now."""
     session.rollback()
-    return session.execute(select(Paper).where(Paper.key == told.key)).scalar_one()
+    return session.execute(select(Paper).where(Paper.key == announcements.key)).scalar_one()
 
 
 def versions(session: Session, paper_id: int) -> list[tuple[int, str]]:

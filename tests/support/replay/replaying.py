@@ -89,10 +89,10 @@ class Sample:
 
     @property
     def paper_count(self) -> int:
-        told = [
+        announcements = [
             one.key for s in (self.arxiv, self.listed) for day in s.days.values() for one in day
         ]
-        return len(set(told))
+        return len(set(announcements))
 
 
 def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
@@ -102,7 +102,7 @@ def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
     both = sorted(arxiv.keys() & listed.keys())[-day_count:]
     days = _calendar(date(2026, 3, 2), len(both))
     weekdays = [day for day in days if day.weekday() < 5]
-    told = {
+    announcements = {
         day: [_announced(row) for row in arxiv[on][:papers_a_day]]
         for day, on in zip(weekdays, both, strict=True)
     }
@@ -111,7 +111,7 @@ def read_sample(folder: Path, day_count: int, papers_a_day: int) -> Sample:
     }
     return Sample(
         days,
-        RecordedSource("arxiv", told, gates_editions=True),
+        RecordedSource("arxiv", announcements, gates_editions=True),
         RecordedSource("huggingface", noticed, gates_editions=False),
     )
 

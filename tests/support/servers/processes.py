@@ -46,9 +46,9 @@ def start_command(environ: dict[str, str], *arguments: str) -> subprocess.Popen[
 def run_command(environ: dict[str, str], *arguments: str) -> str:
     """Return the output of a command, which must succeed."""
     process = start_command(environ, *arguments)
-    said, complained = process.communicate(timeout=120)
+    output, complained = process.communicate(timeout=120)
     assert process.returncode == 0, complained
-    return said
+    return output
 
 
 @contextmanager

@@ -159,8 +159,8 @@ class _Conversation:
             extensions = (*extensions, "STARTTLS")
         reply = self._relay.answer(verb)
         lines = [reply[4:], *extensions] if reply.startswith("250") else [reply[4:]]
-        told = [f"{reply[:3]}-{line}" for line in lines[:-1]] + [f"{reply[:3]} {lines[-1]}"]
-        self._socket.sendall("\r\n".join(told).encode() + b"\r\n")
+        reply_lines = [f"{reply[:3]}-{line}" for line in lines[:-1]] + [f"{reply[:3]} {lines[-1]}"]
+        self._socket.sendall("\r\n".join(reply_lines).encode() + b"\r\n")
 
     def _starttls(self, verb: str, _text: str) -> None:
         if self._say(verb).startswith("220") and self._relay.context:

@@ -52,7 +52,7 @@ class Event:
             return kind
         return "cross" if kind == "new" else "replace-cross"
 
-    def as_told(self, category: str) -> Told:
+    def as_announced(self, category: str) -> Told:
         return Told(
             self.number,
             self.kind_in(category),
@@ -118,7 +118,7 @@ class Upstream:
     clock: Callable[[], datetime]
     faults: list[Fault] = field(default_factory=list)
     page_size: int = 100
-    asked: list[Ask] = field(default_factory=list)
+    requests: list[Ask] = field(default_factory=list)
 
     def open(self, categories: Iterable[str]) -> None:
         """Serve these categories from now on."""
@@ -130,7 +130,7 @@ class Upstream:
     def _route(self, channel: str, category: str) -> Callable[[Request], Response]:
         def respond(request: Request) -> Response:
             ask = Ask(channel, category, self.clock(), request)
-            self.asked.append(ask)
+            self.requests.append(ask)
             answer: Response = getattr(self, channel)(ask)
             for fault in self.faults:
                 answer = fault(ask, answer)
@@ -138,7 +138,7 @@ class Upstream:
 
         return respond
 
-    def told_on(self, category: str, on: date) -> list[Event]:
+    def announced_on(self, category: str, on: date) -> list[Event]:
         """Return arXiv's announcements in a category on a date, without moderated papers."""
         return [
             event
@@ -148,34 +148,34 @@ class Upstream:
 
     def first_keys(self, category: str, on: date) -> set[str]:
         """Return papers that are new or cross-listed in a category on a date."""
-        return {event.key for event in self.told_on(category, on) if event.version == 1}
+        return {event.key for event in self.announced_on(category, on) if event.version == 1}
 
     def feed(self, ask: Ask) -> Response:
         return 200, {}, self.feed_of(ask.category, ask.local.date(), ask.local.date())
 
     def feed_of(self, category: str, on: date, rendered_on: date) -> bytes:
         """Return the feed that is rendered on a day with the papers of a day."""
-        told = [event.as_told(category) for event in self.told_on(category, on)]
+        announced = [event.as_announced(category) for event in self.announced_on(category, on)]
         # The order of the query, then the limit; the feed shows the reverse.
-        told.sort(key=lambda one: _QUERY_ORDER.index(one.announce_type))
-        return render_feed(rendered_on, *told[:FEED_LIMIT][::-1])
+        announced.sort(key=lambda one: _QUERY_ORDER.index(one.announce_type))
+        return render_feed(rendered_on, *announced[:FEED_LIMIT][::-1])
 
     def listing(self, ask: Ask) -> Response:
         latest = (ask.local + LISTING_LEADS).date()
         days = [event.on for event in self.events if event.on <= latest]
         on = max(days, default=latest)
-        return 200, {}, render_listing(on, self.told_on(ask.category, on), ask.category)
+        return 200, {}, render_listing(on, self.announced_on(ask.category, on), ask.category)
 
     def oai(self, ask: Ask) -> Response:
         """Return ListRecords in arXivRaw, in pages; a token holds its list and the UTC day of its validity."""
-        asked = {name: values[0] for name, values in parse_qs(ask.request.query).items()}
+        requests = {name: values[0] for name, values in parse_qs(ask.request.query).items()}
         today = ask.now.astimezone(UTC).date()
-        if token := asked.get("resumptionToken"):
+        if token := requests.get("resumptionToken"):
             since, chosen, start, good_on = token.split("|")
             if good_on != str(today):
                 return render_oai_error("badResumptionToken", ask.now)
         else:
-            since, chosen, start = asked["from"], asked["set"], "0"
+            since, chosen, start = requests["from"], requests["set"], "0"
         records = self._records(date.fromisoformat(since), chosen, ask)
         first, last = int(start), int(start) + self.page_size
         rest = f"{since}|{chosen}|{last}|{today}" if last < len(records) else ""
@@ -191,18 +191,18 @@ class Upstream:
         return [some for some in papers.values() if some[-1].on >= since]
 
 
-def render_listing(on: date, told: Sequence[Event], category: str) -> bytes:
+def render_listing(on: date, announced: Sequence[Event], category: str) -> bytes:
     """The page `/list/<category>/new`: three counted sections, or the word that there are none."""
     day = f"{on:%A}, {on.day} {on:%B %Y}"
     sections = "".join(
-        _section(f"{heading} for {day}", [e for e in told if e.kind_in(category) in kinds])
+        _section(f"{heading} for {day}", [e for e in announced if e.kind_in(category) in kinds])
         for heading, kinds in (
             ("New submissions", {"new"}),
             ("Cross submissions", {"cross"}),
             ("Replacement submissions", {"replace", "replace-cross"}),
         )
     )
-    total = f"<div class='paging'>Total of {len(told)} entries </div>" if told else ""
+    total = f"<div class='paging'>Total of {len(announced)} entries </div>" if announced else ""
     return f"""<!DOCTYPE html><html lang="en"><head><title>{category}</title></head>
 <body><div id='dlpage'><h1>{category}</h1><h3>Showing new listings for {day}</h3>
 {total}{sections or "<p>No updates today.</p>"}{total}</div></body></html>""".encode()
@@ -253,11 +253,11 @@ def _record(versions: Sequence[Event]) -> str:
 
 def _versions(versions: Sequence[Event]) -> str:
     """All versions from the first on, also those told before this truth begins."""
-    said = ""
+    shown_text = ""
     for number in range(1, versions[-1].version + 1):
         event = next((e for e in versions if e.version == number), versions[0])
         on = event.submitted_on if number == 1 else event.on - timedelta(days=1)
         when = format_datetime(datetime.combine(on, time(15), tzinfo=UTC))
         kind = f"<source_type>{event.source_type}</source_type>" if event.source_type else ""
-        said += f"<version version='v{number}'><date>{when}</date>{kind}</version>"
-    return said
+        shown_text += f"<version version='v{number}'><date>{when}</date>{kind}</version>"
+    return shown_text

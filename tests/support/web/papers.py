@@ -19,7 +19,7 @@ THURSDAY = date(2026, 9, 17)
 def make_announcement(number: int, title: str, **changes: Any) -> ParsedAnnouncement:
     """Return an announced paper of cs.CL with `changes`."""
     identifier = f"2609.{number:05d}"
-    told = ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=f"arxiv:{identifier}",
         source="arxiv",
         identifier=identifier,
@@ -32,12 +32,12 @@ def make_announcement(number: int, title: str, **changes: Any) -> ParsedAnnounce
         primary_category="cs.CL",
         url=f"https://arxiv.org/abs/{identifier}",
     )
-    return replace(told, **changes)
+    return replace(announcement, **changes)
 
 
 def store_papers(
     session: Session,
-    told: list[ParsedAnnouncement],
+    announcement: list[ParsedAnnouncement],
     on: date = FRIDAY,
     category: str = "cs.CL",
     state: BatchState = BatchState.COMPLETE,
@@ -46,9 +46,9 @@ def store_papers(
     now = datetime(on.year, on.month, on.day, 4, tzinfo=UTC)
     batch = open_batch(session, "arxiv", category, on, now)
     batch.state = state
-    batch.announced_count = len(told)
-    store_announcements(session, batch, told, now)
-    keys = [one.key for one in told]
+    batch.announced_count = len(announcement)
+    store_announcements(session, batch, announcement, now)
+    keys = [one.key for one in announcement]
     rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
     ids = {key: paper_id for key, paper_id in rows}  # noqa: C416  # mypy does not take rows for pairs
     session.commit()

@@ -18,8 +18,8 @@ from service.topics.store.recent import (
     count_recent,
     find_newest_ids,
     iterate_common_words,
-    read_changed_at,
-    read_recent,
+    select_changed_at,
+    select_recent,
     snapshot_includes,
 )
 from service.topics.store.to_sql import to_sql
@@ -50,9 +50,9 @@ def test_papers_of_one_day_are_ordered_by_key_without_stubs(session: Session) ->
 
 def test_an_empty_database_has_no_recent_papers(session: Session) -> None:
     assert find_newest_ids(session, true(), 10) == []
-    assert read_recent(session, (THURSDAY, FRIDAY)) == []
+    assert select_recent(session, (THURSDAY, FRIDAY)) == []
     assert count_recent(session, (THURSDAY, FRIDAY)) == 0
-    assert read_changed_at(session, []) is None
+    assert select_changed_at(session, []) is None
     assert list(iterate_common_words(session, (THURSDAY, FRIDAY), 1)) == []
 
 
@@ -154,12 +154,14 @@ def test_logged_changes_are_deleted_after_two_days(session: Session) -> None:
 
 def test_recent_papers_have_their_lexemes_and_common_words_their_papers(session: Session) -> None:
     ids = store_papers(session, [make_announcement(n, f"Cats {n}") for n in (1, 2)])
-    second, first = sorted(read_recent(session, (THURSDAY, FRIDAY)), key=lambda paper: paper.title)
+    second, first = sorted(
+        select_recent(session, (THURSDAY, FRIDAY)), key=lambda paper: paper.title
+    )
     assert (first.title, second.title) == ("Cats 2", "Cats 1")
     assert set(first.title_lexemes) == {"cat", "2"}
     assert first.categories == ("cs.CL",)
     assert first.abstract_lexemes == ()
-    (again,) = read_recent(session, (THURSDAY, FRIDAY), [first.paper_id])
+    (again,) = select_recent(session, (THURSDAY, FRIDAY), [first.paper_id])
     assert {"cat", "studi"} <= set(again.abstract_lexemes)
     words = dict(iterate_common_words(session, (THURSDAY, FRIDAY), 2))
     assert set(words["cat"]) == set(ids.values())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.web.operator.auth import read_password
+from service.web.operator.auth import parse_password
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from service.web.operator.auth import read_password
     ],
 )
 def test_a_password_is_parsed_as_in_rfc_7617(header: str, password: bytes | None) -> None:
-    assert read_password(header) == password
+    assert parse_password(header) == password

@@ -35,7 +35,7 @@ def test_the_live_preview_has_fragments_and_a_text_for_screen_readers(
     store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
     before = count_rows(session)
     preview = web.get(LIVE, params={"q": "cats"}).json()
-    assert preview["said"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
+    assert preview["summary"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
     assert preview["fault"] == ""
     assert 'role="img" aria-label="1 paper from' in preview["result"]
     assert "<mark>Cats</mark> &amp; &lt;b&gt;Dogs&lt;/b&gt;</a>" in preview["result"]
@@ -46,10 +46,10 @@ def test_the_live_preview_points_at_a_syntax_error_with_status_200(web: httpx2.C
     answer = web.get(LIVE, params={"q": "cats titel:x"})
     assert answer.status_code == 200
     preview = answer.json()
-    assert "Did you mean ti:?" in preview["said"]
+    assert "Did you mean ti:?" in preview["summary"]
     assert "cats <mark>t</mark>itel:x" in preview["fault"]
     assert preview["result"] == ""
-    assert web.get(LIVE).json() == {"said": "", "fault": "", "result": ""}
+    assert web.get(LIVE).json() == {"summary": "", "fault": "", "result": ""}
     assert web.get(LIVE, params={"q": "\x00"}).json()["result"] == ""
 
 
@@ -90,7 +90,7 @@ def test_a_topic_without_matches_gets_suggestions(web: httpx2.Client, session: S
     ]
     assert preview["narrower"] == []
     named = web.get(LIVE, params={"q": "computation language"}).json()
-    assert "Did you mean" in named["said"]
+    assert "Did you mean" in named["summary"]
     assert 'value="cat:cs.CL"' in named["result"]
 
 
@@ -105,7 +105,7 @@ def test_a_topic_too_broad_to_preview_has_a_message(
     assert page.status_code == 200
     assert "too broad to preview" in page.text
     assert 'value="cats"' in page.text
-    assert "too broad" in web.get(LIVE, params={"q": "cats"}).json()["said"]
+    assert "too broad" in web.get(LIVE, params={"q": "cats"}).json()["summary"]
     refused = web.get(
         "/topics/preview", params={"q": "cats"}, headers={"Accept": "application/json"}
     )

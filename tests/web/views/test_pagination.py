@@ -2,14 +2,14 @@
 
 import pytest
 
-from service.web.views.pagination import cut, read_number
+from service.web.views.pagination import cut, parse_page_number
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("1", 1), ("7", 7), ("0", 1), ("999", 50), ("1e9", 1), ("", 1), ("٣", 1)]
 )
 def test_an_invalid_page_number_is_page_one(text: str, number: int) -> None:
-    assert read_number(text) == number
+    assert parse_page_number(text) == number
 
 
 def test_a_page_past_the_end_is_the_last_page() -> None:

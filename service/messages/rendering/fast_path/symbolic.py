@@ -178,11 +178,11 @@ def _pass(
     sources: dict[Hashable, Read] = {}
     for each in symbolic:
         sources |= spec_of(each).sources
-    read = _read_by(function, values, options)
+    read = _parse_by(function, values, options)
     return SymbolicValue(spec_of(symbolic[0]).trace, key, read, sources)
 
 
-def _read_by(
+def _parse_by(
     function: Callable[..., Any], values: tuple[Any, ...], options: dict[str, Any]
 ) -> Read:
     first, rest = values[0], values[1:]

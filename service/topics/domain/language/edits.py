@@ -20,7 +20,7 @@ from service.topics.domain.language.canonical import normalize, write_leaf
 _QUOTES = str.maketrans(dict.fromkeys('"“”„‟', " "))
 
 
-def read_clause(text: str) -> Leaf:
+def parse_clause(text: str) -> Leaf:
     """Parse `text` to one leaf: a clause of the topic language, or else the whole text as a phrase.
 
     `survey`, `"prompt tuning"`, `prompt tuning`, `ti:survey` and `cat:cs.CV` are accepted. Raises

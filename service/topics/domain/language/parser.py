@@ -27,18 +27,18 @@ def parse_tree(text: str) -> syntax.Query:
             text,
             MAX_CHARACTERS,
         )
-    tokens, announced = split_switches(text, _read_tokens(text))
+    tokens, announced = split_switches(text, _tokenize(text))
     if not tokens:
         message = "This topic only says how its papers are announced"
         raise syntax.QueryError(message, text, 0, len(text), _WANT_FIRST)
-    query = _Parser(text, tokens).read_topic()
+    query = _Parser(text, tokens).parse_topic()
     if _matches_blank(query):
         first = next(token for token in tokens if token.kind == "not")
         raise first.error(text, "This topic only says what it excludes", _WANT_FIRST)
     return query if announced == syntax.Announced() else syntax.join(syntax.And, (query, announced))
 
 
-def _read_tokens(text: str) -> tuple[LexerToken, ...]:
+def _tokenize(text: str) -> tuple[LexerToken, ...]:
     tokens: list[LexerToken] = []
     clauses = 0
     for token in iterate_tokens(text):
@@ -69,33 +69,33 @@ class _Parser:
         self._at = 0
         self._open: list[LexerToken] = []
 
-    def read_topic(self) -> syntax.Query:
-        query = self._read_any()
+    def parse_topic(self) -> syntax.Query:
+        query = self._parse_any()
         if self._peek() == "close":
             raise self._tokens[self._at].error(self._text, "This parenthesis was never opened")
         return query
 
-    def _read_any(self) -> syntax.Query:
-        operands = [self._read_all()]
+    def _parse_any(self) -> syntax.Query:
+        operands = [self._parse_all()]
         while self._peek() == "or":
             self._at += 1
-            operands.append(self._read_all())
+            operands.append(self._parse_all())
         return syntax.join(syntax.Or, operands)
 
-    def _read_all(self) -> syntax.Query:
-        operands = [self._read_operand()]
+    def _parse_all(self) -> syntax.Query:
+        operands = [self._parse_operand()]
         while self._peek() in {"and", "not", "open", "term", "trend"}:
             self._at += self._peek() == "and"
-            operands.append(self._read_operand())
+            operands.append(self._parse_operand())
         return syntax.join(syntax.And, operands)
 
-    def _read_operand(self) -> syntax.Query:
+    def _parse_operand(self) -> syntax.Query:
         is_negated = False
         while self._peek() == "not":  # a loop, so that a thousand NOTs cost no stack
             is_negated = not is_negated
             self._at += 1
         if self._peek() == "open":
-            operand = self._read_group()
+            operand = self._parse_group()
         elif self._peek() in {"term", "trend"}:
             operand = build_leaf(self._text, self._tokens[self._at])
             self._at += 1
@@ -103,13 +103,13 @@ class _Parser:
             raise self._missing_operand()
         return syntax.Not(operand) if is_negated else operand
 
-    def _read_group(self) -> syntax.Query:
+    def _parse_group(self) -> syntax.Query:
         opening = self._tokens[self._at]
         if len(self._open) == MAX_NESTING:
             raise opening.error(self._text, f"Parentheses nest at most {MAX_NESTING} deep")
         self._open.append(opening)
         self._at += 1
-        query = self._read_any()
+        query = self._parse_any()
         if self._peek() != "close":
             raise opening.error(self._text, "This parenthesis is never closed")
         self._open.pop()

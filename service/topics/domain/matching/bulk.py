@@ -107,7 +107,7 @@ class TopicSets:
 
     def _find_group(self, form: compiled.CompiledClause) -> PaperSet:
         return compiled.find_group(
-            compiled.read_group(iter(form.split())), self._everything, self._find_number
+            compiled.parse_group(iter(form.split())), self._everything, self._find_number
         )
 
     def _find_number(self, part: str) -> PaperSet:

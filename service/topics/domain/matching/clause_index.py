@@ -154,7 +154,7 @@ class ClauseIndex:
     def _find_places(
         self, form: compiled.CompiledClause
     ) -> tuple[bitsets.PaperSet, bitsets.PaperSet]:
-        field, places = compiled.read_places(form)
+        field, places = compiled.parse_places(form)
         return (
             0 if field == "abstract" else self._titles.find_phrase(places),
             0 if field == "title" else self._abstracts.find_phrase(places),

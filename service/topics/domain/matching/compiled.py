@@ -93,7 +93,7 @@ def is_group(clause: str) -> bool:
     return clause.startswith("(")
 
 
-def read_clause(clause: str) -> syntax.Leaf:
+def parse_clause(clause: str) -> syntax.Leaf:
     """Parse one clause, without its minus, to its leaf. Raises `QueryError` if it is no clause."""
     if text := TEXT_CLAUSE.fullmatch(clause):
         phrase, word = text["phrase"], text["word"]
@@ -126,7 +126,7 @@ def compile_clause(clause: str, lexicon: Lexicon) -> CompiledClause:
 
     Raises `KeyError` for a text that is not in `lexicon`, `QueryError` if it is no clause.
     """
-    return compile_leaf(read_clause(clause), lexicon)
+    return compile_leaf(parse_clause(clause), lexicon)
 
 
 def compile_group(group: str, numbers: Mapping[str, int]) -> CompiledClause:
@@ -175,7 +175,7 @@ def _compile_text(leaf: syntax.Text, places: Places) -> CompiledClause:
     return CompiledClause(ClauseKind.PHRASE, _BETWEEN.join([leaf.field, *parts]))
 
 
-def read_places(form: CompiledClause) -> tuple[str, Places]:
+def parse_places(form: CompiledClause) -> tuple[str, Places]:
     """Return a text clause's field ("any", "title", "abstract") and its lexemes with distances."""
     if form.kind is ClauseKind.WORD:
         return "any", ((form.keys, 0),)
@@ -191,7 +191,7 @@ class ClauseGroup:
     parts: tuple[str | ClauseGroup, ...]
 
 
-def read_group(parts: Iterator[str]) -> ClauseGroup:
+def parse_group(parts: Iterator[str]) -> ClauseGroup:
     """Parse parts up to the closing parenthesis or the end; OR binds least, so it splits first."""
     branches: list[list[str | ClauseGroup]] = [[]]
     for part in parts:
@@ -200,7 +200,7 @@ def read_group(parts: Iterator[str]) -> ClauseGroup:
         if part == "OR":
             branches.append([])
         else:
-            branches[-1].append(read_group(parts) if part == "(" else part)
+            branches[-1].append(parse_group(parts) if part == "(" else part)
     if len(branches) == 1:
         return ClauseGroup(False, tuple(branches[0]))
     return ClauseGroup(True, tuple(ClauseGroup(False, tuple(branch)) for branch in branches))

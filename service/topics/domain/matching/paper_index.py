@@ -66,7 +66,7 @@ class PaperIndex:
         if clause.startswith("-"):
             return self.clauses.everything & ~self.look_up(clause[1:])
         if compiled.is_group(clause):
-            return self._find_group(compiled.read_group(iter(compiled.PART.findall(clause))))
+            return self._find_group(compiled.parse_group(iter(compiled.PART.findall(clause))))
         return self.clauses.find(self._read(clause))
 
     def _find_group(self, group: compiled.ClauseGroup) -> PaperSet:
@@ -121,7 +121,7 @@ class PaperIndex:
         """Return an explainer per clause where all clauses must hold, else the tree of branches."""
         parts = compiled.PART.findall(topic)
         if "(" in parts or "OR" in parts:
-            return compiled.read_group(part for part in parts if not compiled.SWITCH.match(part))
+            return compiled.parse_group(part for part in parts if not compiled.SWITCH.match(part))
         wanted = (
             part for part in parts if not part.startswith("-") and not compiled.SWITCH.match(part)
         )
@@ -152,7 +152,7 @@ class PaperIndex:
     def _read(self, clause: str) -> syntax.Leaf:
         leaf = self._leaves.get(clause)
         if leaf is None:
-            leaf = self._leaves[clause] = compiled.read_clause(clause)
+            leaf = self._leaves[clause] = compiled.parse_clause(clause)
         return leaf
 
 

@@ -35,7 +35,7 @@ WORDS = st.text(
 )
 
 
-def said(mail: RenderedMail) -> tuple[str, str, str]:
+def shown_text(mail: RenderedMail) -> tuple[str, str, str]:
     return mail.subject, mail.html, mail.text
 
 
@@ -49,7 +49,7 @@ def test_every_state_of_the_gallery_is_filled_in_as_if_it_were_written_alone() -
         kind = context.kind
         for _ in range(2):
             filled = renderer.render(kind, context)
-            assert said(filled) == said(renderer.render_plain(kind, context)), name
+            assert shown_text(filled) == shown_text(renderer.render_plain(kind, context)), name
 
 
 @st.composite
@@ -118,7 +118,7 @@ def test_whatever_a_digest_holds_its_frames_change_nothing(
 ) -> None:
     context = data.draw(contexts(make_entry, make_digest))
     filled = renderer.render(context.kind, context)
-    assert said(filled) == said(renderer.render_plain(context.kind, context))
+    assert shown_text(filled) == shown_text(renderer.render_plain(context.kind, context))
 
 
 def test_readers_whose_digests_are_alike_share_their_frames(
@@ -172,7 +172,7 @@ def test_an_operators_template_may_do_what_no_frame_can_hold(
         filled, alone = (
             way(DeliveryKind.DIGEST, context) for way in (renderer.render, renderer.render_plain)
         )
-        assert said(filled) == said(alone)
+        assert shown_text(filled) == shown_text(alone)
 
 
 def test_a_template_that_looks_at_everything_does_not_fill_the_memory(
@@ -241,4 +241,6 @@ def test_mails_are_equal_with_the_fast_path_off(settings: Settings) -> None:
     )
     for state in every_state():
         kind = state.context.kind if isinstance(state.context, DigestContext) else state.kind
-        assert said(on.render(kind, state.context)) == said(off.render(kind, state.context))
+        assert shown_text(on.render(kind, state.context)) == shown_text(
+            off.render(kind, state.context)
+        )

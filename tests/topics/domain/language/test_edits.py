@@ -23,7 +23,7 @@ from service.topics.domain.language.edits import (
     leaves_nothing,
     mute_clause,
     muted_clauses,
-    read_clause,
+    parse_clause,
     write_muted,
 )
 from service.topics.domain.language.parser import MAX_CHARACTERS, MAX_CLAUSES, MAX_NESTING
@@ -153,7 +153,7 @@ def holds(query: Query, held: set[Leaf]) -> bool:
     ],
 )
 def test_the_text_of_the_topic_stays_as_typed(topic: str, words: str, after: str) -> None:
-    assert write_muted(topic, read_clause(words)) == after
+    assert write_muted(topic, parse_clause(words)) == after
 
 
 def test_a_topic_nested_too_deep_is_written_in_its_canonical_text() -> None:
@@ -177,18 +177,18 @@ def test_a_topic_of_the_greatest_length_refuses_another_clause(topic: str) -> No
 @pytest.mark.parametrize("words", ["", '""', " , ", "“”", "x" * 300, "-", "()"])
 def test_text_that_is_no_clause_is_refused_or_quoted_as_a_phrase(words: str) -> None:
     if words.strip() in {"-", "()", ","}:
-        assert read_clause(words) == Text("any", words.strip(), is_phrase=True)
+        assert parse_clause(words) == Text("any", words.strip(), is_phrase=True)
     else:
         with pytest.raises(QueryError):
-            read_clause(words)
+            parse_clause(words)
 
 
 def test_every_kind_of_clause_is_parsed() -> None:
-    assert read_clause("survey") == SURVEY
-    assert read_clause("prompt tuning") == Text("any", "prompt tuning", is_phrase=True)
-    assert read_clause('ti:"prompt tuning"') == Text("title", "prompt tuning", is_phrase=True)
-    assert read_clause("cat:cs.CV") == Category("cs.CV")
-    assert read_clause('say "cheese" now') == Text("any", "say cheese now", is_phrase=True)
+    assert parse_clause("survey") == SURVEY
+    assert parse_clause("prompt tuning") == Text("any", "prompt tuning", is_phrase=True)
+    assert parse_clause('ti:"prompt tuning"') == Text("title", "prompt tuning", is_phrase=True)
+    assert parse_clause("cat:cs.CV") == Category("cs.CV")
+    assert parse_clause('say "cheese" now') == Text("any", "say cheese now", is_phrase=True)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_every_kind_of_clause_is_parsed() -> None:
     ],
 )
 def test_muting_a_required_clause_leaves_nothing(topic: str, words: str, is_nothing: bool) -> None:
-    assert leaves_nothing(parse_query(topic), read_clause(words)) is is_nothing
+    assert leaves_nothing(parse_query(topic), parse_clause(words)) is is_nothing
 
 
 def test_clauses_excluded_from_the_whole_topic_are_muted() -> None:

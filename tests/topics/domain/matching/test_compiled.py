@@ -13,8 +13,8 @@ from service.topics.domain.matching.compiled import (
     compile_clause,
     compile_group,
     iterate_inner_clauses,
-    read_clause,
-    read_places,
+    parse_clause,
+    parse_places,
     split_topic,
 )
 from service.topics.domain.matching.paper_index import PaperIndex
@@ -50,8 +50,8 @@ def test_a_topic_is_split_into_its_conjunction(topic: str, clauses: tuple[str, .
 
 def test_switches_are_followed_by_the_categories_of_the_topic() -> None:
     announced = split_topic(canonical(parse_query("a cat:math cat:cs.CL -cat:cs.LG cross:only")))
-    assert read_clause(announced[0]) == Announced(False, True, False, ("cs.CL", "math.*"))
-    assert read_clause("replaced:only") == Announced(False, False, True)
+    assert parse_clause(announced[0]) == Announced(False, True, False, ("cs.CL", "math.*"))
+    assert parse_clause("replaced:only") == Announced(False, False, True)
 
 
 LEXICON: Lexicon = {
@@ -109,10 +109,10 @@ def test_kinds_without_keys_cannot_be_looked_up() -> None:
 
 def test_lexemes_and_distances_survive_a_round_trip() -> None:
     for clause in ("model", "ti:model", '"state of the art"', 'abs:"very very deep"'):
-        leaf = read_clause(clause)
+        leaf = parse_clause(clause)
         assert isinstance(leaf, Text)
         places = phrase_offsets(LEXICON[leaf.text])
-        field, read = read_places(compile_clause(clause, LEXICON))
+        field, read = parse_places(compile_clause(clause, LEXICON))
         assert read == places
         assert field == leaf.field
 

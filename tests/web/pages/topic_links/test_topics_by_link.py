@@ -314,8 +314,8 @@ def test_topics_and_changes_of_other_subscribers_are_not_found(
 def test_an_undo_without_anything_to_undo_says_so(web: httpx2.Client, base: str) -> None:
     for fields in (
         {},
-        {"paper": "1", "said": "loved"},
-        {"paper": "1", "said": "kept", "was": "kept"},
+        {"paper": "1", "rating": "loved"},
+        {"paper": "1", "rating": "kept", "was": "kept"},
     ):
         answer = web.post(f"{base}/undo", data=fields)
         assert answer.status_code == 200
