@@ -36,11 +36,11 @@ def queue_confirmation(
 ) -> None:
     """Ask an address to confirm, at most once a day and three times, all kinds together."""
     since = subscriber.unsubscribed_at or subscriber.created_at
-    asked_at = (
+    queued_at = (
         deliveries.latest_mail_at(session, each, subscriber.id) for each in _CONFIRMATION_KINDS
     )
     is_too_soon = any(
-        at is not None and at >= since and now - at < CONFIRMATION_GAP for at in asked_at
+        at is not None and at >= since and now - at < CONFIRMATION_GAP for at in queued_at
     )
     if is_too_soon or subscriber.confirmation_count >= MOST_CONFIRMATIONS:
         return

@@ -29,7 +29,7 @@ from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, wi
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
 # The same for every address, known or not.
-_ASKED = "If that address can receive our mail, a confirmation is on its way. Nothing changes until then."
+_CONFIRMATION_SENT = "If that address can receive our mail, a confirmation is on its way. Nothing changes until then."
 _MISSED = "What you missed comes in a separate mail."
 
 router = APIRouter(include_in_schema=False)
@@ -106,7 +106,7 @@ def _act(
             request_address(
                 session, subscriber, address, context.settings.secret_key, context.clock()
             )
-            return _ASKED
+            return _CONFIRMATION_SENT
         case "unsubscribe":
             lifecycle.leave(
                 session, context.settings, subscriber.id, "/preferences", context.clock()
