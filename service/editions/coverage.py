@@ -6,7 +6,8 @@ from datetime import date
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.editions.domain.coverage import Coverage
+from service.editions.domain.coverage import Coverage, join_coverages
+from service.editions.domain.schedule import covered_days
 from service.editions.store.edition_papers import count_late_by_day
 from service.editions.store.models import Edition
 from service.papers.domain.announcement_days import is_announcement_day
@@ -47,12 +48,17 @@ def _with_expected(
 
 
 def describe_coverage(session: Session, edition: Edition, settings: Settings) -> Coverage:
-    """Return the coverage that an edition's mails report, with the late papers of earlier days."""
-    on = edition.local_date
+    """Return the coverage that an edition's mails report, with the late papers of earlier days.
+
+    It counts every day since the previous edition of the cadence: a weekly edition its whole week.
+    """
+    *earlier, on = covered_days(edition.cadence, edition.local_date)
     late_days = count_late_by_day(session, edition.id)
     batches = _gating_batches(session, on, settings)
+    today = _measure(session, on, batches, _with_expected(batches, on, settings))
+    days = {day: found for day in earlier if (found := day_coverage(session, day, settings))}
     return replace(
-        _measure(session, on, batches, _with_expected(batches, on, settings)),
+        join_coverages({**days, on: today}) if days else today,
         late=sum(late_days.values()),
         late_days=tuple(late_days.items()),
     )

@@ -1,6 +1,6 @@
 """Explain which mails a subscriber got on a date, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -8,12 +8,14 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.models import BounceEvent
+from service.deliveries.domain.digest import ALSO_TITLE, UPDATES_TITLE, Digest
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
 from service.operations.figures import ProviderLine, provider_line
 from service.operations.store import edition_reports
+from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.sending.domain.providers import provider_of
@@ -176,7 +178,8 @@ def _delivery_story(
     session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEvent]
 ) -> DeliveryStory:
     digest = digest_from_json(delivery.digest)
-    papers = get_papers(session, [*digest.paper_ids, *digest.cut_ids])
+    updated = [update.paper_id for update in digest.updates]
+    papers = get_papers(session, [*digest.paper_ids, *updated, *digest.cut_ids])
     return DeliveryStory(
         kind=delivery.kind,
         edition_id=delivery.edition_id,
@@ -186,18 +189,7 @@ def _delivery_story(
         due_at=delivery.due_at,
         attempt=delivery.attempt,
         message_id=delivery.message_id,
-        papers=tuple(
-            PaperStory(
-                papers[entry.paper_id].key,
-                papers[entry.paper_id].title,
-                group.title,
-                tuple(_reason_text(reason) for reason in entry.reasons),
-                entry.is_maybe_seen,
-            )
-            for group in digest.groups
-            for entry in group.entries
-            if entry.paper_id in papers
-        ),
+        papers=tuple(_list_papers(digest, papers)),
         cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
         events=tuple(
             EventStory(
@@ -215,6 +207,20 @@ def _delivery_story(
             ),
         ),
     )
+
+
+def _list_papers(digest: Digest, papers: Mapping[int, PaperView]) -> Iterator[PaperStory]:
+    """Yield every paper of a mail in the mail's order: topics, suggestions, updates."""
+    groups = [(group.title, group.entries) for group in digest.groups]
+    for title, entries in [*groups, (ALSO_TITLE, digest.also)]:
+        for entry in entries:
+            if (paper := papers.get(entry.paper_id)) is not None:
+                reasons = tuple(_reason_text(reason) for reason in entry.reasons)
+                yield PaperStory(paper.key, paper.title, title, reasons, entry.is_maybe_seen)
+    for update in digest.updates:
+        if (paper := papers.get(update.paper_id)) is not None:
+            what = f"{update.kind} {update.detail}".strip()
+            yield PaperStory(paper.key, paper.title, UPDATES_TITLE, (what,), is_maybe_seen=False)
 
 
 def _editions(session: Session, condition: ColumnElement[bool]) -> tuple[EditionName, ...]:

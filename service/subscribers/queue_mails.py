@@ -5,10 +5,17 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
+from service.deliveries.domain.digest import (
+    NEWEST_TITLE,
+    TRENDING_TITLE,
+    Digest,
+    DigestEntry,
+    DigestGroup,
+)
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store import deliveries
+from service.papers.best_of_day import find_best_of_day
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
@@ -74,10 +81,17 @@ def queue_welcome(
 def _recent_papers(
     session: Session, settings: Settings, subscriber: Subscriber, now: datetime
 ) -> dict[str, Any]:
-    """Return the newest papers of the first topics with matches, frozen like a digest."""
+    """Return the newest papers of the first topics with matches, frozen like a digest.
+
+    Without topics: the best papers of the latest day, as a digest would have them.
+    """
+    topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
     groups: list[DigestGroup] = []
     shown: set[int] = set()
-    for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, []):
+    if not topics and (best := find_best_of_day(session, now.date(), _PREVIEW_PAPERS)):
+        title = TRENDING_TITLE if best.is_trending else NEWEST_TITLE
+        groups.append(DigestGroup(title, tuple(DigestEntry(paper.id) for paper in best.papers)))
+    for text, _ in topics:
         room = _PREVIEW_PAPERS - len(shown)
         if not room:
             break

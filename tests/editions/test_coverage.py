@@ -94,6 +94,27 @@ def test_the_coverage_names_missing_categories(
     assert {batch.category for batch in waiting} == {"cs.LG", "cs.CV"}
 
 
+def test_a_weekly_edition_counts_its_whole_week_and_names_the_day_that_is_not_whole(
+    press: Press, session: Session
+) -> None:
+    monday = FRIDAY + timedelta(days=3)
+    press.add_papers(1, 2, on=THURSDAY)
+    press.add_papers(3, on=FRIDAY)
+    press.add_papers(4, on=monday)
+    press.add_papers(5, on=monday - timedelta(days=7))
+    settings = only(press, "cs.CL")
+    edition = insert_edition(session, Cadence.WEEKLY, monday, press.clock(), sends_now=True)
+    assert edition is not None
+    coverage = describe_coverage(session, edition, settings)
+    assert (coverage.announced, coverage.checked, coverage.is_complete) == (4, 4, True)
+    (thursday,) = get_batches(session, THURSDAY)
+    thursday.state = BatchState.PARTIAL
+    session.flush()
+    coverage = describe_coverage(session, edition, settings)
+    assert (coverage.announced, coverage.is_complete) == (4, False)
+    assert coverage.note == "Thursday 17 September: Not complete yet: cs.CL."
+
+
 def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> None:
     notes = {}
     for on in (FRIDAY, SATURDAY):

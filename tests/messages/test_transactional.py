@@ -8,6 +8,7 @@ from email.message import EmailMessage
 import pytest
 from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport, Press
+from support.web.papers import make_announcement, upvoted
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
@@ -65,6 +66,21 @@ def subscriber_of(session: Session, subscriber_id: int) -> Subscriber:
     return session.get_one(Subscriber, subscriber_id)
 
 
+@pytest.mark.parametrize(("upvotes", "heading"), [(7, "Trending\n--------"), (0, "Newest\n------")])
+def test_a_welcome_without_topics_shows_what_such_a_digest_shows(
+    press: Press, upvotes: int, heading: str
+) -> None:
+    noticed = make_announcement(2, "A paper", signals=upvoted(upvotes) if upvotes else None)
+    press.add_papers(1, announcements=[noticed])
+    confirm_address(press, sign_up(press))
+    (welcome,) = send_due(press)
+    text = text_of(welcome).replace("\r\n", "\n")
+    flat = " ".join(text.split())
+    assert "so you get the day’s best papers by upvotes, at most 25." in flat
+    assert "What it looks like: the best papers of the latest day." in flat
+    assert heading in text
+
+
 def test_a_confirmed_subscriber_gets_one_welcome_with_recent_papers(press: Press) -> None:
     press.add_papers(1, 2)
     subscriber_id = sign_up(press, "parsing", "nothing-like-it")
@@ -72,7 +88,7 @@ def test_a_confirmed_subscriber_gets_one_welcome_with_recent_papers(press: Press
     for _ in range(2):
         confirm_address(press, subscriber_id)
     (welcome,) = send_due(press)
-    text = text_of(welcome)
+    text = text_of(welcome).replace("\r\n", "\n")
     assert welcome["Message-ID"].startswith("<welcome.")
     assert "What it looks like" in text
     assert "Parsing number 2" in text

@@ -2,15 +2,20 @@
 
 from datetime import timedelta
 
+from sqlalchemy import update
 from support.mail.bounce_mails import dsn, refused
 from support.newsletter.bounce_press import path_of, take
 from support.newsletter.press import ACCEPTED, LATER, SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY, make_announcement
 
 from service.cli.report_lines import story_lines
+from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, PaperUpdate
+from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
+from service.deliveries.store.models import Delivery
 from service.operations.explain import EditionName, EventStory, Story, explain_date
+from service.papers.domain.types import PaperEventKind
 from service.sending.deliver import deliver
 from service.sending.domain.provider_limits import BreakerState
 from service.sending.domain.retries import RETRY_MINUTES
@@ -53,6 +58,31 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
         EventStory(started, 1, "queued", "451 4.7.1 greylisted", "rcpt"),
         EventStory(press.clock(), 2, "sent", "250 2.0.0 taken", "replied"),
     )
+
+
+def test_the_story_lists_suggestions_and_updates_after_the_topics(press: Press) -> None:
+    (anne,) = press.add_subscribers(ANNE, topics=["parsing"])
+    press.add_papers(1, 2, 3)
+    press.publish()
+    row = press.row()
+    first, second, third = row.paper_ids
+    digest = Digest(
+        (DigestGroup("parsing", (DigestEntry(second),)),),
+        updates=(PaperUpdate(first, PaperEventKind.REVISED, "v3"),),
+        also=(DigestEntry(third),),
+    )
+    with press.sessions.begin() as session:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id == row.id)
+            .values(digest=digest_to_json(digest), paper_ids=[*digest.paper_ids])
+        )
+    (delivery,) = tell(press, anne).deliveries
+    assert [(paper.topic, paper.reasons) for paper in delivery.papers] == [
+        ("parsing", ()),
+        ("You may also like", ()),
+        ("Updates to papers you were sent", ("revised v3",)),
+    ]
 
 
 def test_a_guess_is_marked_as_one(press: Press) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers, upvoted
 
-from service.editions.domain.ranking import rank_papers
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import AnnounceType
 from service.papers.store.read import get_papers
 from service.papers.trends import refresh_recent_trends, refresh_trends

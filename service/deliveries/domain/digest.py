@@ -6,7 +6,12 @@ from typing import NamedTuple
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
 
+# Titles of the one group of a digest without topics: by upvotes, or where no paper has any yet.
 TRENDING_TITLE = "Trending"
+NEWEST_TITLE = "Newest"
+# Headings of a mail after its topics.
+ALSO_TITLE = "You may also like"
+UPDATES_TITLE = "Updates to papers you were sent"
 
 
 class DigestEntry(NamedTuple):

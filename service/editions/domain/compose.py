@@ -6,6 +6,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from service.deliveries.domain.digest import (
+    NEWEST_TITLE,
     TRENDING_TITLE,
     Digest,
     DigestEntry,
@@ -13,7 +14,7 @@ from service.deliveries.domain.digest import (
     PaperUpdate,
 )
 from service.editions.domain.edition_index import EditionIndex
-from service.editions.domain.ranking import rank_papers
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import PaperEventKind, PaperView
 from service.topics.domain.matching.bitsets import PaperSet, Reasons, to_bits
 
@@ -58,7 +59,7 @@ def compose_digest(
     """Return the subscriber's digest, or None where nothing matched (an empty digest is not sent).
 
     `carried`: the subscriber's carried papers by id, except those in the edition. A subscriber
-    without topics gets the trending papers. A paper stands under the first topic that matches it.
+    without topics gets the day's best papers. A paper stands under the first topic that matches it.
     At most `max_papers` are shown, the rest are `cut_ids`, in the index's order.
     """
     seen = index.find_seen(subscriber.seen_ids)
@@ -85,7 +86,9 @@ def _find_wanted(
     if subscriber.topics:
         return [(topic, index.find(topic.canonical)) for topic in subscriber.topics]
     carried = index.find_seen(subscriber.carried_ids)
-    return [(MatchedTopic(0, TRENDING_TITLE, ""), index.find_trending(seen) | carried)]
+    is_trending, best = index.find_best(seen)
+    title = TRENDING_TITLE if is_trending else NEWEST_TITLE
+    return [(MatchedTopic(0, title, ""), best | carried)]
 
 
 def _group_by_topic(

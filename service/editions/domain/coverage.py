@@ -21,10 +21,33 @@ class Coverage:
     is_complete: bool = True
     note: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was announced, and nothing is missing."""
+        return self.is_complete and not self.announced
+
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object for an edition's row; `parse_coverage` reads it."""
         late_days = {day.isoformat(): count for day, count in self.late_days}
         return asdict(self) | {"late_days": late_days}
+
+
+def join_coverages(days: Mapping[date, Coverage]) -> Coverage:
+    """Return the coverage of several days together; a day that is not complete is named.
+
+    Where no day had an announcement, the note is that of the last day.
+    """
+    if all(coverage.is_empty for coverage in days.values()):
+        return days[max(days)]
+    notes = [
+        f"{on:%A} {on.day} {on:%B}: {day.note}" for on, day in days.items() if not day.is_complete
+    ]
+    return Coverage(
+        announced=sum(day.announced for day in days.values()),
+        checked=sum(day.checked for day in days.values()),
+        is_complete=all(day.is_complete for day in days.values()),
+        note=" ".join(note for note in notes if note),
+    )
 
 
 def parse_coverage(stored: Mapping[str, Any]) -> Coverage:

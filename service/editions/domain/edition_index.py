@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from service.editions.domain import ranking
+from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS
 from service.papers.domain.types import PaperView
 from service.topics.domain.matching.bitsets import PaperSet, Reasons, list_bits, to_bits
 from service.topics.domain.matching.bulk import (
@@ -109,9 +110,14 @@ class EditionIndex:
             matches = self._matches[topic] = self.paper_index.find(topic)
         return matches
 
-    def find_trending(self, seen: PaperSet) -> PaperSet:
-        """Return the new papers with upvotes, or all new ones, for subscribers without topics."""
-        return self._noticed & ~seen or self._new & ~seen
+    def find_best(self, seen: PaperSet) -> tuple[bool, PaperSet]:
+        """Return the best new papers, for a digest without topics, and whether they have upvotes.
+
+        As `pick_best`: the index is in the order of `rank_papers`, so the first positions are best.
+        """
+        noticed = self._noticed & ~seen
+        best = list_bits(noticed or self._new & ~seen)[:MOST_WITHOUT_TOPICS]
+        return bool(noticed), to_bits(best)
 
     def find_seen(self, paper_ids: Iterable[int]) -> PaperSet:
         """Return these papers as a set, without those that are here as a newer version."""

@@ -1,22 +1,18 @@
-"""Rank papers inside a digest and on a page: a total order, so that ties are deterministic.
+"""Rank papers under a topic of a digest: a total order, so that ties are deterministic.
 
-On a page: by trend (the percentile within the field), then upvotes, then new before cross-listed
-before listed, then the newest identifier, which at arXiv is the order of announcement.
-
-Under a topic: relevance x trend x author-follow, then as on a page. docs/ranking.md has the formula
+Relevance x trend x author-follow, then as on a page (`rank_papers`). docs/ranking.md has the formula
 and an example. All factors are whole numbers, so that no order depends on rounding.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.latex.readable import fold
-from service.papers.domain.types import AnnounceType, PaperView
+from service.papers.domain.paper_order import rank_papers
+from service.papers.domain.types import PaperView
 from service.topics.domain.types import Reason
-
-_FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
 
 # The relevance of a paper matched only by category or author; each clause found adds the weight of
 # its best place. So a second clause adds less in proportion than the first.
@@ -51,33 +47,6 @@ class PaperRank(NamedTuple):
     trend: int
     place: int
     cluster: int
-
-
-class Rankable(Protocol):
-    """A value that `rank_papers` can order: a whole paper, or only its columns for ranking."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def trend(self) -> float: ...
-    @property
-    def upvotes(self) -> int: ...
-    @property
-    def announced_as(self) -> AnnounceType: ...
-
-
-Ranked = TypeVar("Ranked", bound=Rankable)
-
-
-def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
-    """Return the papers, best first, in a total order: papers with different keys never tie."""
-    newest_first = sorted(papers, key=lambda paper: paper.key, reverse=True)
-    return tuple(
-        sorted(
-            newest_first,
-            key=lambda paper: (-paper.trend, -paper.upvotes, _FRESHNESS.get(paper.announced_as, 3)),
-        )
-    )
 
 
 def ranks(papers: Iterable[PaperView]) -> dict[int, PaperRank]:

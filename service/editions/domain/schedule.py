@@ -6,7 +6,7 @@ hour of that day, in the subscriber's time zone.
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
@@ -26,6 +26,14 @@ def is_cadence_day(cadence: Cadence, on: date) -> bool:
     if cadence is Cadence.WEEKLY:
         return on.weekday() == 0
     return True
+
+
+def covered_days(cadence: Cadence, on: date) -> list[date]:
+    """Return the days whose announcements an edition covers, oldest first, its own date last."""
+    days = [on]
+    while not is_cadence_day(cadence, days[0] - timedelta(days=1)):
+        days.insert(0, days[0] - timedelta(days=1))
+    return days
 
 
 def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:

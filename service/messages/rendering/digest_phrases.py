@@ -1,8 +1,9 @@
 """Phrases about a digest or one of its papers, used as template filters."""
 
-from service.deliveries.domain.digest import TRENDING_TITLE
+from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestUpdate
+from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS
 from service.papers.domain.types import AnnounceType, PaperEventKind
 from service.presentation.dates import short_date
 from service.presentation.highlight import first_sentences, shorten
@@ -10,12 +11,13 @@ from service.presentation.phrases import count_of, topic_title
 from service.presentation.sanitize import safe_url
 
 _LONGEST_SUBJECT_TOPIC = 50
+_AT_MOST = f"at most {MOST_WITHOUT_TOPICS}"
 
 
 def subject_topic(mail: DigestContext) -> str:
     """Return the topics for the subject where they are short enough, otherwise an empty string."""
     titles = [topic_title(group.title) for group in mail.groups]
-    if TRENDING_TITLE in titles:
+    if {TRENDING_TITLE, NEWEST_TITLE} & {*titles}:
         return ""
     subject = " and ".join(titles)
     if 1 <= len(titles) <= 2 and len(subject) <= _LONGEST_SUBJECT_TOPIC:
@@ -28,10 +30,20 @@ def subject_topic(mail: DigestContext) -> str:
 def nothing_line(mail: DigestContext) -> str:
     """Return the sentence of a digest without papers: nothing new, or nothing new so far."""
     when = "this week" if mail.cadence is Cadence.WEEKLY else "today"
-    matched = "matches your topics" if mail.topics else "is trending"
+    matched = " matches your topics" if mail.topics else ""
     if mail.coverage.is_complete:
-        return f"Nothing new {matched} {when}."
-    return f"Nothing new {matched} so far: some papers had not arrived when this was sent."
+        return f"Nothing new{matched} {when}."
+    return f"Nothing new{matched} so far: some papers had not arrived when this was sent."
+
+
+def best_line(title: str, cadence: Cadence) -> str:
+    """Return how the papers of a digest without topics were chosen; `title` is its group's."""
+    if title == NEWEST_TITLE:
+        return (
+            f"You chose no topics. No paper has upvotes yet, so these are the newest, {_AT_MOST}."
+        )
+    span = "week" if cadence is Cadence.WEEKLY else "day"
+    return f"You chose no topics, so you get the {span}’s best papers by upvotes, {_AT_MOST}."
 
 
 _UPDATE_LABELS = {

@@ -21,7 +21,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.count_of,
     coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
-    phrases.say, digest_phrases.subject_topic, phrases.thousands, phrases.topic_title,
+    phrases.say, digest_phrases.subject_topic, digest_phrases.best_line, phrases.thousands, phrases.topic_title,
     dates.long_date, dates.moment, dates.plain_date, dates.lang_span,
     dates.short_date,
 )  # fmt: skip

@@ -20,9 +20,9 @@ from fastapi.responses import PlainTextResponse, Response
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
-from service.editions.domain.ranking import rank_papers
 from service.messages.contexts.base import BRAND
 from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction

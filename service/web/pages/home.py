@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from service.editions.coverage import day_coverage
 from service.editions.domain.coverage import Coverage
-from service.editions.domain.ranking import rank_papers
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import PaperView
 from service.papers.store.read import ListedPaper, get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
@@ -39,6 +39,7 @@ class DayPage:
     coverage: Coverage | None
     earlier: date | None
     later: date | None
+    is_trending: bool
     silence: str
 
 
@@ -107,6 +108,7 @@ def load_day(
         coverage=day_coverage(session, on, settings),
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
+        is_trending=any(paper.upvotes for paper in announced),
         silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
     )
 

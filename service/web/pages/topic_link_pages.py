@@ -168,7 +168,7 @@ def _ask_topic(
         )
     lead = "You get a new topic with the papers of this author."
     if not list_topics(session, subscriber.id):
-        lead += " It is your first topic, and takes the place of the trending papers."
+        lead += " It is your first topic, and takes the place of the day’s best papers."
     return ChangePage(
         heading=f"Follow {clause_label(draft.clause)}?",
         lead=lead,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from service.papers.best_of_day import find_best_of_day
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import transaction
 from service.presentation.sanitize import clean
@@ -128,7 +129,9 @@ def show_live(context: Context, q: str = "") -> JSONResponse:
 
 def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
     if not text:
-        return context.pages.show("preview.html", form=form, preview=None, notice="")
+        with transaction(context.sessions) as session:
+            best = find_best_of_day(session, announcement_date(context.clock()))
+        return context.pages.show("preview.html", form=form, preview=None, notice="", best=best)
     if not form.topics:
         form = TypedForm(topics=(text,), hour=form.hour, timezone=form.timezone, token=form.token)
     try:

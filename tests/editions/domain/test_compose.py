@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import rank_matches
 
-from service.deliveries.domain.digest import TRENDING_TITLE, Digest, PaperUpdate
+from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE, Digest, PaperUpdate
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import ranks
@@ -247,11 +247,20 @@ def test_a_subscriber_without_topics_gets_trending_papers() -> None:
     assert (digest.paper_ids, digest.cut_ids) == ((6, 5), (2,))
 
 
-def test_without_any_upvotes_all_new_papers_are_listed() -> None:
+def test_without_any_upvotes_the_newest_papers_are_listed_and_called_so() -> None:
     index = make_index([make_paper(n) for n in range(1, 5)], {3: 2})
     digest = compose_digest(EditionSubscriber(seen_ids=frozenset({4})), index, 1)
     assert digest is not None
+    assert [group.title for group in digest.groups] == [NEWEST_TITLE]
     assert (digest.paper_ids, digest.cut_ids) == ((2,), (1,))
+
+
+@pytest.mark.parametrize("upvotes", [0, 1])
+def test_a_digest_without_topics_is_the_best_25_of_the_day_and_cuts_none(upvotes: int) -> None:
+    index = make_index([make_paper(n, upvotes=upvotes * n) for n in range(1, 41)])
+    digest = compose_digest(EditionSubscriber(), index, 100)
+    assert digest is not None
+    assert (digest.paper_ids, digest.cut_ids) == (tuple(range(40, 15, -1)), ())
 
 
 def test_a_newer_version_of_a_sent_paper_comes_for_topics_with_replacements() -> None:

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.editions.domain.ranking import rank_papers
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import AnnounceType, PaperView
 
 

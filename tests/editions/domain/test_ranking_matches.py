@@ -15,10 +15,10 @@ from service.editions.domain.ranking import (
     PaperRank,
     find_followed,
     is_cluster_spread,
-    rank_papers,
     ranks,
     weigh_reasons,
 )
+from service.papers.domain.paper_order import rank_papers
 from service.papers.domain.types import AnnounceType, PaperView
 from service.topics.domain.types import Reason
 

@@ -122,7 +122,7 @@ def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDi
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(topics=()))
     assert mail.subject == "No new papers · Tue 21 Apr"
     for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
-        assert "Nothing new is trending today." in shown_text
+        assert "Nothing new today." in shown_text
         assert "You asked for this on 3 March 2026. It comes every weekday." in shown_text
 
 

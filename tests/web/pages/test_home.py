@@ -143,3 +143,13 @@ def test_future_and_invalid_days_are_404_pages(web: httpx2.Client) -> None:
         answer = web.get(f"/daily/{text}")
         assert answer.status_code == 404, text
         assert "<h1>" in answer.text
+
+
+def test_the_first_tab_says_newest_until_a_paper_has_upvotes(
+    web: httpx2.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "A paper")], on=THURSDAY)
+    assert ">Newest</a>" in web.get("/").text
+    store_papers(session, [make_announcement(2, "A paper", signals=upvoted(3))])
+    page = web.get("/").text
+    assert (">Trending</a>" in page, ">Newest</a>" in page) == (True, False)

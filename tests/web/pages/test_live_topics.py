@@ -166,3 +166,13 @@ def test_a_search_with_more_results_than_pages_says_so(
     assert last.count("<article>") == 10
     assert "210 papers, newest first" in last
     assert "More than" not in last
+
+
+def test_a_preview_without_a_topic_shows_what_a_digest_without_topics_shows(
+    web: httpx2.Client, session: Session
+) -> None:
+    assert "Write a topic in the form" in web.get("/topics/preview").text
+    store_many(session)
+    page = web.get("/topics/preview").text
+    assert "the day’s newest papers while none has upvotes, at most 25" in page
+    assert [f"Cats {n}<" in page for n in (40, 16, 15)] == [True, True, False]

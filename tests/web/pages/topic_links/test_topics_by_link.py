@@ -240,7 +240,7 @@ def test_a_first_topic_says_that_it_replaces_trending_papers(
 ) -> None:
     subscriber = subscribers.add("other@example.org")
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
-    assert "takes the place of the trending papers" in web.get(follow_url(base, "Lovelace")).text
+    assert "takes the place of the day’s best papers" in web.get(follow_url(base, "Lovelace")).text
 
 
 @pytest.mark.parametrize(("name", "text"), [("“”", "nothing between"), ("x" * 300, "at most 255")])
