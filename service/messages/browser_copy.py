@@ -82,7 +82,7 @@ def uncut_html(
     """Return the HTML of a digest with the papers that were cut from the mail."""
     context = digest_context(delivery, subscriber, editions, settings)
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
-    entries = editions.entries_of(delivery.edition_id or 0, settings)
+    entries = editions.entries_of(delivery.edition_id or 0, settings, subscriber)
     more = tuple(entries.take(cut, MORE_TITLE))
     context = replace(context, most_updates=len(context.updates))
     if more:

@@ -113,7 +113,7 @@ def digest_context(
     created_at, subscriber_id = delivery.created_at, subscriber.id
     digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
-    entries = editions.entries_of(edition_id, settings)
+    entries = editions.entries_of(edition_id, settings, subscriber)
     days = editions.days(edition_id) or missed_days(delivery, subscriber)
     joined_at = subscriber.confirmed_at or subscriber.created_at
     return DigestContext(

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain import digest_json
 from service.deliveries.domain.digest import DigestEntry
-from service.deliveries.store.claimed_rows import Claim
+from service.deliveries.store.claimed_rows import Claim, RecipientView
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
@@ -29,12 +29,14 @@ from service.topics.domain.language.edits import leaves_nothing, parse_clause
 class PaperEntries:
     """The papers of one edition as its messages show them, one value for all subscribers.
 
-    Renderers cache cards by these values, so a card is rendered only once.
+    Renderers cache cards by these values, so a card is rendered only once. Without
+    `has_ai_summaries` every paper shows its abstract.
     """
 
     papers: Mapping[int, PaperView]
     late_ids: frozenset[int]
     settings: Settings
+    has_ai_summaries: bool = True
     # By topic and note, then by paper. A clause matches the same words of a paper for everyone,
     # so a note's key leaves the words out: comparing them would cost more.
     _placed: dict[tuple[str | None, digest_json.NoteKey], dict[int, DigestPaper]] = field(
@@ -97,6 +99,8 @@ class PaperEntries:
         is_late = entry.paper_id in self.late_ids
         if paper.is_late != is_late:
             paper = replace(paper, is_late=is_late)
+        if paper.summary and not self.has_ai_summaries:
+            paper = replace(paper, summary="")
         return DigestPaper(
             paper=paper,
             links=links,
@@ -125,7 +129,7 @@ class EditionDataCache:
     papers: dict[int, PaperView] = field(default_factory=dict)
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
-    _entries: dict[int, PaperEntries] = field(default_factory=dict)
+    _entries: dict[tuple[int, bool], PaperEntries] = field(default_factory=dict)
     stored_parts: set[bytes] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
@@ -136,12 +140,16 @@ class EditionDataCache:
             days = self._days[edition_id] = edition_days(self.editions[edition_id])
         return days
 
-    def entries_of(self, edition_id: int, settings: Settings) -> PaperEntries:
-        """Return the shared paper entries of an edition."""
-        if edition_id not in self._entries:
+    def entries_of(
+        self, edition_id: int, settings: Settings, subscriber: RecipientView
+    ) -> PaperEntries:
+        """Return the paper entries of an edition, shared by all who see AI summaries, or do not."""
+        has_summaries = settings.ai_summaries and subscriber.has_ai_summaries
+        key = (edition_id, has_summaries)
+        if key not in self._entries:
             late = self.late_ids.get(edition_id, frozenset())
-            self._entries[edition_id] = PaperEntries(self.papers, late, settings)
-        return self._entries[edition_id]
+            self._entries[key] = PaperEntries(self.papers, late, settings, has_summaries)
+        return self._entries[key]
 
 
 def gather_edition_data(

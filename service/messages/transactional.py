@@ -116,7 +116,7 @@ def _already_subscribed(mail: _Mail) -> contexts.MailContext:
 
 
 def _welcome(mail: _Mail) -> contexts.MailContext:
-    entries = mail.editions.entries_of(0, mail.settings)
+    entries = mail.editions.entries_of(0, mail.settings, mail.subscriber)
     groups = digest_from_json(mail.delivery.digest).groups
     sections = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
     return contexts.WelcomeContext(

@@ -131,5 +131,6 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
         int(form.hour),
         form.timezone,
         form.has_empty_digests,
+        form.has_ai_summaries,
         tuple((text, str(topics[text])) for _, text in form.written_topics()),
     )

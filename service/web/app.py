@@ -104,4 +104,5 @@ def _make_pages(settings: Settings) -> Pages:
         operator_address=settings.operator_address,
         contact=settings.contact,
         has_mailbox=not settings.smtp_url,
+        has_ai_summaries=settings.ai_summaries,
     )

@@ -25,6 +25,7 @@ CREATE TABLE subscribers (
     has_suggestions boolean NOT NULL DEFAULT true,
     has_empty_digests boolean NOT NULL DEFAULT false,
     has_catch_up boolean NOT NULL DEFAULT false,
+    has_ai_summaries boolean NOT NULL DEFAULT true,
     paused_at timestamptz,
     catch_up_since date,
     moves_from_id bigint

@@ -71,6 +71,8 @@ class RecipientView(Protocol):
     @property
     def has_catch_up(self) -> bool: ...
     @property
+    def has_ai_summaries(self) -> bool: ...
+    @property
     def moves_from_id(self) -> int | None: ...
     @property
     def locale(self) -> str: ...
@@ -124,6 +126,7 @@ class ClaimedRecipient(NamedTuple):
     paused_until: date | None
     has_empty_digests: bool
     has_catch_up: bool
+    has_ai_summaries: bool
     moves_from_id: int | None
     locale: str
 

@@ -88,5 +88,5 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:
-    """Return the source's summary or the start of the abstract, in at most `limit` characters."""
+    """Return the AI summary of Hugging Face or the start of the abstract, in at most `limit` characters."""
     return first_sentences(entry.paper.summary or entry.paper.abstract, limit)

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     brand_logo: WebAddress = ""
     brand_footer: str = ""
     templates_dir: kinds.TemplatesFolder | None = None
+    ai_summaries: bool = True
     fast_rendering: bool = True
     send_farewell: bool = False
     log_level: kinds.LogLevel = "INFO"

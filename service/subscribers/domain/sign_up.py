@@ -22,6 +22,7 @@ class SignUpForm:
     page: str = "/"
     locale: str = ""
     has_empty_digests: bool = False
+    has_ai_summaries: bool = True
 
     def written_topics(self) -> list[tuple[int, str]]:
         """Return the topics that are not blank, each with its row and with whitespace collapsed."""
@@ -33,14 +34,15 @@ class SignUpForm:
 class Preferences:
     """A subscriber's choices: cadence, local hour (0..23), tz database zone and topics.
 
-    `has_empty_digests`: a short mail also where nothing matched. `topics`: (text as written,
-    canonical form).
+    `has_empty_digests`: a short mail also where nothing matched. `has_ai_summaries`: summaries that
+    a machine wrote, in place of the abstract. `topics`: (text as written, canonical form).
     """
 
     cadence: Cadence
     hour: int
     timezone: str
     has_empty_digests: bool = False
+    has_ai_summaries: bool = True
     topics: tuple[tuple[str, str], ...] = ()
 
 

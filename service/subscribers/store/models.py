@@ -50,6 +50,7 @@ class Subscriber(Base):
     has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
     has_empty_digests: Mapped[bool] = mapped_column(server_default=text("false"))
     has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_ai_summaries: Mapped[bool] = mapped_column(server_default=text("true"))
     paused_at: Mapped[datetime | None]
     catch_up_since: Mapped[date | None]
     moves_from_id: Mapped[int | None] = mapped_column(

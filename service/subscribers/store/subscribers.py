@@ -221,6 +221,7 @@ def set_preferences(
     subscriber.hour = chosen.hour
     subscriber.timezone = chosen.timezone
     subscriber.has_empty_digests = chosen.has_empty_digests
+    subscriber.has_ai_summaries = chosen.has_ai_summaries
     replace_topics(session, subscriber.id, chosen.topics, now)
 
 

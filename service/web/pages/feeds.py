@@ -7,7 +7,7 @@ identifier is the URL of its page, which never changes. Unchanged feeds are answ
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from hashlib import sha256
@@ -122,7 +122,8 @@ def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:
         session, topic_condition(session, settings, validate_topic(session, topic)), MOST_ENTRIES
     )
     papers = get_papers(session, ids)
-    return [papers[paper_id] for paper_id in ids]
+    found = [papers[paper_id] for paper_id in ids]
+    return found if settings.ai_summaries else [replace(each, summary="") for each in found]
 
 
 def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
@@ -134,7 +135,11 @@ def _paper_entry(paper: PaperView, base: str) -> Entry:
     return Entry(
         url=_paper_url(paper, base),
         title=paper.title,
-        html=str(Markup("<p>{}</p>").format(paper.summary or paper.abstract)),
+        html=str(
+            Markup("<p><b>AI summary:</b> {}</p>").format(paper.summary)
+            if paper.summary
+            else Markup("<p>{}</p>").format(paper.abstract)
+        ),
         published_at=_morning(paper.announced_on),
         authors=paper.authors,
         tags=paper.categories,

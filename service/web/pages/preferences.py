@@ -41,8 +41,8 @@ Word = Annotated[str, AfterValidator(parse_word)]
 class PreferencesForm(BaseModel):
     """The posted preferences form: an action and its values.
 
-    Blank values and `topic=None` were not sent and leave the stored value. `empty_digests` and
-    `catch_up` are `yes` or `no`; the form sends a hidden `no` before the box, so that an unticked
+    Blank values and `topic=None` were not sent and leave the stored value. `ai_summaries`,
+    `empty_digests` and `catch_up` are `yes` or `no`; the form sends a hidden `no` before the box, so that an unticked
     box differs from a form without the field, and the last value counts.
     """
 
@@ -51,6 +51,7 @@ class PreferencesForm(BaseModel):
     cadence: str = ""
     hour: Word = ""
     timezone: Word = ""
+    ai_summaries: str = ""
     empty_digests: str = ""
     pause_days: Word = ""
     catch_up: str = ""
@@ -206,6 +207,7 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
         hour=hour,
         timezone=subscriber.timezone,
         has_empty_digests=subscriber.has_empty_digests,
+        has_ai_summaries=subscriber.has_ai_summaries,
     )
 
 
@@ -220,6 +222,9 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
         has_empty_digests=form.empty_digests == "yes"
         if form.empty_digests
         else stored.has_empty_digests,
+        has_ai_summaries=form.ai_summaries == "yes"
+        if form.ai_summaries
+        else stored.has_ai_summaries,
     )
 
 

@@ -34,7 +34,7 @@ def test_a_preview_of_the_form_keeps_its_values_and_stores_nothing(
 def test_a_preview_without_a_topic_explains(web: httpx2.Client) -> None:
     for answer in (web.get("/topics/preview"), web.post("/topics/preview")):
         assert answer.status_code == 200
-        assert "Write one in the form" in answer.text
+        assert "Write a topic in the form" in answer.text
 
 
 def test_a_faulty_topic_is_pointed_at_in_the_form(web: httpx2.Client) -> None:
