@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 _FILE = re.compile(
     r"`((?:service|workers|tests|bench|migrations|email_templates|docs)/[\w./-]+\.\w+)`"
 )
@@ -18,7 +18,7 @@ def named_files(text: str) -> set[str]:
     return set(_FILE.findall(text))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_that_a_document_names_is_there(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     assert [name for name in sorted(named_files(text)) if not (ROOT / name).is_file()] == []
@@ -39,3 +39,12 @@ def test_the_guide_has_five_steps_for_each_of_four_things() -> None:
 
 def test_a_name_in_backticks_is_found() -> None:
     assert named_files("see `service/nowhere.py` and `make test`") == {"service/nowhere.py"}
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = {page.name: page.read_text(encoding="utf-8") for page in folder.glob("0*.md")}
+    titles = {name: text.partition("\n")[0][len("# 0000: ") :] for name, text in pages.items()}
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert [f"| [{n[:4]}]({n}) | {t} |" in index for n, t in titles.items()] == [True] * len(pages)
+    assert pages
