@@ -15,9 +15,11 @@ MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-# The same inside the frame of the development mailbox, isolated by `sandbox`.
+# What a mail in the frame of the development mailbox may do: open its links in a new tab, which is
+# not sandboxed. A sandboxed tab cannot show our pages, because of Cross-Origin-Opener-Policy.
+MAIL_SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
-    "frame-ancestors 'none'", "frame-ancestors 'self'; sandbox allow-popups"
+    "frame-ancestors 'none'", f"frame-ancestors 'self'; sandbox {MAIL_SANDBOX}"
 )
 
 # URLs with a signed token, which must not leak by cache, search engine or referrer.

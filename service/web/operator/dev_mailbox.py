@@ -1,5 +1,6 @@
 """The development mailbox in the browser: mail sent while no SMTP relay is set."""
 
+import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,9 +11,12 @@ from fastapi.responses import HTMLResponse
 
 from service.platform.dev_mailbox import NoSuchMessage, list_messages, load_message
 from service.web.core.context import Context
-from service.web.core.middleware import FRAMED_MAIL_POLICY
+from service.web.core.middleware import FRAMED_MAIL_POLICY, MAIL_SANDBOX
 
 MOST_LISTED = 200
+# Links leave the frame for a new tab without `window.opener`; those within the mail stay in it.
+_NEW_TAB = '<base target="_blank">'
+_LINK_WITHIN = re.compile(r"""<a\b(?=[^>]*\shref=["']?#)""", re.IGNORECASE)
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,6 +31,7 @@ class MessagePage:
     to: str
     date: str
     text: str
+    has_html: bool
     source: str
 
 
@@ -56,16 +61,19 @@ def show_message(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResp
         to=str(message["To"] or ""),
         date=str(message["Date"] or ""),
         text=_part(message, "plain"),
+        has_html=bool(_part(message, "html")),
         source=raw.decode("utf-8", "replace"),
     )
-    return context.pages.show("message.html", message=shown)
+    return context.pages.show("message.html", message=shown, sandbox=MAIL_SANDBOX)
 
 
 @router.get("/mailbox/{key}/html")
 def show_message_html(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
-    """Return the HTML part alone, for the sandboxed frame."""
-    html = _part(_parse(_read(context, key)), "html")
-    return HTMLResponse(html, headers={"Content-Security-Policy": FRAMED_MAIL_POLICY})
+    """Return the HTML part alone, for the sandboxed frame, with links that open in a new tab."""
+    html = _LINK_WITHIN.sub('<a target="_self"', _part(_parse(_read(context, key)), "html"))
+    # At the end, because anything before the doctype would change how browsers show the mail.
+    headers = {"Content-Security-Policy": FRAMED_MAIL_POLICY}
+    return HTMLResponse(html + _NEW_TAB, headers=headers)
 
 
 def _read(context: Context, key: str) -> bytes:
