@@ -11,6 +11,8 @@ pytestmark = pytest.mark.browser
 
 STATES = every_state()
 SERIOUS = {"serious", "critical"}
+# Less than serious to axe, but screen readers jump to landmarks.
+LANDMARKS = {"landmark-one-main", "region"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_axe_finds_nothing_serious_in_any_mail(
         bad = [
             (violation["id"], [node["html"][:120] for node in violation["nodes"]][:3])
             for violation in answer["violations"]
-            if violation["impact"] in SERIOUS
+            if violation["impact"] in SERIOUS or violation["id"] in LANDMARKS
         ]
         assert answer["passes"]
         if bad:

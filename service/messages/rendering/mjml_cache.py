@@ -48,6 +48,8 @@ def compile_shape(shape: str) -> tuple[str | int, ...]:
     """
     # `display:none` alone hides the preheader; spam filters penalise tiny white text.
     html = mjml.mjml2html(shape).replace(_TINY_WHITE, "display:none;", 1)
+    # Screen readers jump to the main landmark, and MJML gives its outermost element another role.
+    html = html.replace(' role="article"', ' role="main"', 1)
     pieces = _SLOT.split(compact(html))
     return tuple(
         int(piece) if number % 2 else piece for number, piece in enumerate(pieces) if piece

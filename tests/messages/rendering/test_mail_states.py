@@ -70,6 +70,19 @@ def test_each_state_is_a_valid_mail_with_known_addresses_only(
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_each_mail_has_a_language_a_main_landmark_and_a_link_to_the_privacy_page(
+    renderer: Renderer, state: State
+) -> None:
+    mail = render_state(renderer, state)
+    root = parse_strictly(mail.html)
+    assert root.get("lang") == "en"
+    (main,) = (element for element in root.iter() if element.get("role") == "main")
+    assert main.get("lang") == "en"
+    assert "https://papers.example.org/privacy" in addresses(main)
+    assert "\nPrivacy: https://papers.example.org/privacy\n" in mail.text
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_only_outlook_for_windows_gets_a_table_of_600_pixels(
     renderer: Renderer, state: State
 ) -> None:
