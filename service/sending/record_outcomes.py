@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
+from service.platform.logs import mask_addresses
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import ProviderReply
 from service.sending.domain.providers import provider_of
@@ -101,7 +102,8 @@ def suppress_dead_addresses(
             subscriber.email_key,
             settings.secret_key,
             decision.suppress,
-            decision.detail,
+            # It outlives the subscriber, and a refusal repeats the address.
+            mask_addresses(decision.detail),
             now,
         )
         subscriber.state = SubscriberState.SUPPRESSED

@@ -32,6 +32,7 @@ from service.web.pages import (
     home,
     paper,
     preferences,
+    privacy,
     saved,
     search,
     status,
@@ -45,7 +46,7 @@ from service.web.views.sign_up_form import COMMON_ZONES
 
 _PAGES = (
     home, subscribe, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics, feeds, browser_copy,
-    dev_mailbox, status, health, metrics, admin, webhooks, assets,
+    dev_mailbox, status, privacy, health, metrics, admin, webhooks, assets,
 )  # fmt: skip
 
 # Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.

@@ -1,0 +1,28 @@
+"""`/privacy`: who runs this site, what is kept and for how long.
+
+Its figures are the constants that the rest of the service uses, so that they stay true.
+"""
+
+from email.utils import parseaddr
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from service.platform.signing.tokens import LIFETIME
+from service.subscribers.queue_mails import MOST_CONFIRMATIONS
+from service.web.core.context import Context
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/privacy")
+def show_privacy(context: Context) -> HTMLResponse:
+    settings = context.settings
+    return context.pages.show(
+        "privacy.html",
+        operator=settings.brand_name,
+        mail=parseaddr(settings.reply_to or settings.mail_from)[1],
+        has_logo=bool(settings.brand_logo),
+        confirmations=MOST_CONFIRMATIONS,
+        days={purpose: span.days for purpose, span in LIFETIME.items() if span},
+    )
