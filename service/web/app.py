@@ -20,7 +20,7 @@ from service.web.core import assets
 from service.web.core.cached_response import CachedResponse
 from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
-from service.web.core.middleware import ResponseMiddleware
+from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
 from service.web.endpoints import health, webhooks
 from service.web.operator import dev_mailbox, metrics
@@ -81,6 +81,7 @@ def create_app(
     )
     # A pool of its own: probes of a hanging database must not use up the threads for pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
+    app.add_middleware(PublicGzip)
     app.add_middleware(ResponseMiddleware)
     add_fault_pages(app)
     for page in _PAGES:

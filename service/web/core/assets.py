@@ -20,6 +20,13 @@ def asset(name: str) -> str:
     return f"/static/{_HASHES[name]}/{name}"
 
 
+@router.get("/favicon.ico")
+def show_favicon() -> Response:
+    """Return the icon at the address that browsers and feed readers try without being told."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response(_FILES["favicon.ico"], media_type="image/x-icon", headers=headers)
+
+
 @router.get("/static/{digest}/{name}")
 def show_asset(digest: str, name: str) -> Response:
     if name not in _FILES or _HASHES[name] != digest:

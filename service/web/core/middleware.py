@@ -1,7 +1,8 @@
-"""Middleware for every response: security headers, HEAD requests, and a limit on request bodies."""
+"""Middleware for every response: security headers, HEAD requests, a limit on bodies, compression."""
 
 from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Only our own script runs, nothing loads from other hosts, and no page may be framed.
@@ -24,10 +25,18 @@ FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
 
 # URLs with a signed token, which must not leak by cache, search engine or referrer.
 TOKEN_PATHS = (
-    "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/",
+    "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/", "/address/",
 )  # fmt: skip
 # The operator's pages, behind a password.
 OPERATOR_PATHS = ("/admin", "/metrics")
+# Answers that contain secrets (signed links, CSRF tokens), beside text that others wrote: compressed,
+# their length would tell an attacker how much of a guess is right (the BREACH attack). All others
+# are the same for everybody, since the site has no cookies, and so have nothing to give away.
+_UNCOMPRESSED_PATHS = (*TOKEN_PATHS, *OPERATOR_PATHS, "/mailbox")
+# Smaller answers fit in one packet anyway.
+_COMPRESSED_BYTES = 1_400
+# A page of 50 kB takes less than a millisecond; level 9 saves 1 % more in three times the time.
+_COMPRESSION_LEVEL = 5
 _PRIVATE = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
@@ -69,6 +78,17 @@ class ResponseMiddleware:
 
         most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
         await self._app(inner, _counted(receive, most), send_with_headers)
+
+
+class PublicGzip(GZipMiddleware):
+    """Compress the answers that are the same for everybody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, _COMPRESSED_BYTES, _COMPRESSION_LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_secret = scope.get("path", "").startswith(_UNCOMPRESSED_PATHS)
+        await (self.app if is_secret else super().__call__)(scope, receive, send)
 
 
 def add_headers(headers: MutableHeaders, path: str) -> None:

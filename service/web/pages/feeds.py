@@ -1,19 +1,16 @@
-"""Atom and JSON feeds: the results of a search, and the papers of each day.
+"""Atom, RSS and JSON feeds: the results of a search, and the papers of each day.
 
-Atom by RFC 4287, JSON Feed by version 1.1 (https://www.jsonfeed.org/version/1.1/). An entry's
-identifier is the URL of its page, which never changes. Unchanged feeds are answered with 304
-(conditional requests, RFC 9110, section 13).
+An entry's identifier is the URL of its page, which never changes. Unchanged feeds are answered with
+304 (conditional requests, RFC 9110, section 13).
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -34,49 +31,31 @@ from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids, select_changed_at
 from service.topics.topics import TopicError, validate_topic
 from service.web.core.context import AppContext, Context
+from service.web.views.feed_formats import Entry, Feed, write_atom, write_json, write_rss
 
 MOST_ENTRIES: Final = 50
 MOST_DAYS: Final = 5
 PAPERS_A_DAY: Final = 25
 # Papers come once a day, so feed readers may serve frequent requests from their own cache.
 _MAX_AGE_SECONDS = 900
-_ATOM = "http://www.w3.org/2005/Atom"
-_ATOM_TYPE = "application/atom+xml; charset=utf-8"
-_JSON_TYPE = "application/feed+json; charset=utf-8"
+# The last part of a feed's address -> its content type, and what writes it.
+_FORMATS: Final[Mapping[str, tuple[str, Callable[[Feed], bytes]]]] = {
+    "atom": ("application/atom+xml; charset=utf-8", write_atom),
+    "rss": ("application/rss+xml; charset=utf-8", write_rss),
+    "json": ("application/feed+json; charset=utf-8", write_json),
+}
 
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One feed entry; `url` is also its identifier, `html` its content."""
-
-    url: str
-    title: str
-    html: str
-    published_at: datetime
-    authors: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    source_url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A feed. `url` is its own address, `page_url` that of the page with the same papers.
-
-    `changed_at` is when the newest of its papers came or changed; 1970-01-01 for an empty feed.
-    """
-
-    title: str
-    url: str
-    page_url: str
-    entries: tuple[Entry, ...]
-    changed_at: datetime
 
 
 @router.get("/feeds/search.atom")
 def show_search_atom(context: Context, request: Request, q: str = "") -> Response:
     return _answer_search(context, request, q, "atom")
+
+
+@router.get("/feeds/search.rss")
+def show_search_rss(context: Context, request: Request, q: str = "") -> Response:
+    return _answer_search(context, request, q, "rss")
 
 
 @router.get("/feeds/search.json")
@@ -86,10 +65,20 @@ def show_search_json(context: Context, request: Request, q: str = "") -> Respons
 
 @router.get("/feeds/daily.atom")
 def show_daily_atom(context: Context, request: Request) -> Response:
+    return _answer_daily(context, request, "atom")
+
+
+@router.get("/feeds/daily.rss")
+def show_daily_rss(context: Context, request: Request) -> Response:
+    return _answer_daily(context, request, "rss")
+
+
+def _answer_daily(context: AppContext, request: Request, form: str) -> Response:
     """Return one entry a day with its top papers: the digest without topics, as a feed."""
+    url = f"{_base(context)}/feeds/daily.{form}"
     with transaction(context.sessions) as session:
-        feed = _load_days(session, _base(context), announcement_date(context.clock()))
-    return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
+        feed = _load_days(session, _base(context), url, announcement_date(context.clock()))
+    return _answer(request, feed, form)
 
 
 def _answer_search(context: AppContext, request: Request, text: str, form: str) -> Response:
@@ -108,9 +97,7 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
         entries=tuple(_paper_entry(paper, _base(context)) for paper in papers),
         changed_at=changed_at,
     )
-    if form == "json":
-        return _answer(request, write_json(feed), _JSON_TYPE, feed.changed_at)
-    return _answer(request, write_atom(feed), _ATOM_TYPE, feed.changed_at)
+    return _answer(request, feed, form)
 
 
 def _base(context: AppContext) -> str:
@@ -156,7 +143,7 @@ def _morning(on: date) -> datetime:
     return datetime.combine(on, time(), UTC)
 
 
-def _load_days(session: Session, base: str, today: date) -> Feed:
+def _load_days(session: Session, base: str, url: str, today: date) -> Feed:
     entries: list[Entry] = []
     all_ids: list[int] = []
     on = latest_day(session, today)
@@ -169,7 +156,7 @@ def _load_days(session: Session, base: str, today: date) -> Feed:
         on = latest_day(session, on - timedelta(days=1))
     return Feed(
         title=f"New papers · {BRAND}",
-        url=f"{base}/feeds/daily.atom",
+        url=url,
         page_url=f"{base}/",
         entries=tuple(entries),
         changed_at=_changed_at(session, all_ids),
@@ -185,86 +172,19 @@ def _day_entry(on: date, best: Sequence[PaperView], count: int, base: str) -> En
     return Entry(f"{base}/daily/{on}", title, f"<ol>{items}</ol>", _morning(on))
 
 
-def write_atom(feed: Feed) -> bytes:
-    """Return the feed as Atom (RFC 4287)."""
-    ET.register_namespace("", _ATOM)
-    root = ET.Element(f"{{{_ATOM}}}feed")
-    _add(root, "id", feed.url)
-    _add(root, "title", feed.title)
-    _add(root, "updated", _stamp(feed.changed_at))
-    _add(root, "link", rel="self", type="application/atom+xml", href=feed.url)
-    _add(root, "link", rel="alternate", type="text/html", href=feed.page_url)
-    # Default author of entries without one (RFC 4287, section 4.1.1).
-    _add(_add(root, "author"), "name", BRAND)
-    for entry in feed.entries:
-        _add_entry(_add(root, "entry"), entry)
-    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return document
-
-
-def _add_entry(parent: ET.Element, entry: Entry) -> None:
-    _add(parent, "id", entry.url)
-    _add(parent, "title", entry.title)
-    _add(parent, "published", _stamp(entry.published_at))
-    _add(parent, "updated", _stamp(entry.published_at))
-    _add(parent, "link", rel="alternate", type="text/html", href=entry.url)
-    if entry.source_url:
-        _add(parent, "link", rel="via", href=entry.source_url)
-    for name in entry.authors:
-        _add(_add(parent, "author"), "name", name)
-    for tag in entry.tags:
-        _add(parent, "category", term=tag)
-    _add(parent, "content", entry.html, type="html")
-
-
-def _add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
-    element = ET.SubElement(
-        parent, f"{{{_ATOM}}}{tag}", {name: clean(value) for name, value in attributes.items()}
-    )
-    element.text = clean(text) or None
-    return element
-
-
-def _stamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def write_json(feed: Feed) -> bytes:
-    """Return the feed as JSON Feed 1.1."""
-    document = {
-        "version": "https://jsonfeed.org/version/1.1",
-        "title": feed.title,
-        "home_page_url": feed.page_url,
-        "feed_url": feed.url,
-        "language": "en",
-        "items": [_to_item(entry) for entry in feed.entries],
-    }
-    return json.dumps(document, ensure_ascii=False).encode()
-
-
-def _to_item(entry: Entry) -> dict[str, object]:
-    item: dict[str, object] = {
-        "id": entry.url,
-        "url": entry.url,
-        "title": entry.title,
-        "content_html": entry.html,
-        "date_published": _stamp(entry.published_at),
-        "authors": [{"name": name} for name in entry.authors],
-        "tags": list(entry.tags),
-    }
-    return {**item, "external_url": entry.source_url} if entry.source_url else item
-
-
-def _answer(request: Request, content: bytes, kind: str, changed_at: datetime) -> Response:
+def _answer(request: Request, feed: Feed, form: str) -> Response:
     """Return the feed, or 304 where the client has it. If-None-Match overrides If-Modified-Since."""
-    etag = f'"{sha256(content).hexdigest()[:32]}"'
+    kind, write = _FORMATS[form]
+    content = write(feed)
+    # Weak, because the same feed may be compressed or not (RFC 9110, section 8.8.1).
+    etag = f'W/"{sha256(content).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,
-        "Last-Modified": format_datetime(changed_at, usegmt=True),
+        "Last-Modified": format_datetime(feed.changed_at, usegmt=True),
         "Cache-Control": f"public, max-age={_MAX_AGE_SECONDS}",
         "X-Robots-Tag": "noindex",
     }
-    if _is_known(request, etag, changed_at):
+    if _is_known(request, etag, feed.changed_at):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=kind, headers=headers)
 
@@ -273,7 +193,7 @@ def _is_known(request: Request, etag: str, changed_at: datetime) -> bool:
     tags = request.headers.get("if-none-match")
     if tags is not None:
         known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
-        return bool({etag, "*"} & known)
+        return bool({etag.removeprefix("W/"), "*"} & known)
     try:
         since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
     except ValueError:

@@ -1,6 +1,8 @@
 """Feeds: valid, with the papers of the search, and 304 while unchanged."""
 
 import json
+import re
+from collections import Counter
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -59,6 +61,47 @@ def test_every_element_required_by_rfc_4287_occurs_once(
         assert len(ids) == len({*ids}) == 2
 
 
+def test_each_feed_is_also_valid_rss(web: httpx2.Client, session: Session) -> None:
+    """The elements that the RSS 2.0 specification requires, each once, and its formats."""
+    store_some(session)
+    atom_link = "{http://www.w3.org/2005/Atom}link"
+    for address in ("/feeds/search.rss?q=cats%20OR%20mice", "/feeds/daily.rss"):
+        answer = web.get(address)
+        assert answer.headers["content-type"] == "application/rss+xml; charset=utf-8"
+        feed = feedparser.parse(answer.content)
+        assert not feed.bozo
+        assert feed.version == "rss20"
+        root = etree.fromstring(answer.content)
+        (channel,) = root
+        assert (root.tag, root.get("version"), channel.tag) == ("rss", "2.0", "channel")
+        for required in ("title", "link", "description"):
+            assert channel.findtext(required), address
+        assert channel.find(atom_link).get("href") == f"http://127.0.0.1:8000{address}"
+        assert len({item.findtext("guid") for item in channel.findall("item")}) > 1
+        for parent in [channel, *channel.findall("item")]:
+            tags = Counter(child.tag for child in parent)
+            once = {"title", "link", "description", "guid", "pubDate", "lastBuildDate", atom_link}
+            assert all(tags[tag] <= 1 for tag in once), address
+        for date in [*channel.iter("pubDate"), *channel.iter("lastBuildDate")]:
+            assert parsedate_to_datetime(date.text).tzinfo is not None
+
+
+def test_a_search_in_rss_has_the_papers_of_the_search_in_atom(
+    web: httpx2.Client, session: Session
+) -> None:
+    store_some(session)
+    parsed = {
+        form: feedparser.parse(web.get(f"/feeds/search.{form}?q=cats").content)
+        for form in ("atom", "rss")
+    }
+    for atom, rss in zip(parsed["atom"].entries, parsed["rss"].entries, strict=True):
+        assert (rss.title, rss.link, rss.id) == (atom.title, atom.link, atom.id)
+        assert rss.published_parsed == atom.published_parsed
+        assert [author.name for author in rss.authors] == [author.name for author in atom.authors]
+        assert [tag.term for tag in rss.tags] == [tag.term for tag in atom.tags]
+        assert rss.summary == atom.content[0].value
+
+
 def test_a_search_is_a_json_feed(web: httpx2.Client, session: Session) -> None:
     store_some(session)
     answer = web.get("/feeds/search.json", params={"q": "cats OR mice"})
@@ -91,7 +134,13 @@ def test_the_daily_feed_has_one_entry_a_day(web: httpx2.Client, session: Session
 
 
 @pytest.mark.parametrize(
-    "address", ["/feeds/search.atom?q=cats", "/feeds/search.json?q=cats", "/feeds/daily.atom"]
+    "address",
+    [
+        "/feeds/search.atom?q=cats",
+        "/feeds/search.json?q=cats",
+        "/feeds/daily.atom",
+        "/feeds/daily.rss",
+    ],
 )
 def test_an_unchanged_feed_is_a_304(web: httpx2.Client, session: Session, address: str) -> None:
     store_some(session)
@@ -100,7 +149,7 @@ def test_an_unchanged_feed_is_a_304(web: httpx2.Client, session: Session, addres
     assert parsedate_to_datetime(modified) is not None
     for known in (
         {"If-None-Match": etag},
-        {"If-None-Match": f'"other", W/{etag}'},
+        {"If-None-Match": f'"other", {etag.removeprefix("W/")}'},
         {"If-None-Match": "*"},
         {"If-Modified-Since": modified},
     ):
@@ -131,7 +180,7 @@ def test_a_changed_paper_changes_its_feed(web: httpx2.Client, session: Session) 
         assert answer.status_code == 200, name
 
 
-@pytest.mark.parametrize("form", ["atom", "json"])
+@pytest.mark.parametrize("form", ["atom", "rss", "json"])
 def test_an_invalid_topic_is_one_line_of_text(web: httpx2.Client, form: str) -> None:
     answer = web.get(f"/feeds/search.{form}", params={"q": "cats )"})
     assert answer.status_code == 422
@@ -140,7 +189,7 @@ def test_an_invalid_topic_is_one_line_of_text(web: httpx2.Client, form: str) -> 
 
 
 def test_an_empty_feed_is_valid(web: httpx2.Client) -> None:
-    for address in ("/feeds/search.atom?q=unicorns", "/feeds/daily.atom"):
+    for address in ("/feeds/search.atom?q=unicorns", "/feeds/daily.atom", "/feeds/daily.rss"):
         feed = feedparser.parse(web.get(address).content)
         assert not feed.bozo
         assert feed.entries == []
@@ -148,7 +197,19 @@ def test_an_empty_feed_is_valid(web: httpx2.Client) -> None:
 
 def test_pages_link_their_feeds(web: httpx2.Client, session: Session) -> None:
     store_some(session)
-    assert 'type="application/atom+xml"' in web.get("/").text
+    for path, form in (
+        ("/", "daily"),
+        ("/search?q=cats", "search"),
+        ("/topics/preview?q=cats", "search"),
+    ):
+        head = web.get(path).text.partition("</head>")[0]
+        links = re.findall(
+            r'<link rel="alternate" type="([^"]+)" title="[^"]+" href="([^"]+)">', head
+        )
+        assert [kind for kind, _ in links] == ["application/atom+xml", "application/rss+xml"], path
+        for kind, href in links:
+            assert href.startswith(f"/feeds/{form}."), path
+            assert web.get(href).headers["content-type"].startswith(kind), href
     page = web.get("/search", params={"q": "cats OR mice"}).text
     assert 'href="/feeds/search.atom?q=cats%20OR%20mice"' in page
     preview = web.get("/topics/preview", params={"q": "cats"}).text
