@@ -4,14 +4,25 @@ Messages carry ids and mean "there may be work". Tasks are idempotent: a message
 or late, because retries, delays and counts are rows in Postgres.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import ClassVar
 
-from celery import Celery
-from celery.signals import celeryd_init
+from celery import Celery, Task
+from celery.signals import (
+    celeryd_after_setup,
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_shutting_down,
+)
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service.papers.domain.source_names import JOURNALS, SOURCES
-from service.platform.queue import TASK_QUEUES
+from service.platform.logs import configure_service, get_logger
+from service.platform.queue import REQUEST_ID, TASK_QUEUES
 from workers.process import Process
 
 # What beat enqueues, and every how many seconds. A message expires when the next one is due.
@@ -27,9 +38,11 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "sweep": ("paperboy.sweep", [], 60),
     "bounces": ("paperboy.bounces", [], 60),
     "report-troubles": ("paperboy.report_troubles", [], 300),
+    "report-day": ("paperboy.report_day", [], 300),
 }
 
 process = Process()
+log = get_logger(__name__)
 
 
 class Configuration:
@@ -45,6 +58,7 @@ class Configuration:
     # Longer than the ten minutes a relay may take after the final dot (RFC 5321 §4.5.3.2.6).
     worker_soft_shutdown_timeout = 660
     worker_hijack_root_logger = False
+    worker_redirect_stdouts = False
     timezone = "UTC"
     beat_schedule: ClassVar = {
         name: {"task": task, "args": args, "schedule": seconds, "options": {"expires": seconds}}
@@ -66,9 +80,48 @@ def load_tasks(**_: object) -> None:
 
     Beat sends tasks by name; Celery's `include` would make it import them, too.
     """
+    configure_logging()  # Before Celery's own setup, whose warnings come earlier.
     try:
         import_module("workers.runtime")
         import_module("workers.tasks")
     except Exception as error:
         # Celery logs errors of signal handlers and goes on; a worker without tasks must end.
-        raise SystemExit(f"the tasks cannot be imported: {error!r}") from error
+        log.critical("the tasks cannot be imported", exc_info=True)
+        raise SystemExit(1) from error
+
+
+@setup_logging.connect
+def configure_logging(**_: object) -> None:
+    """Configure the logs of worker and beat, in place of Celery."""
+    configure_service()  # For a fault in the settings themselves.
+    configure_service(process.settings.log_level, process.settings.log_file)
+
+
+@celeryd_after_setup.connect
+def drop_stdout(**_: object) -> None:
+    """Close a worker's stdout: Celery prints its banner and shutdown there, past every logger."""
+    if not sys.stdout.isatty():
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        os.close(null)
+
+
+@task_prerun.connect
+def bind_task(task_id: str, task: Task, **_: object) -> None:
+    """Put the task's id, and that of the request that enqueued it, on each of its log lines."""
+    clear_contextvars()
+    request_id = task.request.get(REQUEST_ID)
+    known = {REQUEST_ID: request_id} if request_id else {}
+    bind_contextvars(task=task.name, task_id=task_id, **known)
+
+
+@task_postrun.connect
+def unbind_task(**_: object) -> None:
+    """Forget the ids of a task that has ended."""
+    clear_contextvars()
+
+
+@worker_shutting_down.connect
+def note_shutdown(sig: str, how: str, **_: object) -> None:
+    """Log that the worker was asked to end."""
+    log.info("worker.stopping", signal=sig, how=how)

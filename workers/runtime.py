@@ -16,7 +16,6 @@ from service.papers.sources.registry import build_api, build_oai, build_sources
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
-from service.platform.logs import configure
 from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.send_loop import Clock, Sender
@@ -42,7 +41,6 @@ class Runtime:
 
 def open_runtime(here: Settings) -> Runtime:
     """The runtime of this process, with connections of its own."""
-    configure(here.log_level)
     # A key that went away since the settings were checked must end the worker, not each mail.
     signer_of(here)
     engine = make_engine(here.database_url)

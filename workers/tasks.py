@@ -8,6 +8,7 @@ from service.deliveries.alerts import report_mailbox
 from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.operations.daily_report import queue_report
 from service.operations.monitoring import report_troubles as report_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
@@ -123,4 +124,12 @@ def report_troubles() -> None:
     """Queue one mail to the operator for each new problem, and enqueue sending."""
     here = process.runtime
     if report_all(here.sessions, here.settings, here.clock()):
+        here.enqueue("deliver")
+
+
+@app.task(name="paperboy.report_day")
+def report_day() -> None:
+    """Queue the operator's report of the last day, once a day, and enqueue sending."""
+    here = process.runtime
+    if queue_report(here.sessions, here.settings, here.clock()):
         here.enqueue("deliver")

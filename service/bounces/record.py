@@ -26,7 +26,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.return_path import parse_return_path
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
-from service.platform.database.engine import transaction
+from service.platform.database.engine import log_on_commit, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
@@ -132,10 +132,16 @@ def record_notices(
     recorded = []
     for notice in notices:
         with transaction(sessions) as session:
-            recorded.append(record_notice(session, channel, notice, now))
-    if recorded:
-        counts = Counter(each.outcome for each in recorded)
-        log.info("bounce.recorded", source=channel.source, **counts)
+            outcome = record_notice(session, channel, notice, now)
+        log.info(
+            "bounce",
+            source=channel.source,
+            outcome=outcome.outcome,
+            verdict=outcome.verdict,
+            delivery_id=outcome.delivery_id,
+            code=outcome.code,
+        )
+        recorded.append(outcome)
     return recorded
 
 
@@ -249,7 +255,8 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
     )
     subscriber.state = SubscriberState.SUPPRESSED
     if is_new:
-        log.info("bounce.suppressed", subscriber_id=subscriber.id, reason=score.suppress)
+        values = {"subscriber_id": subscriber.id, "reason": score.suppress}
+        log_on_commit(session, log, "suppressed", **values)
     return is_new
 
 

@@ -1,5 +1,6 @@
 """Web, worker and beat as child processes on one machine, with one set of settings."""
 
+import json
 import os
 import signal
 import socket
@@ -23,10 +24,10 @@ STOP_SECONDS = 20.0
 
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
-            "--host", "127.0.0.1", "--log-level", "warning", "--timeout-graceful-shutdown", "5"],
-    "worker": ["-m", "celery", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
-               "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
-    "beat": ["-m", "celery", "-A", "workers.app", "beat", "--loglevel", "WARNING"],
+            "--host", "127.0.0.1", "--timeout-graceful-shutdown", "5"],
+    "worker": ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
+               "-c", "2", "--without-gossip", "--without-mingle"],
+    "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],
 }  # fmt: skip
 
 
@@ -70,10 +71,12 @@ class Stack:
         self._files = ExitStack()
 
     def start(self, name: str, *more: str) -> None:
-        log = self._files.enter_context((self._log_dir / f"{name}.log").open("ab"))
+        path = self._log_dir / f"{name}.log"
+        # For what comes before the child has opened its log, and goes past it.
+        log = self._files.enter_context(path.open("ab"))
         self._children[name] = subprocess.Popen(
             [sys.executable, *self._commands[name], *more],
-            env=self._environ,
+            env={**self._environ, "PAPERBOY_LOG_FILE": str(path)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -115,7 +118,7 @@ class Stack:
 
     def _see(self, name: str) -> str:
         path = self._log_dir / f"{name}.log"
-        last_line = path.read_text(errors="replace").strip().rpartition("\n")[2][:300]
+        last_line = _plain_text(path.read_text(errors="replace").strip().rpartition("\n")[2])[:300]
         return f": {last_line} (see {path})" if last_line else f" (see {path})"
 
     def __enter__(self) -> Self:
@@ -147,6 +150,15 @@ class Stack:
                 # The whole process group, which includes the worker's pool.
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+
+
+def _plain_text(line: str) -> str:
+    """Return what a log line says to a person: its event, and the error of its traceback."""
+    try:
+        event = json.loads(line)
+        return ": ".join([event["event"], *event.get("exception", "").splitlines()[-1:]])
+    except (ValueError, TypeError, KeyError):
+        return line
 
 
 def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:

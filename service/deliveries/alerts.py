@@ -4,10 +4,12 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, insert_mail_row
+from service.deliveries.store.models import Delivery
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -45,6 +47,18 @@ def alert_operator(
     if number is not None:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
     return number
+
+
+def find_last_alert(session: Session, occasions: str) -> Delivery | None:
+    """Return the newest alert whose occasion begins with this text."""
+    return session.scalar(
+        select(Delivery)
+        .where(
+            Delivery.kind == DeliveryKind.OPERATOR_ALERT, Delivery.occasion.startswith(occasions)
+        )
+        .order_by(Delivery.id.desc())
+        .limit(1)
+    )
 
 
 def report_relay(

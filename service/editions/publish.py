@@ -21,12 +21,15 @@ from service.editions.prepare import list_candidates, prepare_edition
 from service.editions.store import editions as store
 from service.editions.store.chunks import open_chunks, plan_chunks
 from service.papers.domain.announcement_days import announcement_date
-from service.platform.database.engine import transaction
+from service.platform.database.engine import log_on_commit, transaction
+from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_papers
 from service.subscribers.store.subscribers import resume_paused
 
 CHUNK_SIZE = 1000
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ def open_edition(
     # Before the next transaction opens; most papers were embedded when they came in.
     learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
-        resume_paused(session, on)
+        resumed = resume_paused(session, on)
+        if resumed:
+            log_on_commit(session, log, "resume", subscribers=resumed)
         edition = store.insert_edition(session, cadence, on, now, sends_now=opening.sends_now)
         if edition is None:
             return []

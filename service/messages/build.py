@@ -8,7 +8,7 @@ from typing import Any
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json, find_updates
 from service.deliveries.domain.return_path import make_return_path
-from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
 from service.messages.contexts.digest import DigestContext, DigestUpdate
 from service.messages.contexts.transactional import MailContext
@@ -21,7 +21,7 @@ from service.messages.mime.archive_copy import ArchivedMail, copy_mail
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, signed_url, subscriber_links
-from service.messages.transactional import alert_context, transactional_context
+from service.messages.transactional import operator_context, transactional_context
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
@@ -80,10 +80,10 @@ def _address(
 ) -> tuple[str, MailContext, str | None]:
     """Return a row's recipient, its context and its unsubscribe link."""
     delivery, subscriber = claim.delivery, claim.subscriber
-    if delivery.kind is DeliveryKind.OPERATOR_ALERT:
+    if delivery.kind in OPERATOR_KINDS:
         if not settings.alert_to:
             raise MailError("PAPERBOY_ALERT_TO is not set any more")
-        return _bare_address(settings.alert_to), alert_context(delivery, settings), None
+        return _bare_address(settings.alert_to), operator_context(delivery, settings), None
     if subscriber is None:
         raise ValueError("a delivery without a subscriber must be skipped, not built")
     if delivery.kind in {DeliveryKind.DIGEST, DeliveryKind.CATCH_UP}:

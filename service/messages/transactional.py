@@ -5,6 +5,7 @@ Each mail is a delivery row before it is sent, unique by subscriber, kind and oc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from service.deliveries.alerts import Alert
@@ -29,7 +30,7 @@ def transactional_context(
 ) -> contexts.MailContext:
     """Return the typed context of a transactional mail.
 
-    Raises `KeyError` for mails to the operator: alerts (see `alert_context`) and test mails.
+    Raises `KeyError` for mails to the operator: see `operator_context`, and test mails.
     """
     return _CONTEXTS[delivery.kind](_Mail(delivery, subscriber, editions, settings))
 
@@ -146,12 +147,35 @@ def _farewell(mail: _Mail) -> contexts.MailContext:
     return contexts.FarewellContext(undo_url=undo_url, **mail.recipient())
 
 
-def alert_context(delivery: DeliveryView, settings: Settings) -> contexts.OperatorAlertContext:
-    """Return the context of an alert to the operator; its row has no subscriber."""
+def operator_context(delivery: DeliveryView, settings: Settings) -> contexts.MailContext:
+    """Return the context of an alert or a report to the operator; its row has no subscriber."""
+    if delivery.kind is DeliveryKind.DAILY_REPORT:
+        return _daily_report(delivery.alert or {}, settings)
     return contexts.OperatorAlertContext(
         alerts=(Alert(**(delivery.alert or {})),),
         status_url=f"{settings.base_url}/status",
         at=delivery.created_at,
+        **sender_fields(settings),
+    )
+
+
+_FIGURES = (
+    ("Sent", "sent_count"),
+    ("Failed", "failed_count"),
+    ("In doubt now", "in_doubt_count"),
+    ("Readers who joined", "joined_count"),
+    ("Readers who left", "left_count"),
+    ("Bounced", "bounced_count"),
+    ("Complaints", "complaint_count"),
+)
+
+
+def _daily_report(report: dict[str, Any], settings: Settings) -> contexts.DailyReportContext:
+    pages = [("Status", "status"), *([("Admin", "admin")] if settings.admin_password else [])]
+    return contexts.DailyReportContext(
+        figures=tuple((label, report[name]) for label, name in _FIGURES),
+        pages=tuple((title, f"{settings.base_url}/{path}") for title, path in pages),
+        at=datetime.fromisoformat(report["until"]),
         **sender_fields(settings),
     )
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.alerts import Alert, alert_operator
+from service.deliveries.alerts import Alert, alert_operator, find_last_alert
 from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import Balance, edition_balance
 from service.editions.coverage import day_statuses
@@ -15,6 +15,7 @@ from service.editions.domain.states import EditionState
 from service.editions.store.editions import find_edition
 from service.editions.store.models import Edition
 from service.operations.store import edition_reports
+from service.operations.store.counts import limit_time
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
 from service.papers.domain.source_names import JOURNALS
@@ -30,6 +31,11 @@ COMPOSING = timedelta(hours=2)
 # Most doubts resolve by themselves in this time: by a late reply, or by a provider's webhook.
 DOUBT = timedelta(minutes=30)
 WAITING = timedelta(hours=2)
+BETWEEN_CRASHES = timedelta(hours=1)
+# The start of the occasions of mails about failed pages.
+CRASHES = "crash after "
+# The most time for a statement: a visitor waits for the page meanwhile.
+CRASH_SECONDS = 2
 
 # How far back closed editions are checked for their balance, and sources for their last read.
 _BALANCE_DAYS = 3
@@ -50,6 +56,38 @@ def report_troubles(sessions: sessionmaker[Session], settings: Settings, now: da
         found = list(find_troubles(session, settings, now))
         queued = [alert_operator(session, settings, p.occasion, p.alert, now) for p in found]
     return sum(delivery_id is not None for delivery_id in queued)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A web request that failed: its id, its method and route, and the name of the error's class."""
+
+    request_id: str
+    place: str
+    error: str
+
+
+def report_crash(
+    sessions: sessionmaker[Session], settings: Settings, crash: Crash, now: datetime
+) -> int | None:
+    """Mail a crash to the operator, at most once in any hour; return the mail's delivery id.
+
+    Return None where the last hour has such a mail. Each mail's occasion names the one before it, so
+    that of two processes with the same last mail only one can add the next.
+    """
+    alert = Alert(
+        subject="A page failed",
+        detail=f"{crash.place} ended with {crash.error}. Its request id is {crash.request_id}.",
+        hint=f"The lines of this request in the log: grep {crash.request_id} in the logs of web and"
+        " worker. You get at most one mail an hour about failed pages; the log has all of them.",
+    )
+    with transaction(sessions) as session:
+        limit_time(session, CRASH_SECONDS)
+        last = find_last_alert(session, CRASHES)
+        if last is not None and now - last.created_at < BETWEEN_CRASHES:
+            return None
+        occasion = f"{CRASHES}{last.id if last is not None else 0}"
+        return alert_operator(session, settings, occasion, alert, now)
 
 
 def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:

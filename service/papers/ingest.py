@@ -84,7 +84,12 @@ def ingest_source(
             category=report.category,
             date=str(report.announced_on),
             state=report.state,
+            announced=dict(report.counts),
             stored=report.stored_count,
+            updated=report.updated_count,
+            withdrawn=report.withdrawn_count,
+            unreadable=report.bad_count,
+            note=report.note,
             error=report.error,
         )
         on_batch(report)

@@ -13,7 +13,7 @@ from service.papers.domain.types import BatchState
 from service.papers.sources.base import Source, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
 from service.papers.store.models import Batch
-from service.platform.database.engine import transaction
+from service.platform.database.engine import log_on_commit, transaction
 from service.platform.logs import get_logger
 
 log = get_logger(__name__)
@@ -42,6 +42,7 @@ def fetch_expected_count(
             batch.state = BatchState.COMPLETE
             batch.note = "the listing says: no updates today"
             batch.completed_at = now
+            _log_state(session, batch)
         elif batch.state is BatchState.COMPLETE:
             _reopen_if_short(session, batch, now)
 
@@ -55,6 +56,7 @@ def _reopen_if_short(session: Session, batch: Batch, now: datetime) -> None:
     if found < (batch.expected_count or 0) and not is_past_deadline(batch.announced_on, now):
         batch.state, batch.completed_at, batch.etag = BatchState.PARTIAL, None, ""
         batch.note = f"{found} of {batch.expected_count} papers, as the listing says now"
+        _log_state(session, batch)
 
 
 def _is_known(sessions: sessionmaker[Session], source: Source, category: str, on: date) -> bool:
@@ -80,3 +82,10 @@ def close(session: Session, batch: Batch, now: datetime) -> None:
     batch.closed_at = now
     found = count_first_announced(session, batch.id)
     batch.note = judge_closed(found, batch.expected_count)
+    _log_state(session, batch)
+
+
+def _log_state(session: Session, batch: Batch) -> None:
+    """Log a batch whose state changed without a fetch."""
+    values = {"source": batch.source, "category": batch.category, "date": str(batch.announced_on)}
+    log_on_commit(session, log, "batch", **values, state=batch.state, note=batch.note)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from structlog.contextvars import get_contextvars
 
 from service.platform.logs import get_logger
 
@@ -27,9 +28,13 @@ _QUEUES = {
     "bounces": "ingest",
     # Not with sending, whose trouble it may have to report.
     "report_troubles": "ingest",
+    "report_day": "ingest",
 }
 # Task -> queue, as the broker knows them.
 TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}
+
+# The header of a message, and the name in log lines, with the id of the web request that it comes from.
+REQUEST_ID = "request_id"
 
 Enqueue = Callable[..., None]
 
@@ -39,7 +44,8 @@ log = get_logger(__name__)
 def make_enqueue(broker_url: str) -> Enqueue:
     """Return a function that enqueues a task: `enqueue("compose", 17)`.
 
-    It gives up within seconds, logs that, and never raises.
+    It gives up within seconds, logs that, and never raises. The id of the request in whose context
+    it is called goes along in a header, and on from one task to the next.
     """
     app = Celery("paperboy", broker=broker_url, set_as_current=False)
     app.conf.update(
@@ -50,7 +56,12 @@ def make_enqueue(broker_url: str) -> Enqueue:
     def enqueue(task: str, *ids: int | str) -> None:
         try:
             name = f"{PREFIX}{task}"
-            app.send_task(name, args=ids, queue=TASK_QUEUES[name], retry=False)
+            request_id = get_contextvars().get(REQUEST_ID)
+            headers = {REQUEST_ID: request_id} if request_id else None
+            sent = app.send_task(
+                name, args=ids, queue=TASK_QUEUES[name], retry=False, headers=headers
+            )
+            log.info("enqueue", enqueued=name, enqueued_id=sent.id)
         except (OSError, OperationalError, RedisError) as error:
             log.warning("enqueue.failed", task=task, reason=str(error))
 

@@ -7,7 +7,13 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason, skip_reason
+from service.deliveries.domain.states import (
+    OPERATOR_KINDS,
+    DeliveryKind,
+    DeliveryState,
+    SkipReason,
+    skip_reason,
+)
 from service.deliveries.store.claimed_rows import Claim
 from service.platform.settings.settings import Settings
 from service.sending.store import in_flight
@@ -49,7 +55,7 @@ _SENT_TO = {
 def _find_reason(
     check: EligibilityCheck, suppressed: frozenset[str], now: datetime
 ) -> SkipReason | None:
-    if check.kind is DeliveryKind.OPERATOR_ALERT:
+    if check.kind in OPERATOR_KINDS:
         # It goes to the operator and has no subscriber.
         return SkipReason.LATE if now >= check.send_not_after else None
     if check.kind in _SENT_TO and check.state is SubscriberState.ACTIVE:

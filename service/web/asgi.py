@@ -25,11 +25,12 @@ def app_from_environment() -> FastAPI:
 
     Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
     """
+    logs.configure_service()  # For a fault in the settings themselves.
     # Reference-counted hold on the embedded servers; the last process to exit stops them.
     shares = ExitStack()
     atexit.register(shares.close)
     settings = shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
-    logs.configure(settings.log_level)
+    logs.configure_service(settings.log_level, settings.log_file)
     app = create_app(
         settings,
         make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),

@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ import httpx2
 import pytest
 from support.newsletter.commands import Paperboy
 from support.rules import ROOT
-from support.smtp.smtp_sink import free_port, wait_until
+from support.servers.log_lines import assert_no_secret, named, read_lines
+from support.smtp.smtp_sink import SmtpSink, free_port, wait_until
 
 from service.cli.context import CommandError
 from service.cli.processes import (
@@ -38,10 +42,14 @@ time.sleep(60)
 QUICK = "import sys; print('one'); print('the last words', flush=True); sys.exit(3)"
 
 
+# Its settings are refused, as those of a real process would be.
+BROKEN = "from service.web.asgi import app_from_environment as start; start()"
+
 SCRIPTS = {
     "stubborn": ["-c", STUBBORN],
     "quick": ["-c", QUICK],
     "silent": ["-c", "import sys; sys.exit(3)"],
+    "broken": ["-c", BROKEN],
     "web": ["-c", STUBBORN],
 }
 
@@ -98,6 +106,20 @@ def test_a_child_that_ends_by_itself_is_reported_with_its_last_log_line(
         with pytest.raises(CommandError) as event:
             stack.stay_up()
     assert str(event.value) == line.format(log)
+
+
+def test_an_error_that_nobody_caught_is_one_line_of_json_and_reported_plainly(
+    settings: Settings,
+) -> None:
+    log = settings.data_dir / "logs" / "broken.log"
+    with Stack(settings, {"PAPERBOY_SOURCES": "nowhere"}, commands=SCRIPTS) as stack:
+        stack.start("broken")
+        with pytest.raises(CommandError) as event:
+            stack.stay_up()
+    (line,) = read_lines(log)
+    assert (line["event"], line["level"]) == ("crashed", "critical")
+    assert "Traceback (most recent call last)" in line["exception"]
+    assert "nowhere is not a source" in str(event.value)
 
 
 def test_waiting_for_a_site_that_never_answers_ends(settings: Settings) -> None:
@@ -195,6 +217,78 @@ def test_up_ends_with_everything_it_started(address: str, number: signal.Signals
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
     assert not any(map(is_alive, event["processes"].values()))
+
+
+@pytest.mark.slow
+def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
+    address: str, smtp_sink: SmtpSink, tmp_path: Path
+) -> None:
+    logs = tmp_path / "data" / "logs"
+    with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
+        read_value(process)
+        assert httpx2.get(f"{address}/search?q=anne@example.org").is_success
+        given = {"X-Request-ID": "given-by-a-proxy"}
+        assert (
+            httpx2.get(f"{address}/", headers=given).headers["X-Request-ID"]
+            == given["X-Request-ID"]
+        )
+        answer = httpx2.post(f"{address}/subscribe", data={"email": "anne@example.org"})
+        request_id = answer.headers["X-Request-ID"]
+        (received,) = smtp_sink.wait_for(1, seconds=60)
+        confirm = confirm_url(received.message)
+        assert httpx2.get(confirm).is_success
+        wait_until(lambda: has_line(logs / "beat.log", "Sending due task"), 60)
+        wait_until(lambda: is_mail_logged(logs), 30)
+    web, worker, beat = (read_lines(logs / f"{name}.log") for name in ("web", "worker", "beat"))
+    assert_no_secret(*logs.iterdir(), secrets=("a-key-that-is-only-used-in-tests",))
+
+    requests = Counter((line["method"], line["path"]) for line in named(web, "request"))
+    visits = {
+        ("GET", "/search"): 1,
+        ("GET", "/"): 1,
+        ("POST", "/subscribe"): 1,
+        ("GET", "/confirm/***"): 1,
+    }
+    assert visits.items() <= requests.items()
+    assert len(named(web, "request", request_id="given-by-a-proxy")) == 1
+    assert all("request_id" in line for line in named(web, "request"))
+
+    # From the request to its mail: the row, the task, the delivery that the task sent.
+    (queued,) = named(web, "mail.queued", request_id=request_id)
+    (enqueued,) = named(web, "enqueue", request_id=request_id)
+    task = [line for line in worker if line.get("task_id") == enqueued["enqueued_id"]]
+    assert all(line["task"] == "paperboy.deliver" for line in task)
+    (sent,) = [
+        line for line in named(worker, "delivery") if queued["delivery_id"] in line["delivery_ids"]
+    ]
+    assert sent["state"] == "sent"
+    assert (
+        named(task, "delivery", request_id=request_id) or sent["task_id"] != enqueued["enqueued_id"]
+    )
+    assert all(
+        line["request_id"] == request_id for line in task if line["logger"].startswith("service.")
+    )
+
+    assert named(beat, "beat: Starting...")
+    assert named(worker, "worker.stopping")
+    assert has_line(logs / "web.log", "Uvicorn running")
+    assert has_line(logs / "web.log", "Finished server process")
+
+
+def has_line(path: Path, text: str) -> bool:
+    return any(text in line["event"] for line in read_lines(path))
+
+
+def is_mail_logged(logs: Path) -> bool:
+    return bool(named(read_lines(logs / "worker.log"), "delivery", state="sent"))
+
+
+def confirm_url(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    found = re.search(r"http://\S+/confirm/\S+", body.get_content())
+    assert found is not None
+    return found[0]
 
 
 @pytest.mark.slow

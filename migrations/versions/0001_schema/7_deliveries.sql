@@ -3,7 +3,7 @@
 
 CREATE TYPE delivery_kind AS ENUM (
     'digest', 'confirmation', 'already_subscribed', 'welcome', 'farewell', 'topics_changed',
-    'paused', 'resumed', 'address_change', 'operator_alert', 'test', 'address_notice', 'catch_up'
+    'paused', 'resumed', 'address_change', 'operator_alert', 'daily_report', 'test', 'address_notice', 'catch_up'
 );
 CREATE TYPE delivery_state AS ENUM (
     'queued', 'claimed', 'in_flight', 'sent', 'failed', 'skipped', 'in_doubt', 'carried',
@@ -45,7 +45,7 @@ CREATE TABLE deliveries (
 CREATE UNIQUE INDEX uq_deliveries_kind_subscriber_id_occasion
     ON deliveries (kind, subscriber_id, occasion) WHERE edition_id IS NULL;
 CREATE UNIQUE INDEX uq_deliveries_alert_occasion
-    ON deliveries (occasion) WHERE kind = 'operator_alert';
+    ON deliveries (occasion) WHERE kind IN ('operator_alert', 'daily_report');
 CREATE INDEX ix_deliveries_due_at ON deliveries (due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_queued ON deliveries (edition_id, due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_lane ON deliveries (lane, id) WHERE state = 'queued' AND lane <> '';
@@ -68,6 +68,7 @@ CREATE TABLE delivery_events (
     relay text NOT NULL DEFAULT ''
 );
 CREATE INDEX ix_delivery_events_delivery_id ON delivery_events (delivery_id);
+CREATE INDEX ix_delivery_events_created_at ON delivery_events USING brin (created_at);
 
 CREATE TABLE mail_parts (
     key bytea CONSTRAINT pk_mail_parts PRIMARY KEY,

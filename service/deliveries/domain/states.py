@@ -28,9 +28,14 @@ class DeliveryKind(StrEnum):
     RESUMED = "resumed"
     ADDRESS_CHANGE = "address_change"
     OPERATOR_ALERT = "operator_alert"
+    DAILY_REPORT = "daily_report"
     TEST = "test"
     ADDRESS_NOTICE = "address_notice"
     CATCH_UP = "catch_up"
+
+
+# Mails to the operator, whose rows have no subscriber.
+OPERATOR_KINDS = frozenset({DeliveryKind.OPERATOR_ALERT, DeliveryKind.DAILY_REPORT})
 
 
 class DeliveryState(StrEnum):

@@ -1,12 +1,14 @@
 """Bulk state transitions: many rows and their events in one statement, without loading rows."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, func, insert, literal, select, update
+from sqlalchemy import Select, Text, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.fate_log import log_fates
 from service.deliveries.store.models import Delivery, DeliveryEvent
 
 
@@ -46,8 +48,7 @@ def transition_rows(
         .cte("events")
     )
     rows = session.execute(
-        select(moved.c.edition_id, func.count())
-        .join(events, events.c.delivery_id == moved.c.id)
-        .group_by(moved.c.edition_id)
-    )
-    return {edition_id: count for edition_id, count in rows}  # noqa: C416  # not pairs to dict()
+        select(moved.c.id, moved.c.edition_id).join(events, events.c.delivery_id == moved.c.id)
+    ).all()
+    log_fates(session, [(number, state, detail) for number, _ in rows])
+    return Counter(edition_id for _, edition_id in rows)

@@ -11,8 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
+from service.deliveries.store.fate_log import log_fates
 from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import is_among
+from service.platform.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class DigestRow(NamedTuple):
@@ -54,6 +59,16 @@ def insert_digests(
     with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
         for row in missing:
             copy.write_row(_copied_values(edition_id, row, now))
+    skipped = [row.subscriber_id for row in missing if row.skip_reason]
+    log_on_commit(
+        session,
+        log,
+        "compose",
+        edition_id=edition_id,
+        queued=len(missing) - len(skipped),
+        skipped=len(skipped),
+        skipped_subscriber_ids=skipped,
+    )
     return len(missing)
 
 
@@ -99,7 +114,7 @@ def insert_mail(
 
 def insert_mail_row(session: Session, row: MailRow) -> int | None:
     """Queue a mail with its own times and papers; return None if its occasion has one already."""
-    return session.scalar(
+    number = session.scalar(
         insert(Delivery)
         .values(
             kind=row.kind,
@@ -117,6 +132,10 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
         .on_conflict_do_nothing()
         .returning(Delivery.id)
     )
+    if number is not None:
+        values = {"delivery_id": number, "kind": row.kind, "subscriber_id": row.subscriber_id}
+        log_on_commit(session, log, "mail.queued", **values)
+    return number
 
 
 def record_event(
@@ -131,6 +150,7 @@ def record_event(
             created_at=now,
         )
     )
+    log_fates(session, [(delivery.id, state, detail)])
 
 
 def get_delivery(session: Session, delivery_id: int) -> Delivery | None:

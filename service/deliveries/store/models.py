@@ -63,7 +63,7 @@ class Delivery(Base):
             "uq_deliveries_alert_occasion",
             "occasion",
             unique=True,
-            postgresql_where=text("kind = 'operator_alert'"),
+            postgresql_where=text("kind IN ('operator_alert', 'daily_report')"),
         ),
         Index(
             "ix_deliveries_in_doubt",
@@ -111,6 +111,10 @@ class DeliveryEvent(Base):
     """
 
     __tablename__ = "delivery_events"
+    # A few pages for millions of rows, which are in the order of this column anyway.
+    __table_args__ = (
+        Index("ix_delivery_events_created_at", "created_at", postgresql_using="brin"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     delivery_id: Mapped[int] = mapped_column(

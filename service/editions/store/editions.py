@@ -15,14 +15,18 @@ from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
 from service.editions.store.models import Edition
+from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import is_among
+from service.platform.logs import get_logger
+
+log = get_logger(__name__)
 
 
 def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """Insert and return an open edition, or None where another process inserted it first."""
-    return session.scalar(
+    edition = session.scalar(
         insert(Edition)
         .values(
             cadence=cadence,
@@ -34,6 +38,10 @@ def insert_edition(
         .on_conflict_do_nothing()
         .returning(Edition)
     )
+    if edition is not None:
+        values = {"edition_id": edition.id, "cadence": cadence, "date": str(on)}
+        log_on_commit(session, log, "edition.opened", **values)
+    return edition
 
 
 def find_edition(session: Session, cadence: Cadence, on: date) -> Edition | None:
@@ -91,6 +99,8 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
         select(func.count()).select_from(Delivery).where(Delivery.edition_id == edition_id)
     ).scalar_one()
     session.flush()
+    values = {"edition_id": edition.id, "candidates": edition.candidate_count}
+    log_on_commit(session, log, "edition.frozen", **values, papers=edition.paper_count)
     return True
 
 
@@ -118,14 +128,15 @@ def close_finished(session: Session, now: datetime) -> list[int]:
         Delivery.edition_id == Edition.id,
         Delivery.state.in_([s for s in DeliveryState if not s.is_final]),
     )
-    return list(
-        session.scalars(
-            update(Edition)
-            .where(Edition.state == EditionState.FROZEN, ~unfinished)
-            .values(state=EditionState.CLOSED, closed_at=now)
-            .returning(Edition.id)
-        )
-    )
+    closed = session.scalars(
+        update(Edition)
+        .where(Edition.state == EditionState.FROZEN, ~unfinished)
+        .values(state=EditionState.CLOSED, closed_at=now)
+        .returning(Edition.id)
+    ).all()
+    for edition_id in closed:
+        log_on_commit(session, log, "edition.closed", edition_id=edition_id)
+    return list(closed)
 
 
 def last_digests_at(

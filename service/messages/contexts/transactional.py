@@ -90,6 +90,18 @@ class OperatorAlertContext(base.TransactionalBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DailyReportContext(base.TransactionalBase):
+    """The operator's report of a day; `at` is its end, in the newsletter's time zone.
+
+    `figures` are labels and counts, in order; `pages` are titles and addresses of operator pages.
+    """
+
+    figures: tuple[tuple[str, int], ...]
+    pages: tuple[tuple[str, str], ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestContext(base.TransactionalBase):
     """The test mail; `at` is aware, in UTC."""
 

@@ -35,6 +35,7 @@ CONTEXT_TYPES: dict[DeliveryKind, type[contexts.MailContext]] = {
     DeliveryKind.RESUMED: contexts.ResumedContext,
     DeliveryKind.ADDRESS_CHANGE: contexts.AddressChangeContext,
     DeliveryKind.OPERATOR_ALERT: contexts.OperatorAlertContext,
+    DeliveryKind.DAILY_REPORT: contexts.DailyReportContext,
     DeliveryKind.TEST: contexts.TestContext,
     DeliveryKind.ADDRESS_NOTICE: contexts.AddressNoticeContext,
     DeliveryKind.CATCH_UP: DigestContext,

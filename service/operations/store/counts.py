@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from service.deliveries.domain.states import DeliveryState
+from service.bounces.store.models import BounceEvent
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.deliveries.domain.states import BounceVerdict, DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.sending.store.claim import count_in_doubt
 from service.subscribers.store.models import Subscriber, Suppression
 
 # How many of the newest delivery events are read, whatever the time span.
@@ -68,3 +72,59 @@ def count_suppressed(session: Session) -> dict[str, int]:
     """Return the number of suppressed addresses by reason."""
     rows = session.execute(select(Suppression.reason, func.count()).group_by(Suppression.reason))
     return {str(reason): count for reason, count in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """The figures of a span of time; `in_doubt_count` is that of now.
+
+    `left_count` are readers who unsubscribed or were erased; `bounced_count` is without complaints.
+    """
+
+    sent_count: int
+    failed_count: int
+    in_doubt_count: int
+    joined_count: int
+    left_count: int
+    bounced_count: int
+    complaint_count: int
+
+
+def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
+    """Return what happened from `since` until before `until`."""
+
+    def is_within(column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+        return and_(column >= since, column < until)
+
+    def count(*conditions: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).where(*conditions)) or 0
+
+    def count_events(state: DeliveryState) -> int:
+        return (
+            session.scalar(
+                select(func.count(DeliveryEvent.delivery_id.distinct())).where(
+                    is_within(DeliveryEvent.created_at), DeliveryEvent.state == state
+                )
+            )
+            or 0
+        )
+
+    is_complaint = BounceEvent.verdict == BounceVerdict.COMPLAINT
+    unsubscribed = count(
+        is_within(Subscriber.unsubscribed_at),
+        Subscriber.state == SubscriberState.UNSUBSCRIBED,
+        # Not a row that only holds the previous address of a subscriber who changed it.
+        Subscriber.moves_from_id.is_(None),
+    )
+    erased = count(
+        is_within(Suppression.created_at), Suppression.reason == SuppressionReason.ERASED
+    )
+    return DayCounts(
+        sent_count=count_events(DeliveryState.SENT),
+        failed_count=count_events(DeliveryState.FAILED),
+        in_doubt_count=count_in_doubt(session),
+        joined_count=count(is_within(Subscriber.confirmed_at)),
+        left_count=unsubscribed + erased,
+        bounced_count=count(is_within(BounceEvent.created_at), ~is_complaint),
+        complaint_count=count(is_within(BounceEvent.created_at), is_complaint),
+    )

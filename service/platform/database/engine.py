@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+import structlog
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
+# The key in `Session.info` of the lines to log once the transaction is committed.
+_LINES = "log lines"
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
 
@@ -42,3 +47,15 @@ def transaction(sessions: sessionmaker[Session], *, is_lasting: bool = True) -> 
         if not is_lasting:
             session.connection().exec_driver_sql(_ASYNCHRONOUS_COMMIT)
         yield session
+    for write_line in session.info.pop(_LINES, ()):
+        write_line()
+
+
+def log_on_commit(
+    session: Session, log: structlog.stdlib.BoundLogger, event: str, **values: Any
+) -> None:
+    """Log an event when the `transaction` of this session is committed, and never if it is not.
+
+    So the log tells of a change exactly where its row does.
+    """
+    session.info.setdefault(_LINES, []).append(partial(log.info, event, **values))

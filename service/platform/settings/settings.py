@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     embedder: Literal["wordllama", "none"] = "wordllama"
     contact: str = ""
     alert_to: MailAddress = ""
+    daily_report: bool = True
     operator_address: str = ""
     brand_name: kinds.BrandName = "Paperboy"
     brand_accent: kinds.DayColour = "#a8321c"
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     fast_rendering: bool = True
     send_farewell: bool = False
     log_level: kinds.LogLevel = "INFO"
+    log_file: kinds.Folder | None = None
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:

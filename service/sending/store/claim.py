@@ -5,6 +5,7 @@ Postgres drops the lock at once, so its rows are found without waiting for the l
 serves where a host vanishes and its connection lingers.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from service.deliveries.store.claimed_rows import (
     claiming,
     take_claims,
 )
+from service.deliveries.store.fate_log import log_fates
 from service.deliveries.store.models import Delivery
 from service.platform.database.text_formats import write_numbers, write_texts
 from service.sending.store.in_flight import reopen_editions
@@ -193,8 +195,9 @@ WITH left_behind AS (
   SELECT id, attempt, state,
          CASE state WHEN 'queued' THEN :not_sent ELSE :doubtful END, :now
   FROM moved
+  RETURNING delivery_id, state, detail
 )
-SELECT state, count(*) AS row_count FROM moved GROUP BY state
+SELECT delivery_id, state, detail FROM events
 """).bindparams(
     not_sent="its sender died; not sent", doubtful="its sender died while it was in flight"
 )
@@ -214,8 +217,9 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     # would be taken for dead.
     dead = [owner for owner in owners - _living_senders(session) if owner is not None]
     rows = session.execute(_SWEEP, {"dead": dead, "now": now}).all()
-    moved: dict[str, int] = {row.state: row.row_count for row in rows}
-    return moved.get(DeliveryState.QUEUED, 0), moved.get(DeliveryState.IN_DOUBT, 0)
+    log_fates(session, [(number, state, detail) for number, state, detail in rows])
+    moved = Counter(row.state for row in rows)
+    return moved[DeliveryState.QUEUED], moved[DeliveryState.IN_DOUBT]
 
 
 def _living_senders(session: Session) -> frozenset[int]:

@@ -13,9 +13,14 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
+from service.deliveries.store.fate_log import log_fates
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
+from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import is_among, write_numbers, write_texts
+from service.platform.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class LockedClaim(NamedTuple):
@@ -131,7 +136,7 @@ WITH moved AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
   SELECT id, attempt, state, reason, :now FROM moved
 )
-SELECT id FROM moved
+SELECT id, state, reason FROM moved
 """)
 
 
@@ -146,7 +151,9 @@ def end_claimed(session: Session, endings: Sequence[TerminalTransition], now: da
         "reasons": write_texts(ending.reason for ending in endings),
         "now": now,
     }
-    return set(session.scalars(_END_CLAIMED, given))
+    ended = [tuple(row) for row in session.execute(_END_CLAIMED, given)]
+    log_fates(session, ended)
+    return {number for number, _, _ in ended}
 
 
 class SendResult(NamedTuple):
@@ -168,10 +175,10 @@ WITH moved AS (
   SET state = given.state, lease_owner = NULL, lease_until = NULL, updated_at = :now,
       due_at = coalesce(given.due_at, deliveries.due_at),
       deferral_count = deferral_count + given.deferrals,
-      last_reply = CASE WHEN subscriber_id IS NULL AND kind <> 'operator_alert' THEN :erased
+      last_reply = CASE WHEN subscriber_id IS NULL AND kind NOT IN ('operator_alert', 'daily_report') THEN :erased
                         ELSE left(given.detail, 1000) END,
       reason = CASE WHEN given.state <> 'failed' THEN deliveries.reason
-                    WHEN subscriber_id IS NULL AND kind <> 'operator_alert' THEN :erased
+                    WHEN subscriber_id IS NULL AND kind NOT IN ('operator_alert', 'daily_report') THEN :erased
                     ELSE left(given.detail, 500) END
   FROM unnest(
     CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:states AS delivery_state[]),
@@ -188,7 +195,7 @@ WITH moved AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at, phase, relay)
   SELECT id, attempt, state, last_reply, :now, phase, relay FROM moved
 )
-SELECT id, state, subscriber_id, edition_id, created_at FROM moved
+SELECT id, state, subscriber_id, edition_id, created_at, last_reply FROM moved
 """).bindparams(erased="the reader was erased")
 
 
@@ -223,17 +230,22 @@ def record_results(
     rows = session.execute(_RECORD, given).all()
     waiting = {row.edition_id for row in rows if row.state == DeliveryState.QUEUED}
     reopen_editions(session, waiting - {None})
+    log_fates(session, [(row.id, row.state, row.last_reply) for row in rows])
     return {
         number: RecordedResult(DeliveryState(state), subscriber_id, created_at)
-        for number, state, subscriber_id, _, created_at in rows
+        for number, state, subscriber_id, _, created_at, _ in rows
     }
 
 
 def reopen_editions(session: Session, edition_ids: Collection[int]) -> None:
     """Reopen closed editions that have a row to send again."""
-    if edition_ids:
-        session.execute(
-            update(Edition)
-            .where(is_among(Edition.id, edition_ids), Edition.state == EditionState.CLOSED)
-            .values(state=EditionState.FROZEN, closed_at=None)
-        )
+    if not edition_ids:
+        return
+    reopened = session.scalars(
+        update(Edition)
+        .where(is_among(Edition.id, edition_ids), Edition.state == EditionState.CLOSED)
+        .values(state=EditionState.FROZEN, closed_at=None)
+        .returning(Edition.id)
+    )
+    for edition_id in reopened:
+        log_on_commit(session, log, "edition.reopened", edition_id=edition_id)

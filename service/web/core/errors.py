@@ -4,12 +4,22 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
+from structlog.contextvars import get_contextvars
 
+from service.operations.monitoring import Crash, report_crash
+from service.platform.logs import get_logger
+from service.platform.queue import REQUEST_ID
 from service.platform.signing.tokens import TokenExpired, TokenInvalid
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
 
-_PLAIN_500 = "Something went wrong on our side and was logged. Please try again in a minute.\n"
+_CRASH_TITLE = "Something went wrong on our side"
+_CRASH_TEXT = (
+    "Please try again in a minute. If it happens again, this number helps to find out why: {}."
+)
+_ALERTED = " The operator gets a mail about it, with this number."
+
+log = get_logger(__name__)
 
 
 class PageNotFound(Exception):
@@ -75,12 +85,43 @@ def show_expired_link(request: Request, _error: Exception) -> Response:
     return _show_fault(request, 410, "This link has expired", text)
 
 
-def show_crash(request: Request, _error: Exception) -> Response:
-    # Plain text, because the crash may be in what renders pages. This handler runs outside of all
-    # middleware, so the headers are added here.
-    answer = PlainTextResponse(_PLAIN_500, status_code=500)
+def show_crash(request: Request, error: Exception) -> Response:
+    """Return the page of an unexpected error; it promises only what has happened already."""
+    text = _CRASH_TEXT.format(get_contextvars().get(REQUEST_ID, "unknown"))
+    if _alert(request, error):
+        text += _ALERTED
+    try:
+        answer = _show_fault(request, 500, _CRASH_TITLE, text)
+    except Exception:
+        # The fault is in what renders pages.
+        log.exception("fault_page.broken")
+        answer = PlainTextResponse(f"{_CRASH_TITLE}. {text}\n", status_code=500)
+    # This handler runs outside of all middleware.
     add_headers(answer.headers, request.url.path)
     return answer
+
+
+def _alert(request: Request, error: Exception) -> bool:
+    """Queue a mail to the operator; return whether there is one about this request."""
+    context = get_context(request)
+    if not context.settings.alert_to:
+        return False
+    route = getattr(request.scope.get("route"), "path", "")
+    crash = Crash(
+        request_id=str(get_contextvars().get(REQUEST_ID, "")),
+        # The route has `{token}` where the path has the token itself.
+        place=f"{request.method} {route}".strip(),
+        error=type(error).__name__,
+    )
+    try:
+        number = report_crash(context.sessions, context.settings, crash, context.clock())
+    except Exception:
+        # Most likely the database is down, which may be why we are here.
+        log.exception("crash.not_reported")
+        return False
+    if number is not None:
+        context.enqueue("deliver")
+    return number is not None
 
 
 def add_fault_pages(app: FastAPI) -> None:

@@ -1,9 +1,22 @@
-"""Middleware for every response: security headers, HEAD requests, a limit on bodies, compression."""
+"""Middleware for every response: security headers, HEAD requests, a limit on bodies, compression.
+
+Each request has an id: on its log lines, in its answer, and on those of the tasks that it enqueues.
+"""
+
+import re
+import secrets
+import time
 
 from fastapi import HTTPException
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, get_contextvars
+
+from service.platform.logs import get_logger
+from service.platform.queue import REQUEST_ID
+
+log = get_logger(__name__)
 
 # Only our own script runs, nothing loads from other hosts, and no page may be framed.
 POLICY = (
@@ -51,6 +64,9 @@ _COMMON = {
 
 # Twenty topics of maximum length are 80 kB, three times that when percent-encoded.
 MAX_BODY_BYTES = 400_000
+# An id that a proxy gave is kept, so that its log and ours can be joined.
+_GIVEN_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
+
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
 
@@ -65,19 +81,46 @@ class ResponseMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # The context is this request's own, since uvicorn runs each in a task. It is left as it is
+        # at the end, so that uvicorn's line about an error has the id as well.
+        bind_contextvars(**{REQUEST_ID: _request_id(scope)})
+        started, status = time.perf_counter(), 500
         is_head = scope["method"] == "HEAD"
         # Link checkers send HEAD; routes only know GET, so the response's body is dropped.
         inner = {**scope, "method": "GET"} if is_head else scope
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 add_headers(MutableHeaders(scope=message), scope["path"])
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
 
         most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
-        await self._app(inner, _counted(receive, most), send_with_headers)
+        try:
+            await self._app(inner, _counted(receive, most), send_with_headers)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=_shown_path(inner),
+                status=status,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _shown_path(scope: Scope) -> str:
+    """Return the path as a log may show it: without a link's token, and without the query."""
+    path: str = scope["path"]
+    token = scope.get("path_params", {}).get("token")
+    return (path.replace(token, "***") if token else path)[:200]
 
 
 class PublicGzip(GZipMiddleware):
@@ -92,7 +135,8 @@ class PublicGzip(GZipMiddleware):
 
 
 def add_headers(headers: MutableHeaders, path: str) -> None:
-    """Set the security headers that are missing; on private paths also override existing ones."""
+    """Set the request's id and the security headers that are missing; override them on private paths."""
+    headers["X-Request-ID"] = str(get_contextvars().get(REQUEST_ID, ""))
     for name, value in _COMMON.items():
         headers.setdefault(name, value)
     if path.startswith((*TOKEN_PATHS, *OPERATOR_PATHS)):

@@ -23,6 +23,7 @@ from service.messages.contexts.transactional import (
     AddressNoticeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
+    DailyReportContext,
     FarewellContext,
     MailContext,
     OperatorAlertContext,
@@ -159,6 +160,12 @@ def every_mail(
         DeliveryKind.ADDRESS_CHANGE: AddressChangeContext(**proof),
         DeliveryKind.OPERATOR_ALERT: OperatorAlertContext(
             alerts=(alert,), status_url=f"{BASE}/status", at=at, **own
+        ),
+        DeliveryKind.DAILY_REPORT: DailyReportContext(
+            figures=(("Sent", 12), ("Failed", 0)),
+            pages=(("Status", f"{BASE}/status"),),
+            at=at,
+            **own,
         ),
         DeliveryKind.TEST: TestContext(at=at, **own),
         DeliveryKind.ADDRESS_NOTICE: AddressNoticeContext(

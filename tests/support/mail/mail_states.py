@@ -17,6 +17,7 @@ from service.messages.contexts.transactional import (
     AddressNoticeContext,
     AlreadySubscribedContext,
     ConfirmationContext,
+    DailyReportContext,
     FarewellContext,
     MailContext,
     OperatorAlertContext,
@@ -301,6 +302,21 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     )
     alert = OperatorAlertContext(alerts=alerts, status_url=f"{HOME}/status", at=AT, **own)
     yield "operator-alert", "An alert to the operator", kind.OPERATOR_ALERT, alert
+    report = DailyReportContext(
+        figures=(
+            ("Sent", 1204),
+            ("Failed", 3),
+            ("In doubt now", 1),
+            ("Readers who joined", 12),
+            ("Readers who left", 2),
+            ("Bounced", 4),
+            ("Complaints", 0),
+        ),
+        pages=(("Status", f"{HOME}/status"), ("Admin", f"{HOME}/admin")),
+        at=AT,
+        **own,
+    )
+    yield "daily-report", "Each morning, to the operator", kind.DAILY_REPORT, report
     yield "test", "A test mail", kind.TEST, TestContext(at=AT, **own)
 
 

@@ -123,7 +123,7 @@ def _is_known(address: str, own_host: str, known: frozenset[str]) -> bool:
 _SIGNED = re.compile(
     r"/(?:preferences|unsubscribe|editions|change|confirm|never|address)/[\w-]+\.[\w-]{43}(?:/undo)?\Z"
 )
-_PUBLIC = re.compile(r"/|/status|/privacy|/papers/[\w:./-]+")
+_PUBLIC = re.compile(r"/|/admin|/status|/privacy|/papers/[\w:./-]+")
 
 
 def raw_macros(text: str) -> list[str]:
