@@ -1,7 +1,7 @@
 """Structured logging on stderr: one line per event, with all addresses and signed links masked.
 
-Every line of a process goes through one handler, whoever wrote it: our events, uvicorn's and Celery's
-lines, warnings of Python, and the traceback of an error that nobody caught.
+In a server process all lines go through one handler: our events, those of uvicorn and Celery,
+warnings of Python, and the traceback of an error that nobody caught.
 """
 
 import logging
@@ -25,8 +25,8 @@ _LOCAL = r"""[^\s@<>()\[\]{}"',:;=/\\]"""
 # The look-behind lets a match begin only at the start of a word: without it the pattern is tried at
 # each letter of a long word (quadratic time), and a log line of 200,000 letters takes minutes.
 _ADDRESS = re.compile(rf"""("[^"\n]+"|(?<!{_LOCAL}){_LOCAL}+)(@|%40)(?=[\w\[])""")
-# A signed token (`service.platform.signing.tokens`) is the base64 of `[number,…`, a dot and a signature:
-# whoever has it may do what its link does.
+# A signed token (`service.platform.signing.tokens`) is the base64 of `[number,…`, a dot and a signature.
+# Its bearer may do what the link does.
 _TOKEN = re.compile(r"(?<![\w-])Wz[\w-]{4,}\.[\w-]{16,}")
 
 # Libraries that bring handlers of their own, which write other lines than ours.

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from support.servers.log_lines import named, read_lines
+from support.servers.processes import settings_environ
+from support.smtp.smtp_sink import free_port, wait_until
 
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.embedded.servers import POSTGRES_OPTIONS
 from service.platform.queue import TASK_QUEUES
 from service.platform.settings.load import SECRETS, load_settings, setting_names
+from service.platform.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -287,3 +291,34 @@ def test_everything_the_image_copies_exists_and_is_not_ignored() -> None:
     for name in names:
         assert (ROOT / name).exists(), name
     assert names == allowed
+
+
+def test_docker_keeps_a_few_log_files_of_limited_size_for_every_service() -> None:
+    for name, service in services().items():
+        assert service["logging"]["driver"] == "json-file", name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+
+
+@pytest.mark.slow
+def test_everything_that_a_container_prints_is_a_line_of_json(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Run the commands of the file, with stdout and stderr in one pipe, as Docker reads them."""
+    port = str(free_port())
+    changes = {"${WORKER_PROCESSES:-2}": "2", "8000": port, "0.0.0.0": "127.0.0.1"}  # noqa: S104
+    changes["/tmp/celerybeat-schedule"] = str(tmp_path / "schedule")  # noqa: S108
+    started = {"web": "Uvicorn running on", "worker": " ready.", "beat": "beat: Starting..."}
+    for name, line in started.items():
+        program, *arguments = [changes.get(word, word) for word in run_of(services()[name])]
+        output = tmp_path / name
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", program, *arguments],
+                cwd=ROOT, env=settings_environ(settings), stdout=file, stderr=file,
+            )  # fmt: skip
+        try:
+            wait_until(lambda: line in output.read_text(), 40)  # noqa: B023  # called at once
+        finally:
+            process.terminate()
+            process.wait(30)
+        assert named(read_lines(output), "worker.stopping") or name != "worker"

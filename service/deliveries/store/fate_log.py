@@ -18,8 +18,8 @@ _MOST_IDS = 500
 def log_fates(session: Session, changes: Iterable[tuple[int, str, str]]) -> None:
     """Log, once it is committed, each delivery's new state: (id, state, detail).
 
-    Deliveries with the same state and detail share a line: a line for each of a morning's mails
-    would cost a third of the time of sending. Replies to sent mails are only in their rows.
+    Deliveries with the same state and detail share a line: a line for each mail would take
+    a third of the time of sending. Replies to sent mails are only in their rows.
     """
     groups: defaultdict[tuple[DeliveryState, str], list[int]] = defaultdict(list)
     for number, name, detail in changes:

@@ -6,9 +6,11 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.platform.database.engine import make_engine, make_sessions, transaction
+from service.platform.database.engine import log_on_commit, make_engine, make_sessions, transaction
+from service.platform.logs import get_logger
 from service.subscribers.store.models import Suppression
 from service.subscribers.store.suppressions import insert_suppression, is_suppressed
 
@@ -61,3 +63,22 @@ def test_a_missing_database_is_an_error_with_its_name(database_url: str) -> None
     with pytest.raises(OperationalError, match="nowhere_"):
         engine.connect()
     engine.dispose()
+
+
+def test_a_line_is_logged_when_its_change_is_committed_and_not_before(engine: Engine) -> None:
+    with capture_logs() as lines:
+        with transaction(make_sessions(engine)) as session:
+            log_on_commit(session, get_logger("x"), "changed", row=1)
+            assert lines == []
+        assert [(line["event"], line["row"]) for line in lines] == [("changed", 1)]
+
+
+def test_a_change_that_is_rolled_back_is_not_logged(engine: Engine) -> None:
+    def change() -> None:
+        with transaction(make_sessions(engine)) as session:
+            log_on_commit(session, get_logger("x"), "changed", row=1)
+            raise LookupError
+
+    with capture_logs() as lines, pytest.raises(LookupError):
+        change()
+    assert lines == []
