@@ -20,7 +20,7 @@ ROOMS = Path(__file__).with_suffix("")
 # The extension is not dropped: it may have existed before, and other schemas may use it.
 DROP = """
 DROP TABLE
-    bounce_events, paces, restores, installations, mail_copies, mail_parts, delivery_events,
+    bounce_events, sending_pauses, paces, restores, installations, mail_copies, mail_parts, delivery_events,
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
     clauses, canonicals, opinions, suppressions, consents, subscribers, meaning_generations,
     lexeme_counts, probes, paper_meanings, paper_changes, gates, signals, announcements, batches,

@@ -22,7 +22,6 @@ from service.bounces.inbound.notice import BounceNotice, notices_of_mail
 from service.bounces.inbound.parse import BounceMail, parse_bounce
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
-from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.return_path import parse_return_path
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
@@ -31,7 +30,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import find_by_email, get_subscriber
+from service.subscribers.store.subscribers import end_by_suppression, find_by_email, get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
 
 # `<digest.123.…@…>`, see `service.messages.mime.mime.message_id`.
@@ -253,7 +252,7 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
     is_new = insert_suppression(
         session, subscriber.email_key, settings.secret_key, score.suppress, score.why, now
     )
-    subscriber.state = SubscriberState.SUPPRESSED
+    end_by_suppression(session, subscriber, "a bounce or complaint", now)
     if is_new:
         values = {"subscriber_id": subscriber.id, "reason": score.suppress}
         log_on_commit(session, log, "suppressed", **values)

@@ -18,6 +18,7 @@ from service.cli.context import (
 )
 from service.cli.embeddings import learn_all
 from service.cli.output import counted, progress_bar
+from service.cli.pause import refuse_paused
 from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import BatchState
@@ -215,6 +216,7 @@ def _deliver(command: CommandContext, edition_id: int | None) -> DeliverReport:
     from service.cli.mail_target import open_sender
     from service.sending.deliver import deliver
 
+    refuse_paused(command)
     with open_sender(command) as sender, progress_bar("sending") as set_done:
         return deliver(sender, edition_id, lambda report: set_done(report.total))
 

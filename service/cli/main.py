@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from service.cli import bounces, editions, embeddings, reports, subscribers, system
+from service.cli import bounces, editions, embeddings, pause, reports, subscribers, system
 from service.cli.context import CommandError, Globals
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
-for module in (system, editions, embeddings, reports, subscribers, bounces):
+for module in (system, editions, embeddings, reports, subscribers, bounces, pause):
     module.register(app)
 
 INTERRUPTED = 130

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.operations.figures import Doubt, ProviderLine
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
+    from service.sending.pause_switch import Pause
 
 
 def batch_name(report: BatchReport) -> str:
@@ -113,6 +114,18 @@ def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
 def moment(at: datetime | None) -> str:
     """Return a time as commands print it."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "?"
+
+
+def pause_lines(pause: Pause | None) -> list[str]:
+    """Return the sentence that all sending is paused, if it is."""
+    return [f"{pause_text(pause)}."] if pause else []
+
+
+def pause_text(pause: Pause) -> str:
+    """Return since when all sending is paused, by whom, and how it goes on."""
+    return (
+        f"all sending is paused since {moment(pause.since)} by the {pause.by}; run: paperboy resume"
+    )
 
 
 def provider_lines(providers: Sequence[ProviderLine]) -> list[str]:

@@ -9,7 +9,13 @@ import typer
 
 from service.cli.context import CommandContext, CommandError, Date, Json, command_context, parse_day
 from service.cli.output import counted, table
-from service.cli.report_lines import doubt_lines, moment, provider_lines, story_of_edition
+from service.cli.report_lines import (
+    doubt_lines,
+    moment,
+    pause_lines,
+    provider_lines,
+    story_of_edition,
+)
 
 if TYPE_CHECKING:
     from service.operations.status import Status
@@ -76,7 +82,8 @@ def _status_lines(found: Status) -> list[str]:
         for b in found.batches
     ]
     batches = f"Batches of {found.on}\n{table(columns, rows)}"
-    lines = [batches if rows else f"No batch of {found.on} yet."]
+    lines = pause_lines(found.pause)
+    lines.append(batches if rows else f"No batch of {found.on} yet.")
     if found.coverage:
         lines.append(coverage_text(found.coverage))
     lines.append("")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli import subscriber_edits
 from service.cli.context import CommandContext, CommandError, Json, command_context
 from service.cli.output import counted, table, to_json
 from service.cli.reports import find_subscriber
@@ -21,12 +22,15 @@ Confirmed = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Add, list, import, export and erase readers.", rich_markup_mode=None)
+    group = typer.Typer(
+        help="Find, show, change, add, import, export and erase readers.", rich_markup_mode=None
+    )
     group.command("add")(add)
     group.command("list")(list_all)
     group.command("import")(import_file)
     group.command("export")(export)
     group.command("erase")(erase)
+    subscriber_edits.add_to(group)
     app.add_typer(group, name="subscribers")
     app.command()(suppress)
     app.command()(release)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -22,6 +22,7 @@ class Balance:
     cadence: Cadence
     local_date: date
     state: str
+    closed_at: datetime | None
     paper_count: int
     candidate_count: int | None
     states: Mapping[str, int]
@@ -53,6 +54,7 @@ def _balance(edition: Edition, counted: Mapping[tuple[DeliveryState, str], int])
         cadence=edition.cadence,
         local_date=edition.local_date,
         state=edition.state,
+        closed_at=edition.closed_at,
         paper_count=edition.paper_count,
         candidate_count=edition.candidate_count,
         states={

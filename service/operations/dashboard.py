@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.bounces import count_verdicts_by_day
 from service.editions.balance import Balance, edition_balances
 from service.operations.figures import Figures, load_figures, values_of
+from service.operations.growth import (
+    GrowthDay,
+    MailDay,
+    days_since,
+    first_moment,
+    load_growth,
+    load_mail_days,
+)
 from service.operations.store.counts import limit_time
 from service.operations.store.edition_reports import latest_editions
 from service.platform.database.engine import transaction
@@ -16,7 +24,7 @@ from service.platform.settings.settings import Settings
 from service.sending.restore_guard import find_newer_watermark
 
 EDITIONS = 14
-BOUNCE_DAYS = 30
+CHART_DAYS = 30
 # The most time that one statement of this page may take of the database.
 MOST_SECONDS = 10
 
@@ -40,12 +48,17 @@ class BounceDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(Figures):
-    """The operator's overview; `bounces` has every day, oldest first, `editions` are newest first."""
+    """The operator's overview; `editions` are newest first.
+
+    `bounces`, `growth` and `mails` have every day of the last month, oldest first.
+    """
 
     at: datetime
     editions: tuple[Balance, ...]
     relays: tuple[RelayLine, ...]
     bounces: tuple[BounceDay, ...]
+    growth: tuple[GrowthDay, ...]
+    mails: tuple[MailDay, ...]
     restored_until: datetime | None
 
 
@@ -60,6 +73,8 @@ def find_overview(sessions: sessionmaker[Session], settings: Settings, now: date
             editions=tuple(edition_balances(session, latest_editions(session, EDITIONS))),
             relays=tuple(describe_relays(settings)),
             bounces=_bounces(session, now),
+            growth=load_growth(session, now, CHART_DAYS),
+            mails=load_mail_days(session, now, CHART_DAYS),
             restored_until=watermark.at if watermark else None,
         )
 
@@ -77,10 +92,9 @@ def describe_relays(settings: Settings) -> list[RelayLine]:
 
 
 def _bounces(session: Session, now: datetime) -> tuple[BounceDay, ...]:
-    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=BOUNCE_DAYS - 1)
+    since = first_moment(now, CHART_DAYS)
     found = count_verdicts_by_day(session, since)
-    days = (since.date() + timedelta(days=number) for number in range(BOUNCE_DAYS))
     return tuple(
         BounceDay(on, {str(verdict): count for verdict, count in found.get(on, {}).items()})
-        for on in days
+        for on in days_since(since, CHART_DAYS)
     )

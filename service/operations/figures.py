@@ -12,6 +12,7 @@ from service.operations.store.edition_reports import DoubtRow, find_doubts, list
 from service.papers.domain.types import BatchState
 from service.papers.store.models import Batch
 from service.sending.domain.providers import provider_of
+from service.sending.pause_switch import Pause, find_pause
 from service.sending.store.claim import count_due, count_in_doubt
 from service.sending.store.models import ProviderLimit
 from service.subscribers.store.subscribers import count_by_state
@@ -62,7 +63,7 @@ class BatchLine:
 class Figures:
     """The figures of a moment that belong to no single edition.
 
-    `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
+    `pause` is that of all sending, None while mail is sent. `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
     transactional mail; `suppressions` are suppressed addresses by reason.
     """
 
@@ -74,6 +75,7 @@ class Figures:
     providers: tuple[ProviderLine, ...]
     subscribers: Mapping[str, int]
     suppressions: Mapping[str, int]
+    pause: Pause | None
 
 
 def load_figures(session: Session, now: datetime) -> Figures:
@@ -88,6 +90,7 @@ def load_figures(session: Session, now: datetime) -> Figures:
         providers=tuple(map(provider_line, list_limits(session))),
         subscribers={str(state): n for state, n in sorted(count_by_state(session).items())},
         suppressions=dict(sorted(count_suppressed(session).items())),
+        pause=find_pause(session),
     )
 
 

@@ -22,6 +22,7 @@ from service.papers.domain.source_names import JOURNALS
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of
+from service.sending.pause_switch import find_pause
 from service.sending.store.claim import count_due
 
 SILENCE = timedelta(hours=6)
@@ -211,6 +212,8 @@ def _doubts_of_no_edition(count: int, now: datetime) -> Problem:
 
 
 def _waiting_mail(session: Session, now: datetime) -> Iterator[Problem]:
+    if find_pause(session) is not None:
+        return  # the operator knows why it waits
     count, oldest = count_due(session, now)
     if oldest is not None and now - oldest >= WAITING:
         alert = Alert(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
 from service.platform.database.engine import log_on_commit
@@ -18,7 +17,7 @@ from service.sending.domain.retries import Tries
 from service.sending.domain.smtp_replies import classify_reply
 from service.sending.steps import STEPS, Steps
 from service.sending.store.in_flight import RecordedResult, SendResult
-from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.store.subscribers import end_by_suppression, get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
 
 log = get_logger(__name__)
@@ -109,7 +108,7 @@ def suppress_dead_addresses(
             mask_addresses(decision.detail),
             now,
         )
-        subscriber.state = SubscriberState.SUPPRESSED
+        end_by_suppression(session, subscriber, "a refusal of the relay", now)
         if is_new:
             values = {"subscriber_id": subscriber.id, "reason": decision.suppress}
             log_on_commit(session, log, "suppressed", **values)

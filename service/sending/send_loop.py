@@ -27,6 +27,7 @@ from service.platform.settings.settings import Settings
 from service.sending.apply_limits import LimitUpdater
 from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import reduced_gc
+from service.sending.pause_switch import PauseWatch
 from service.sending.record_outcomes import (
     InFlight,
     in_flight_of,
@@ -37,7 +38,14 @@ from service.sending.record_outcomes import (
 from service.sending.restore_guard import WatermarkWriter
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
-from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, hold_sender_lock
+from service.sending.store.claim import (
+    Claimer,
+    Places,
+    claim_alert,
+    claim_due,
+    hold_sender_lock,
+    release_claimed,
+)
 from service.sending.store.in_flight import TerminalTransition, end_claimed
 from service.sending.store.provider_limits import LimitClaim
 
@@ -57,6 +65,10 @@ _WAIT_SECONDS = 1.0
 
 # How long replies to messages already sent are awaited after an error or Ctrl-C.
 _ABORT_SECONDS = 5.0
+
+# The same when all sending is paused: the ten minutes of RFC 5321 §4.5.3.2.6, so that a pause puts
+# no mail in doubt.
+_PAUSE_SECONDS = 660.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,7 @@ class _Run:
         # A small window is not worth splitting.
         self._exchange_size = self._window // 2 if self._window >= _MIN_SPLIT else self._window
         self._editions = EditionDataCache()
+        self._pause = PauseWatch(sender.sessions)
         self._watermark_writer = WatermarkWriter(sender.sessions, sender.settings)
         self._limit_updater = LimitUpdater(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
@@ -169,6 +182,9 @@ class _Run:
         """Work until results were recorded; return false when there is nothing left to do."""
         before = self.report
         while self.report == before:
+            if self._pause.check():
+                self._stop()
+                return False
             if self._is_exchange_due():
                 self._exchange()
             elif self._claims:
@@ -180,6 +196,17 @@ class _Run:
             elif not self._await_limits():
                 return False
         return True
+
+    def _stop(self) -> None:
+        """Sending is paused: finish what is on the wire, put everything else back into the queue."""
+        sender = self._sender
+        self._landed |= sender.transport.give_up(_PAUSE_SECONDS)
+        self._claims.clear()
+        self._ready, self._built = [], {}
+        if self._landed or self._unbuildable:
+            self._exchange()
+        with transaction(sender.sessions) as session:
+            release_claimed(session, self._owner, sender.clock())
 
     def _await_limits(self) -> bool:
         """Wait for a provider whose limit allows more soon; return false if there is none.

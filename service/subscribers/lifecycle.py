@@ -22,12 +22,13 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
     The row is locked, which prevents a race with a send that is about to start.
     """
     subscriber = store.get_subscriber(session, subscriber_id, lock=True)
-    subscribed = {SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.PENDING}
-    if subscriber is None or subscriber.state not in subscribed:
+    ended = {*store.SUBSCRIBED, SubscriberState.PENDING}
+    if subscriber is None or subscriber.state not in ended:
         return False
+    action = "withdrew" if subscriber.state is SubscriberState.PENDING else "unsubscribed"
     subscriber.state = SubscriberState.UNSUBSCRIBED
     subscriber.unsubscribed_at = now
-    store.record_consent(session, subscriber.id, "unsubscribed", page, now)
+    store.record_consent(session, subscriber.id, action, page, now)
     return True
 
 
@@ -136,7 +137,7 @@ def suppress_address(
     is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     subscriber = store.find_by_email(session, key, lock=True)
     if subscriber is not None:
-        subscriber.state = SubscriberState.SUPPRESSED
+        store.end_by_suppression(session, subscriber, "operator", now)
     return is_new
 
 

@@ -27,7 +27,7 @@ def test_a_batch_table_has_no_empty_columns() -> None:
 
 
 def test_an_edition_that_is_being_composed_has_no_balance_yet() -> None:
-    composing = Balance(4, Cadence.WEEKLY, ON, "open", 1, None, {}, closes=False)
+    composing = Balance(4, Cadence.WEEKLY, ON, "open", None, 1, None, {}, closes=False)
     assert edition_lines(composing) == [
         "Weekly edition of 2026-09-18: number 4, open, 1 paper",
         "Its digests are still being composed.",

@@ -33,6 +33,7 @@ CREATE TABLE subscribers (
     locale text NOT NULL DEFAULT ''
 );
 CREATE INDEX ix_subscribers_state_cadence ON subscribers (state, cadence);
+CREATE INDEX ix_subscribers_state_id ON subscribers (state, id);
 CREATE INDEX ix_subscribers_moves_from_id ON subscribers (moves_from_id)
     WHERE moves_from_id IS NOT NULL;
 CREATE INDEX ix_subscribers_catch_up_since ON subscribers (catch_up_since)
@@ -48,6 +49,7 @@ CREATE TABLE consents (
     created_at timestamptz NOT NULL
 );
 CREATE INDEX ix_consents_subscriber_id ON consents (subscriber_id);
+CREATE INDEX ix_consents_created_at ON consents (created_at, action);
 
 CREATE TABLE suppressions (
     id bigserial CONSTRAINT pk_suppressions PRIMARY KEY,

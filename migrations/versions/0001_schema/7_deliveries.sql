@@ -55,6 +55,7 @@ CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)
     WHERE state = 'in_doubt';
 CREATE INDEX ix_deliveries_edition_id_state ON deliveries (edition_id, state);
 CREATE INDEX ix_deliveries_subscriber_id ON deliveries (subscriber_id);
+CREATE INDEX ix_deliveries_created_at ON deliveries (created_at) WHERE edition_id IS NULL;
 
 CREATE TABLE delivery_events (
     id bigserial CONSTRAINT pk_delivery_events PRIMARY KEY,

@@ -1,4 +1,5 @@
 -- Provider limits: how fast we send to each provider, and whether it is paused (circuit breaker).
+-- Pauses of all sending: the row without an end is the switch, and there is at most one.
 
 CREATE TYPE breaker_state AS ENUM ('closed', 'open', 'probing');
 
@@ -14,3 +15,12 @@ CREATE TABLE paces (
     probe_at timestamptz,
     last_reply text NOT NULL DEFAULT ''
 );
+
+CREATE TABLE sending_pauses (
+    id bigserial CONSTRAINT pk_sending_pauses PRIMARY KEY,
+    began_at timestamptz NOT NULL,
+    began_by text NOT NULL,
+    ended_at timestamptz,
+    ended_by text NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX uq_sending_pauses_open ON sending_pauses (ended_by) WHERE ended_at IS NULL;

@@ -73,6 +73,9 @@ class Delivery(Base):
         ),
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
         Index("ix_deliveries_subscriber_id", "subscriber_id"),
+        Index(
+            "ix_deliveries_created_at", "created_at", postgresql_where=text("edition_id IS NULL")
+        ),
         CheckConstraint("(edition_id IS NOT NULL) = (kind = 'digest')", name="digest_has_edition"),
     )
 

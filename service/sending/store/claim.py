@@ -222,6 +222,17 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     return moved[DeliveryState.QUEUED], moved[DeliveryState.IN_DOUBT]
 
 
+def release_claimed(session: Session, owner: int, now: datetime) -> None:
+    """Put what a living sender has claimed, and not put in flight, back into the queue."""
+    claimed = (
+        select(Delivery.id)
+        .where(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_owner == owner)
+        .order_by(Delivery.id)
+        .with_for_update()
+    )
+    transition_rows(session, claimed, DeliveryState.QUEUED, "all sending is paused", now)
+
+
 def _living_senders(session: Session) -> frozenset[int]:
     """Return the numbers of the senders that hold their lock in this database now."""
     owners = session.scalars(

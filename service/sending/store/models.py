@@ -1,8 +1,8 @@
-"""The table of provider limits: a row for each provider that ever throttled or refused us."""
+"""The tables of provider limits, one for each provider that ever refused us, and of pauses."""
 
 from datetime import datetime
 
-from sqlalchemy import SmallInteger
+from sqlalchemy import Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.platform.database.base import Base, enum_type
@@ -30,3 +30,26 @@ class ProviderLimit(Base):
     open_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     probe_at: Mapped[datetime | None]
     last_reply: Mapped[str] = mapped_column(server_default="")
+
+
+class SendingPause(Base):
+    """A pause of all sending, with who began and ended it; the one without an end is in force.
+
+    Rows in force have an empty `ended_by`, so the unique index allows only one of them.
+    """
+
+    __tablename__ = "sending_pauses"
+    __table_args__ = (
+        Index(
+            "uq_sending_pauses_open",
+            "ended_by",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    began_at: Mapped[datetime]
+    began_by: Mapped[str]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str] = mapped_column(server_default="")

@@ -23,6 +23,7 @@ class Subscriber(Base):
     __table_args__ = (
         CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
         Index("ix_subscribers_state_cadence", "state", "cadence"),
+        Index("ix_subscribers_state_id", "state", "id"),
         Index(
             "ix_subscribers_moves_from_id",
             "moves_from_id",
@@ -60,9 +61,14 @@ class Subscriber(Base):
 
 
 class Consent(Base):
-    """A consent with its text, time and page; GDPR Art. 7(1) requires it to be demonstrable."""
+    """A consent with its text, time and page; GDPR Art. 7(1) requires it to be demonstrable.
+
+    Also what ended or changed a subscription, by the subscriber (`page` is the page) or by the
+    operator (`page` names the operator); growth per day is counted from these rows.
+    """
 
     __tablename__ = "consents"
+    __table_args__ = (Index("ix_consents_created_at", "created_at", "action"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(

@@ -173,6 +173,16 @@ def record_consent(
     )
 
 
+SUBSCRIBED = frozenset({SubscriberState.ACTIVE, SubscriberState.PAUSED})
+
+
+def end_by_suppression(session: Session, subscriber: Subscriber, cause: str, now: datetime) -> None:
+    """Make a subscriber suppressed, after the address was; record it if there were digests to end."""
+    if subscriber.state in SUBSCRIBED:
+        record_consent(session, subscriber.id, "suppressed", cause, now)
+    subscriber.state = SubscriberState.SUPPRESSED
+
+
 def activate(session: Session, subscriber: Subscriber, page: str, now: datetime) -> None:
     """Make a subscriber active and record the consent."""
     subscriber.state = SubscriberState.ACTIVE

@@ -1,0 +1,254 @@
+"""The commands `subscribers show search edit pause resume unsubscribe`: one subscriber by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.context import (
+    CommandContext,
+    CommandError,
+    Json,
+    command_context,
+    parse_date,
+    parse_day,
+)
+from service.cli.output import counted, table
+from service.cli.pause import operator_here
+from service.cli.report_lines import moment
+from service.cli.reports import find_subscriber
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from service.operations.subscriber_record import SubscriberRecord
+    from service.subscribers.store.models import Subscriber
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL")]
+
+
+def add_to(group: typer.Typer) -> None:
+    group.command("show")(show)
+    group.command("search")(search)
+    group.command("edit")(edit)
+    group.command("pause")(pause)
+    group.command("resume")(resume)
+    group.command("unsubscribe")(unsubscribe)
+
+
+def show(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Show one reader: settings, topics, history, latest mails."""
+    with command_context(context, as_json=as_json) as command:
+        record = _find_record(command, find_subscriber(command, email).id)
+        command.print(_plain(record), *_lines(record))
+
+
+def _find_record(command: CommandContext, subscriber_id: int) -> SubscriberRecord:
+    from service.operations.subscriber_record import find_record
+
+    today, keys = parse_day(command, None), command.settings.secret_key
+    record = find_record(command.sessions, subscriber_id, today, keys)
+    if record is None:
+        raise CommandError("this reader has just been erased")
+    return record
+
+
+def _plain(record: SubscriberRecord) -> dict[str, Any]:
+    """Return the record without the story of a date, which `why` prints."""
+    from service.cli.output import to_plain
+
+    value: dict[str, Any] = to_plain(record)
+    del value["story"]
+    return value
+
+
+def _lines(record: SubscriberRecord) -> Iterator[str]:
+    until = f" until {record.paused_until}" if record.paused_until else ""
+    yield f"{record.email} is {record.state}{until}: number {record.id}, since {moment(record.created_at)}."
+    if record.suppressed:
+        yield f"The address is suppressed: {record.suppressed}."
+    yield f"{record.cadence.capitalize()} at {record.hour}:00 {record.timezone}."
+    yield f"Topics: {'; '.join(record.topics) or 'none: trending papers'}."
+    yield from ("", "History, newest first:")
+    yield from (f"  {moment(line.at)}  {line.text}" for line in record.history)
+    if record.mails:
+        rows = [(mail.on, _kind(mail), mail.state, mail.reason) for mail in record.mails]
+        yield from ("", table(("mail of", "kind", "state", "reason"), rows))
+
+
+def _kind(mail: Any) -> str:
+    return " ".join(filter(None, (mail.cadence, mail.kind.replace("_", " "))))
+
+
+def search(
+    context: typer.Context,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="A part of an address or of a topic.")
+    ],
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only active, paused, pending …")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Find readers by a part of the address or of a topic."""
+    from service.platform.database.engine import transaction
+    from service.subscribers.store.directory import SubscriberFilter, list_page
+    from service.subscribers.store.subscribers import get_topics
+
+    with command_context(context, as_json=as_json) as command:
+        chosen = SubscriberFilter(text.strip(), _parse_state(state))
+        with transaction(command.sessions) as session:
+            page = list_page(session, chosen, limit=limit)
+            topics = get_topics(session, [subscriber.id for subscriber in page.subscribers])
+        value = [
+            _row(subscriber) | {"topics": [query for query, _ in topics.get(subscriber.id, [])]}
+            for subscriber in page.subscribers
+        ]
+        rows = [(*list(row.values())[1:6], "; ".join(row["topics"])) for row in value]
+        lines = [table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)]
+        more = "; there are more: --limit" if page.older else ""
+        total = f"{counted(len(rows), 'subscriber')}{more}."
+        command.print(value, *(lines if rows else []), total)
+
+
+def _parse_state(text: str | None) -> Any:
+    from service.deliveries.domain.recipients import SubscriberState
+
+    if text is None:
+        return None
+    try:
+        return SubscriberState(text)
+    except ValueError as error:
+        message = f"--state is {', '.join(SubscriberState)}, not {text!r}"
+        raise CommandError(message, 2) from error
+
+
+def _row(subscriber: Subscriber) -> dict[str, Any]:
+    return {
+        "id": subscriber.id,
+        "email": subscriber.email,
+        "state": subscriber.state,
+        "cadence": subscriber.cadence,
+        "hour": subscriber.hour,
+        "timezone": subscriber.timezone,
+    }
+
+
+@contextmanager
+def _locked(command: CommandContext, email: str) -> Iterator[tuple[Session, Subscriber]]:
+    """Yield the subscriber with an address, locked, in a transaction."""
+    from service.platform.database.engine import transaction
+    from service.subscribers.store.subscribers import get_subscriber
+
+    found = find_subscriber(command, email)
+    with transaction(command.sessions) as session:
+        subscriber = get_subscriber(session, found.id, lock=True)
+        if subscriber is None:
+            raise CommandError("this reader has just been erased")
+        yield session, subscriber
+
+
+def edit(
+    context: typer.Context,
+    email: Email,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="QUERY", help="A topic, instead of all present ones; repeatable."),
+    ] = None,
+    no_topics: Annotated[bool, typer.Option("--no-topics", help="Remove all topics.")] = False,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
+    ] = None,
+    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
+    cadence: Annotated[
+        str | None, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
+    ] = None,
+    empty_digests: Annotated[
+        bool | None,
+        typer.Option("--empty-digests/--no-empty-digests", help="A mail if nothing matched."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a reader's topics, cadence, hour or time zone."""
+    from dataclasses import replace
+
+    from service.subscribers.by_operator import edit_subscriber, form_of
+
+    if topic and no_topics:
+        raise CommandError("give --topic or --no-topics, not both", 2)
+    given: dict[str, Any] = {
+        "topics": tuple(topic) if topic else () if no_topics else None,
+        "timezone": timezone,
+        "hour": hour,
+        "cadence": cadence,
+        "has_empty_digests": empty_digests,
+    }
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if not wanted:
+        raise CommandError("nothing to change; give --topic, --hour, --timezone or --cadence", 2)
+    with command_context(context, as_json=as_json) as command:
+        with _locked(command, email) as (session, subscriber):
+            form = replace(form_of(session, subscriber), **wanted)
+            changes = edit_subscriber(session, subscriber, form, operator_here(), command.clock())
+        line = f"changed: {', '.join(changes)}" if changes else "nothing changed"
+        value = {"email": subscriber.email, "changes": changes}
+        command.print(value, f"{subscriber.email}: {line}.")
+
+
+def pause(
+    context: typer.Context,
+    email: Email,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Default: until resumed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Pause a reader's digests."""
+    from service.subscribers.by_operator import pause_subscriber
+
+    end = parse_date(until, "--until")
+    with command_context(context, as_json=as_json) as command:
+        with _locked(command, email) as (session, subscriber):
+            now, by = command.clock(), operator_here()
+            if not pause_subscriber(session, subscriber, end, by, now):
+                raise _idle(subscriber)
+        _print_state(command, subscriber, f" until {end}" if end else "")
+
+
+def resume(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Resume a paused reader's digests."""
+    from service.subscribers.by_operator import resume_subscriber
+
+    with command_context(context, as_json=as_json) as command:
+        with _locked(command, email) as (session, subscriber):
+            if not resume_subscriber(session, subscriber, operator_here(), command.clock()):
+                raise CommandError(f"{subscriber.email} is {subscriber.state}, not paused")
+        _print_state(command, subscriber)
+
+
+def unsubscribe(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """Unsubscribe a reader; the address may sign up again."""
+    from service.subscribers.by_operator import unsubscribe_subscriber
+
+    with command_context(context, as_json=as_json) as command:
+        with _locked(command, email) as (session, subscriber):
+            settings, now = command.settings, command.clock()
+            if not unsubscribe_subscriber(session, settings, subscriber, operator_here(), now):
+                raise _idle(subscriber)
+        _print_state(command, subscriber)
+
+
+def _idle(subscriber: Subscriber) -> CommandError:
+    return CommandError(f"{subscriber.email} is {subscriber.state}; nothing was changed")
+
+
+def _print_state(command: CommandContext, subscriber: Subscriber, note: str = "") -> None:
+    """Print the new state, and wake a worker for the mail that says so."""
+    from service.platform.queue import make_enqueue
+
+    make_enqueue(command.settings.broker_url)("deliver")
+    command.print(_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")

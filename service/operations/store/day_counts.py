@@ -1,0 +1,60 @@
+"""Counts per day: subscriptions that began and ended, and mails by state."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, Date, cast, func, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from service.deliveries.store.models import Delivery
+from service.editions.store.models import Edition
+from service.subscribers.store.models import Consent
+
+
+def count_changes(
+    session: Session, since: datetime, actions: Iterable[str]
+) -> dict[date, dict[str, int]]:
+    """Return the number of recorded changes of subscriptions by UTC day and action."""
+    on = _day(Consent.created_at)
+    rows = session.execute(
+        select(on, Consent.action, func.count())
+        .where(Consent.created_at >= since, Consent.action.in_(list(actions)))
+        .group_by(on, Consent.action)
+    )
+    return _by_day(rows)
+
+
+def count_mails(session: Session, since: datetime) -> dict[date, dict[str, int]]:
+    """Return the number of mails by day and state.
+
+    The day of a digest is its edition's, that of any other mail the UTC day on which it was queued.
+    """
+    on = _day(Delivery.created_at)
+    digests = (
+        select(Edition.local_date.label("on"), Delivery.state, func.count().label("count"))
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(Edition.local_date >= since.date())
+        .group_by(Edition.local_date, Delivery.state)
+    )
+    others = (
+        select(on, Delivery.state, func.count())
+        .where(Delivery.edition_id.is_(None), Delivery.created_at >= since)
+        .group_by(on, Delivery.state)
+    )
+    both = union_all(digests, others).subquery()
+    rows = session.execute(
+        select(both.c.on, both.c.state, func.sum(both.c.count)).group_by(both.c.on, both.c.state)
+    )
+    return _by_day(rows)
+
+
+def _day(column: InstrumentedAttribute[datetime]) -> ColumnElement[date]:
+    return cast(func.timezone("UTC", column), Date)
+
+
+def _by_day(rows: Iterable[tuple[date, str, int]]) -> dict[date, dict[str, int]]:
+    counts: dict[date, dict[str, int]] = defaultdict(dict)
+    for on, name, count in rows:
+        counts[on][str(name)] = int(count)
+    return dict(counts)
