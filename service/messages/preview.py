@@ -22,11 +22,15 @@ from service.subscribers.store.subscribers import Candidate
 
 @dataclass(frozen=True, slots=True)
 class MailPreview:
-    """A previewed message; `payload` is None where nothing would be sent (see `reason`)."""
+    """A previewed message; `payload` is None where nothing would be sent (see `reason`).
+
+    `state` is that of the frozen delivery, empty where the digest was composed for the preview.
+    """
 
     payload: bytes | None
     paper_count: int = 0
     reason: str = ""
+    state: str = ""
 
 
 def preview_digest(
@@ -45,20 +49,22 @@ def preview_digest(
             session.rollback()
     if isinstance(result, MailPreview):
         return result
-    claim, editions = result
+    claim, editions, state = result
     built = build_mail(claim, editions, settings, make_renderer(settings), now)
-    return MailPreview(built.envelope.payload, len(claim.delivery.paper_ids))
+    paper_count = len(claim.delivery.paper_ids)
+    return MailPreview(built.envelope.payload, paper_count, state=state)
 
 
 def _compose(
     session: Session, settings: Settings, subscriber_id: int, on: date, now: datetime
-) -> tuple[Claim, EditionDataCache] | MailPreview:
+) -> tuple[Claim, EditionDataCache, str] | MailPreview:
     """Return the data of the message, or a preview with the reason why there is none."""
     subscriber = session.get_one(Subscriber, subscriber_id)
     edition = find_edition(session, subscriber.cadence, on) or _open(
         session, settings, subscriber, on, now
     )
     delivery = _find_delivery(session, edition.id, subscriber.id)
+    state = str(delivery.state) if delivery else ""
     if delivery is None:
         candidate = Candidate(
             subscriber.id, subscriber.hour, subscriber.timezone, subscriber.has_empty_digests
@@ -69,7 +75,7 @@ def _compose(
         return MailPreview(None, reason=delivery.reason if delivery else "no delivery")
     claim, editions = Claim(delivery, subscriber), EditionDataCache()
     gather_edition_data(session, [claim], editions)
-    return claim, editions
+    return claim, editions, state
 
 
 def _find_delivery(session: Session, edition_id: int, subscriber_id: int) -> Delivery | None:

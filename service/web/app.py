@@ -23,8 +23,9 @@ from service.web.core.errors import add_fault_pages
 from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
 from service.web.endpoints import health, webhooks
-from service.web.operator import dev_mailbox, metrics
+from service.web.operator import dev_mailbox, mail_preview, metrics, one_subscriber, sending
 from service.web.operator import pages as admin
+from service.web.operator import subscribers as directory
 from service.web.pages import (
     address_change,
     browser_copy,
@@ -46,7 +47,8 @@ from service.web.views.sign_up_form import COMMON_ZONES
 
 _PAGES = (
     home, subscribe, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics, feeds, browser_copy,
-    dev_mailbox, status, privacy, health, metrics, admin, webhooks, assets,
+    dev_mailbox, status, privacy, health, metrics, admin, sending, directory, one_subscriber, mail_preview,
+    webhooks, assets,
 )  # fmt: skip
 
 # Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.

@@ -40,7 +40,7 @@ def test_a_doubt_is_resolved_in_two_presses_and_no_page_scrolls_sideways(
             http_credentials={"username": "operator", "password": PASSWORD},
         )
         page = context.new_page()
-        expect_page(page, "/admin", "Latest editions")
+        expect_page(page, "/admin", "Operator")
         look(page, "admin", width, scheme)
         expect_page(page, f"/admin/editions/{edition_id}", "Daily edition of Tue 22 Sep")
         look(page, "edition", width, scheme)
@@ -51,8 +51,8 @@ def test_a_doubt_is_resolved_in_two_presses_and_no_page_scrolls_sideways(
         expect(page.get_by_role("status")).to_contain_text("its papers come again")
         assert press.states(edition_id)["in_doubt"] == 0
         page.goto("/admin")
-        page.get_by_role("textbox", name="Address").fill("cleo@gmail.com")
-        page.get_by_role("button", name="Show history").click()
+        page.get_by_role("searchbox").fill("cleo@gmail.com")
+        page.get_by_role("searchbox").press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("cleo@gmail.com")
         look(page, "reader", width, scheme)
         context.close()
@@ -70,3 +70,76 @@ def look(page: Page, name: str, width: int, scheme: str) -> None:
     if folder:
         path = Path(folder) / f"{name}-{width}-{scheme}.png"
         page.screenshot(path=path, full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "has_script"), [(375, "dark", False), (1280, "light", True)]
+)
+def test_the_operator_finds_edits_pauses_and_previews_a_reader_and_pauses_all_sending(
+    *,
+    browser: Browser,
+    settings: Settings,
+    engine: Engine,
+    now: datetime,
+    width: int,
+    scheme: str,
+    has_script: bool,
+) -> None:
+    here = settings.model_copy(update={"admin_password": PASSWORD})
+    press = make_press(here, engine, now)
+    press.add_papers(1, 2)
+    press.add_subscribers("anne@example.org", "bert@example.org")
+    press.add_subscribers("cleo@example.org", topics=("graph tree",))
+    app = create_app(here, make_sessions(engine), enqueue=lambda *_: None, clock=press.clock)
+    with serve(app) as address:
+        context = browser.new_context(
+            base_url=address,
+            java_script_enabled=has_script,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            http_credentials={"username": "ada", "password": PASSWORD},
+        )
+        page = context.new_page()
+        expect_page(page, "/admin", "Operator")
+        look(page, "overview", width, scheme)
+        page.get_by_role("link", name="Readers", exact=True).click()
+        look(page, "list", width, scheme)
+        page.get_by_role("searchbox").fill("ANN")
+        page.get_by_role("searchbox").press("Enter")
+        page.get_by_role("link", name="anne@example.org").click()
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_have_text("anne@example.org")
+        look(page, "subscriber", width, scheme)
+        page.get_by_role("link", name="Edit").click()
+        look(page, "edit", width, scheme)
+        page.get_by_label("How often").select_option("weekdays")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("status")).to_contain_text("Saved.")
+        expect(page.locator("main")).to_contain_text(
+            "edited (cadence daily → weekdays) by the operator ada"
+        )
+        page.get_by_role("link", name="Preview next digest").click()
+        expect(page.frame_locator("iframe").locator("body")).to_contain_text("Parsing number 1")
+        look(page, "preview", width, scheme)
+        page.go_back()
+        page.get_by_label("Pause until").fill("2026-10-01")
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(page.locator("main")).to_contain_text("Paused until Thursday 1 October 2026")
+        expect(page.locator("main")).to_contain_text(
+            "paused until 2026-10-01 by the operator ada on /admin"
+        )
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_role("status")).to_have_text("Resumed.")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download data").click()
+        assert download.value.suggested_filename.endswith(".json")
+        page.get_by_role("link", name="Overview").click()
+        page.get_by_role("button", name="Pause all sending").click()
+        look(page, "pause-all", width, scheme)
+        page.get_by_role("button", name="Pause all sending").click()
+        page.get_by_role("link", name="Overview").click()
+        expect(page.locator(".alarm")).to_contain_text("All sending is paused since")
+        look(page, "paused-all", width, scheme)
+        page.get_by_role("button", name="Resume sending").click()
+        expect(page.get_by_role("status")).to_contain_text("Sending goes on")
+        context.close()

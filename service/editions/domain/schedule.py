@@ -36,6 +36,13 @@ def covered_days(cadence: Cadence, on: date) -> list[date]:
     return days
 
 
+def next_cadence_day(cadence: Cadence, on: date) -> date:
+    """Return the first date from `on` on which a cadence publishes."""
+    while not is_cadence_day(cadence, on):
+        on += timedelta(days=1)
+    return on
+
+
 def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
     """Return when a digest, daily or weekly, is due: its edition is open *and* the hour has come.
 

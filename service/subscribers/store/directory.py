@@ -85,7 +85,7 @@ def _filtered(chosen: SubscriberFilter) -> Select[tuple[Subscriber]]:
 
 def count_topic_columns(session: Session) -> int:
     """Return the greatest number of topics that any subscriber has."""
-    counts = select(func.count().label("count")).group_by(Topic.subscriber_id).subquery()
+    counts = select(func.count(Topic.id).label("count")).group_by(Topic.subscriber_id).subquery()
     return session.scalar(select(func.max(counts.c.count))) or 0
 
 

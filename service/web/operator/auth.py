@@ -68,11 +68,20 @@ def _check_password(request: Request, context: AppContext) -> None:
 
 def parse_password(header: str) -> bytes | None:
     """Return the password in an Authorization header (RFC 7617), or None."""
+    pair = _parse_pair(header)
+    return None if pair is None else pair.partition(b":")[2]
+
+
+def parse_user(header: str) -> str:
+    """Return the user name in an Authorization header, which anybody with the password may choose."""
+    return (_parse_pair(header) or b"").partition(b":")[0].decode("utf-8", "replace")
+
+
+def _parse_pair(header: str) -> bytes | None:
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        pair = base64.b64decode(credentials.strip(), validate=True)
+        return base64.b64decode(credentials.strip(), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return pair.partition(b":")[2]

@@ -10,6 +10,7 @@ from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
+from service.sending.pause_switch import find_pause
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
@@ -66,7 +67,7 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
     """Accept a sign-up. The response is the same for every address, known or not."""
     if posted.trap:
         # A program filled the honeypot; it gets the same response as a person.
-        return context.pages.show("sent.html")
+        return _show_sent(context)
     try:
         with transaction(context.sessions) as session:
             takes_utf8 = context.settings.smtputf8
@@ -80,7 +81,17 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
     if wait:
         return show_busy(context, wait)
     context.enqueue("deliver")
-    return context.pages.show("sent.html")
+    return _show_sent(context)
+
+
+def _show_sent(context: AppContext) -> HTMLResponse:
+    return context.pages.show("sent.html", is_paused=is_sending_paused(context))
+
+
+def is_sending_paused(context: AppContext) -> bool:
+    """Whether the operator has paused all sending, so that a promised mail has to wait."""
+    with transaction(context.sessions) as session:
+        return find_pause(session) is not None
 
 
 def _seconds_to_wait(context: AppContext, request: Request, token: str) -> int:
@@ -113,5 +124,8 @@ def take_confirmation(context: Context, token: str) -> HTMLResponse:
         subscriber = confirm(session, context.settings, link, context.clock())
     context.enqueue("deliver")
     return context.pages.show(
-        "confirmed.html", subscriber=subscriber, preferences=preferences_url(context, subscriber.id)
+        "confirmed.html",
+        subscriber=subscriber,
+        preferences=preferences_url(context, subscriber.id),
+        is_paused=is_sending_paused(context),
     )

@@ -74,7 +74,16 @@ PAGES: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
     "edition": lambda web: web.get("/admin/editions/1"),
     "no such edition": lambda web: web.get("/admin/editions/99999999999999999999"),
     "answer": lambda web: web.post("/admin/editions/1/resolve", data={"answer": "resend"}),
-    "reader": lambda web: web.post("/admin/reader", data={"email": ANNE}),
+    "list": lambda web: web.get("/admin/subscribers"),
+    "export": lambda web: web.get("/admin/subscribers.csv"),
+    "search": lambda web: web.post("/admin/subscribers", data={"q": "no@example.org"}),
+    "subscriber": lambda web: web.get("/admin/subscribers/1"),
+    "preview": lambda web: web.get("/admin/subscribers/1/preview.html"),
+    "data": lambda web: web.get("/admin/subscribers/1/export"),
+    "unsubscribe": lambda web: web.post("/admin/subscribers/1", data={"answer": "unsubscribe"}),
+    "edit": lambda web: web.post("/admin/subscribers/1/edit", data={"hour": "3"}),
+    "add": lambda web: web.post("/admin/subscribers/new", data={"email": "b@example.org"}),
+    "sending": lambda web: web.post("/admin/sending", data={"answer": "pause", "sure": "yes"}),
     "restored": lambda web: web.post("/admin/restored", data={"sure": "yes"}),
 }
 
@@ -206,38 +215,6 @@ def test_transactional_mail_in_doubt_can_be_resolved(operator: httpx2.Client, pr
     assert carry.status_code == 404
     assert "1 mail: " in operator.post("/admin/editions/0/resolve", data=form).text
     assert press.row().state == "sent"
-
-
-def test_a_readers_history_is_shown_only_by_post(
-    operator: httpx2.Client, press: Press, doubtful: int
-) -> None:
-    assert operator.get("/admin/reader", params={"email": ANNE}).status_code == 405
-    page = operator.post("/admin/reader", data={"email": f" {ANNE} ", "on": "2026-09-18"})
-    assert page.status_code == 200
-    assert f"<h1>{ANNE}</h1>" in page.text
-    assert "in doubt" in page.text
-    assert "no reply after the final dot" in page.text
-    assert "Parsing number 1" in page.text
-    quiet = operator.post("/admin/reader", data={"email": ANNE, "on": "2026-09-17"})
-    assert "Nothing was queued for Thu 17 Sep." in quiet.text
-
-
-@pytest.mark.parametrize(
-    ("form", "text"),
-    [
-        ({"email": "nobody@example.org"}, "No reader has this address."),
-        ({"email": "<script>"}, 'class="fault"'),
-        ({"email": ANNE, "on": "someday"}, "Write the day like 2026-09-18."),
-        ({}, 'class="fault"'),
-    ],
-)
-def test_an_unknown_reader_or_invalid_input_is_one_sentence(
-    operator: httpx2.Client, form: dict[str, str], text: str
-) -> None:
-    page = operator.post("/admin/reader", data=form)
-    assert page.status_code == 422
-    assert text in page.text
-    assert "<script>" not in page.text.replace('<script src="', "")
 
 
 def test_a_restored_backup_is_reported_and_accepted_after_confirmation(
