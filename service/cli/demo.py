@@ -5,6 +5,7 @@ through the sources' own clients, the mails are sent by SMTP and arrive in a Mai
 """
 
 import re
+import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def run(command: CommandContext, *, is_once: bool) -> None:
         settings = stack.enter_context(development_mailbox(command.settings))
         day = _choose_day(stack, settings, command.clock())
         settings = _with_free_port(day.settings)
-        services = stack.enter_context(Stack(settings, _changes(settings)))
+        settings, password = _with_password(settings)
+        services = stack.enter_context(Stack(settings, _changes(settings) | password))
         services.start("web", "--port", str(urlsplit(settings.base_url).port))
         services.start("worker")
         services.wait_for_web(settings.base_url)
@@ -94,6 +96,15 @@ def _with_free_port(settings: Settings) -> Settings:
     port = listening_port(settings)
     port = port if is_free(port) else free_port()
     return settings.model_copy(update={"base_url": f"http://127.0.0.1:{port}"})
+
+
+def _with_password(settings: Settings) -> tuple[Settings, dict[str, str]]:
+    """Return the settings with a password for /admin, and the environment that sets a new one."""
+    if settings.admin_password:
+        return settings, {}
+    password = secrets.token_urlsafe(9)
+    changed = settings.model_copy(update={"admin_password": password})
+    return changed, {"PAPERBOY_ADMIN_PASSWORD": password}
 
 
 def _choose_day(stack: ExitStack, settings: Settings, now: datetime) -> _Day:
@@ -221,6 +232,7 @@ def _print_summary(
             "Site": settings.base_url,
             "The day": f"{settings.base_url}/daily/{day.on}",
             "Mailbox": f"{settings.base_url}/mailbox",
+            "Operator": f"{settings.base_url}/admin",
         } | places
     value = {
         "day": day.on,
@@ -229,6 +241,7 @@ def _print_summary(
         "balance": outcome.balance,
         "mail_count": mail_count,
         "places": places,
+        "admin_password": settings.admin_password if outcome.is_up else "",
     }
     command.print(
         value,
@@ -239,5 +252,10 @@ def _print_summary(
         "",
         f"{SUBSCRIBER} has {counted(mail_count, 'mail')}.",
         *(f"{name + ':':10}{place}" for name, place in places.items()),
+        *(
+            [f"Operator’s password, with any name: {settings.admin_password}"]
+            if outcome.is_up
+            else []
+        ),
         *(["Ctrl-C stops it."] if outcome.is_up else []),
     )

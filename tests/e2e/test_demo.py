@@ -125,6 +125,9 @@ def test_one_click_unsubscribes_and_a_new_demo_needs_a_new_confirmation(data_dir
     with staying_demo(data_dir) as report:
         site, mailbox = report["places"]["Site"], report["places"]["Mailbox"]
         assert httpx2.get(site).is_success
+        admin, password = report["places"]["Operator"], report["admin_password"]
+        assert httpx2.get(admin).status_code == 401
+        assert "1 reader. The balance closes." in httpx2.get(admin, auth=("me", password)).text
         assert SUBSCRIBER in httpx2.get(mailbox).text
         *_, digest = mails(data_dir)
         check_digest(digest)
