@@ -9,7 +9,7 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,11 +22,13 @@ from service.bounces.inbound.notice import BounceNotice, notices_of_mail
 from service.bounces.inbound.parse import BounceMail, parse_bounce
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
-from service.deliveries.domain.return_path import parse_return_path
+from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
+from service.deliveries.domain.return_path import parse_return_path, parse_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import log_on_commit, transaction
 from service.platform.logs import get_logger
+from service.platform.settings.kinds import LISTENER
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.subscribers.store.models import Subscriber
@@ -45,8 +47,8 @@ log = get_logger(__name__)
 class RecordedNotice:
     """The outcome of one notice.
 
-    `outcome` is `recorded`, `known` (a duplicate), `arrived` (it says that the mail arrived), or
-    `unattributed` (it proves nothing about any mail of ours).
+    `outcome` is `recorded`, `unsubscribed`, `known` (a duplicate), `arrived` (it says that the mail
+    arrived), or `unattributed` (it proves nothing about any mail of ours).
     """
 
     outcome: str
@@ -87,9 +89,11 @@ class Tally:
             self.suppressed += notice.is_suppressed
 
 
-def is_our_return_path(settings: Settings, address: str) -> bool:
-    """Return whether an address is a return path that we signed; a listener calls it at RCPT."""
-    return parse_return_path(address, settings.bounce_domain, settings.secret_key) is not None
+def is_our_address(settings: Settings, address: str) -> bool:
+    """Return whether we signed an address at the bounce domain; a listener calls it at RCPT."""
+    domain, secrets = settings.bounce_domain, settings.secret_key
+    parsers = (parse_return_path, parse_unsubscribe_address)
+    return any(parse(address, domain, secrets) is not None for parse in parsers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,33 @@ def record_bounce_mail(
     except NotReadable as error:
         log.info("bounce.unreadable", source=channel.source, reason=str(error))
         return Reading(None, fault=str(error))
+    leaving = find_leaving(channel.settings, mail, receivers)
+    if leaving:
+        return _unsubscribe_all(sessions, channel, mail, leaving, now)
     notices = notices_of_mail(mail, receivers)
     return Reading(mail, tuple(record_notices(sessions, channel, notices, now)))
+
+
+def _unsubscribe_all(
+    sessions: sessionmaker[Session],
+    channel: Channel,
+    mail: BounceMail,
+    leaving: list[int],
+    now: datetime,
+) -> Reading:
+    """Unsubscribe each of them in a transaction of its own."""
+    verdict = BounceVerdict.UNSUBSCRIBE
+    recorded = []
+    for subscriber_id in leaving:
+        with transaction(sessions) as session:
+            is_new = apply_unsubscribe_mail(
+                session, channel.settings, channel.source, subscriber_id, mail, now
+            )
+        recorded.append(RecordedNotice("unsubscribed" if is_new else "known", verdict))
+    counts = Counter(each.outcome for each in recorded)
+    log.info("bounce.recorded", source=channel.source, **counts)
+    # Apple's mails to unsubscribe look like complaints, and are none here.
+    return Reading(replace(mail, verdict=verdict, recipients=()), tuple(recorded))
 
 
 def record_notices(
@@ -288,7 +317,7 @@ def fetch_bounce_mailbox(
     """
     total = Tally()
     channel = Channel(settings, "mailbox")
-    if settings.bounce_mailbox:
+    if settings.bounce_mailbox not in {"", LISTENER}:
         fetch_mailbox(
             settings.bounce_mailbox,
             lambda raw: total.add(record_bounce_mail(sessions, channel, raw, clock())),
@@ -303,10 +332,10 @@ def open_listener(
     *,
     lmtp: bool = False,
 ) -> BounceListener:
-    """Return a listener, not started yet, that records mails to our signed return paths."""
+    """Return a listener, not started yet, that records mails to the addresses that we signed."""
     channel = Channel(settings, "lmtp" if lmtp else "smtp")
 
     def take(raw: bytes, receivers: tuple[str, ...]) -> None:
         record_bounce_mail(sessions, channel, raw, clock(), receivers)
 
-    return BounceListener(lambda address: is_our_return_path(settings, address), take, lmtp=lmtp)
+    return BounceListener(lambda address: is_our_address(settings, address), take, lmtp=lmtp)

@@ -133,9 +133,10 @@ def fetch(context: typer.Context, as_json: Json = False) -> None:
     """Read the bounce mailbox now; beat does it every minute."""
     from service.bounces.inbound.mailbox import MailboxUnavailable
     from service.bounces.record import fetch_bounce_mailbox, settle_bounces
+    from service.platform.settings.kinds import LISTENER
 
     with command_context(context, as_json=as_json) as command:
-        if not command.settings.bounce_mailbox:
+        if command.settings.bounce_mailbox in {"", LISTENER}:
             raise CommandError("no mailbox is set; set PAPERBOY_BOUNCE_MAILBOX", 2)
         try:
             total = fetch_bounce_mailbox(command.sessions, command.settings, command.clock)
@@ -161,9 +162,9 @@ def listen(
     lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Receive bounces by SMTP or LMTP until Ctrl-C.
+    """Receive bounces and unsubscribe mails by SMTP or LMTP until Ctrl-C.
 
-    Every address that is not a return path signed by us is refused.
+    Every address that we did not sign is refused.
     """
     from service.bounces.record import open_listener
     from service.cli.processes import ending_at_signals
@@ -223,4 +224,5 @@ _MEANING = {
     "policy": "you: the receiver refuses your server or your kind of mail",
     "content": "you: a mail was too large or malformed",
     "configuration": "you or the receiver: a server, a route or a name is broken",
+    "unsubscribe": "the reader: unsubscribed by mail",
 }

@@ -1,13 +1,14 @@
 """Building the message of a claimed delivery, from data that was read before."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json, find_updates
-from service.deliveries.domain.return_path import make_return_path
+from service.deliveries.domain.return_path import make_return_path, make_unsubscribe_address
 from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
 from service.messages.contexts.digest import DigestContext, DigestUpdate
@@ -18,7 +19,13 @@ from service.messages.edition_data import EditionDataCache
 from service.messages.identity import brand_of, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.archive_copy import ArchivedMail, copy_mail
-from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
+from service.messages.mime.mime import (
+    LIST_KINDS,
+    Envelope,
+    MessageHeaders,
+    build_message,
+    message_id,
+)
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.messages.signed_links import paper_links, signed_url, subscriber_links
 from service.messages.transactional import operator_context, transactional_context
@@ -63,6 +70,8 @@ def build_mail(
         reply_to=settings.reply_to,
         list_id=_list_id(settings.brand_name, domain),
         unsubscribe_url=unsubscribe,
+        unsubscribe_address=_unsubscribe_address(claim, settings),
+        feedback_id=_feedback_of(claim, context, settings),
         is_for_postmark=any(_POSTMARK in url for url in settings.smtp_url),
     )
     payload = build_message(rendered, headers)
@@ -157,6 +166,40 @@ def _envelope_sender(settings: Settings, delivery_id: int) -> str:
     if not settings.bounce_domain:
         return _bare_address(settings.mail_from)
     return make_return_path(delivery_id, settings.bounce_domain, settings.secret_key[0])
+
+
+def _unsubscribe_address(claim: Claim, settings: Settings) -> str:
+    """Return the signed address for List-Unsubscribe; empty where nobody would read its mail."""
+    if claim.subscriber is None or claim.delivery.kind not in LIST_KINDS:
+        return ""
+    if not settings.reads_bounce_domain:
+        return ""
+    return make_unsubscribe_address(
+        claim.subscriber.id, settings.bounce_domain, settings.secret_key[0]
+    )
+
+
+def _feedback_of(claim: Claim, context: MailContext, settings: Settings) -> str:
+    """Return the Feedback-ID of a mail to a subscriber; mails to the operator have none."""
+    delivery = claim.delivery
+    if claim.subscriber is None:
+        return ""
+    if isinstance(context, DigestContext):
+        name, on = str(context.cadence), context.local_date
+    else:
+        name, on = "single", delivery.created_at.date()
+    return _feedback_id(on, name, delivery.kind, settings.from_domain)
+
+
+@cached("feedback ids", maxsize=64)
+def _feedback_id(on: date, name: str, kind: DeliveryKind, domain: str) -> str:
+    """Return `20260918:daily:digest:exampleorg`: the day, the cadence, the kind and the sender.
+
+    Gmail counts spam reports by each of the four and shows them in its Postmaster Tools. All mails
+    of an edition share one, so it identifies nobody; the sender needs 5 to 15 characters.
+    """
+    sender = re.sub(r"[^a-z0-9]", "", domain.lower())
+    return f"{on:%Y%m%d}:{name}:{kind}:{sender[:15]:x<5}"
 
 
 @cached("list names", maxsize=16)

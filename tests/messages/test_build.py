@@ -1,15 +1,19 @@
 """The bytes of each mail: headers, links and papers."""
 
+import re
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from support.mail.dkim_keys import ed25519_key, write_key
 from support.newsletter.press import PlannedTransport, Press, plain_text, read_mail
 from support.web.papers import FRIDAY, make_announcement
 
 from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.return_path import make_unsubscribe_address
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import insert_mail
@@ -60,6 +64,63 @@ def test_one_click_is_offered_only_over_https(
     assert ("List-Unsubscribe-Post" in message) is is_one_click
     # The link in the footer is for people and always present.
     assert f"{base_url}/unsubscribe/" in text
+
+
+@pytest.mark.parametrize(
+    ("bounce_mailbox", "is_offered"),
+    [("", False), ("listener", True), ("maildir:/var/mail/bounces", True)],
+)
+def test_an_address_to_unsubscribe_stands_beside_one_click_where_its_mail_is_read(
+    press: Press, tmp_path: Path, bounce_mailbox: str, is_offered: bool
+) -> None:
+    keys = (f"s={write_key(tmp_path / 'ed.pem', ed25519_key())}",)
+    changes = {"bounce_mailbox": bounce_mailbox, "dkim_keys": keys}
+    press.settings = press.settings.model_copy(update=changes)
+    (anne,) = press.add_subscribers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    message, _ = send_digest(press)
+    targets = [each.strip() for each in str(message["List-Unsubscribe"]).split(",")]
+    assert targets[0].startswith("<http://127.0.0.1:8000/unsubscribe/")
+    domain, key = press.settings.bounce_domain, press.settings.secret_key[0]
+    address = make_unsubscribe_address(anne, domain, key)
+    assert targets[1:] == ([f"<mailto:{address}?subject=unsubscribe>"] if is_offered else [])
+    signed = re.sub(r"\s", "", str(message["DKIM-Signature"])).partition("h=")[2].split(";")[0]
+    assert {"list-unsubscribe", "list-unsubscribe-post", "feedback-id"} <= set(signed.split(":"))
+
+
+@pytest.mark.settings(bounce_mailbox="listener", base_url="http://papers.example.org")
+def test_without_https_the_address_is_offered_alone(press: Press) -> None:
+    press.add_subscribers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    message, _ = send_digest(press)
+    assert str(message["List-Unsubscribe"]).startswith("<mailto:unsubscribe+")
+    assert "List-Unsubscribe-Post" not in message
+
+
+def test_all_digests_of_an_edition_have_one_feedback_id(press: Press) -> None:
+    press.add_subscribers(ANNE, "bert@example.org")
+    press.add_papers(1)
+    press.publish()
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    found = {str(read_mail(sent.payload)["Feedback-ID"]) for sent in transport.sent}
+    assert found == {f"{press.clock():%Y%m%d}:daily:digest:paperboyexample"}
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "sender"),
+    [("a@x.io", "xioxx"), ("a@news.a-long-university.edu", "newsalonguniver")],
+)
+def test_the_sender_of_a_feedback_id_has_5_to_15_characters(
+    press: Press, mail_from: str, sender: str
+) -> None:
+    press.settings = press.settings.model_copy(update={"mail_from": mail_from})
+    press.add_subscribers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    assert str(send_digest(press)[0]["Feedback-ID"]).rpartition(":")[2] == sender
 
 
 def test_a_digest_has_sender_recipient_and_list_headers(press: Press) -> None:

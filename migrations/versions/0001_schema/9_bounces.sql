@@ -2,7 +2,7 @@
 
 CREATE TYPE bounce_verdict AS ENUM (
     'address', 'full', 'policy', 'content', 'configuration', 'complaint', 'auto_reply',
-    'not_a_bounce'
+    'not_a_bounce', 'unsubscribe'
 );
 
 CREATE TABLE bounce_events (

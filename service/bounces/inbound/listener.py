@@ -1,4 +1,4 @@
-"""A mail server that accepts only bounces: SMTP, or LMTP behind the operator's own server.
+"""A mail server for bounces and unsubscribe mails: SMTP, or LMTP behind the operator's own server.
 
 An address that we did not sign is refused at RCPT, before any message is read. So a listener that
 is open to the internet is no open relay and stores nothing from strangers, and an honest server
@@ -58,7 +58,7 @@ class _Handler:
         options: list[str],
     ) -> str:
         if not self._is_ours(address):
-            return "550 5.1.1 no such return path"
+            return "550 5.1.1 no such address"
         if len(envelope.rcpt_tos) >= _MOST_RECEIVERS:
             return "452 4.5.3 too many receivers"
         envelope.rcpt_tos.append(address)

@@ -79,7 +79,8 @@ class BounceMail:
 
     `verdict` is that of its first recipient. `sent_to` are the addresses it was sent to, which may
     include our signed return path; `message_ids` are those of the mail that it is about. `key` is
-    equal whenever the same mail comes again, by any channel.
+    equal whenever the same mail comes again, by any channel. `is_automatic`: its headers mark it as
+    an auto-reply (RFC 3834) or a server's report, so no person sent it.
     """
 
     verdict: BounceVerdict
@@ -88,6 +89,7 @@ class BounceMail:
     message_ids: tuple[str, ...]
     key: str
     sent_at: datetime | None = None
+    is_automatic: bool = False
 
 
 def parse_bounce(raw: bytes) -> BounceMail:
@@ -102,6 +104,7 @@ def parse_bounce(raw: bytes) -> BounceMail:
         message_ids=tuple(_quoted_ids(parts)),
         key=_key_of(raw, parts.headers),
         sent_at=_date_of(parts.headers),
+        is_automatic=_is_automatic(parts),
     )
 
 
@@ -224,6 +227,19 @@ def _is_auto_reply(parts: Parts) -> bool:
     is_old = header_text(headers, "Precedence").lower() in {"auto_reply", "auto-reply"}
     subject = header_text(headers, "Subject")
     return marked or is_old or any(map(headers.get, names)) or bool(_REPLY_SUBJECT.search(subject))
+
+
+def _is_automatic(parts: Parts) -> bool:
+    """Return whether a mail is an auto-reply or a report, judged without words and senders.
+
+    `auto-generated` (RFC 3834 §5) is no reply: a button may have sent the mail for a person.
+    """
+    headers = parts.headers
+    is_report = headers.get_content_type() == "multipart/report" or bool(parts.blocks)
+    is_null = header_text(headers, "Return-Path") == "<>"
+    marks = ("auto-replied", "auto-notified")
+    is_marked = header_text(headers, "Auto-Submitted").lower().startswith(marks)
+    return is_report or is_null or is_marked or _is_auto_reply(parts)
 
 
 def _is_from_server(headers: Message) -> bool:

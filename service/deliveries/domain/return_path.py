@@ -1,9 +1,10 @@
-"""The signed return path (VERP): one address per delivery, so that a bounce identifies it.
+"""Signed addresses at the bounce domain: a return path per delivery, and one per subscriber to leave.
 
-`bounce+2s-k3v5…@bounces.example.org` (variable envelope return path). Without the signature anybody
-could end a subscription by sending forged bounces. Mail servers may change the case of a local
+`bounce+2s-k3v5…@bounces.example.org` is the return path of a delivery (VERP, variable envelope
+return path), so that a bounce identifies it; a mail to `unsubscribe+7b-q2x…@…` ends a subscription.
+Without the signature anybody could end those of others. Mail servers may change the case of a local
 part, and it may have at most 64 octets (RFC 5321 §2.4, §4.5.3.1.1), so it is base 36 and base 32 in
-lower case: at most 46 octets.
+lower case: at most 42 octets.
 """
 
 import base64
@@ -12,31 +13,54 @@ import re
 
 from service.platform.signing.keyed_hash import keyed_hash
 
-_PREFIX = "bounce+"
 # 80 bits: a guess succeeds once in 10^24 tries, and each try is a connection to us.
 _PROOF_BYTES = 10
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PATH = re.compile(r"bounce\+([0-9a-z]{1,13})-([a-z2-7]{16})@([^@\s<>]+)", re.IGNORECASE | re.ASCII)
+_SIGNED = re.compile(
+    r"(bounce|unsubscribe)\+([0-9a-z]{1,13})-([a-z2-7]{16})@([^@\s<>]+)", re.IGNORECASE | re.ASCII
+)
+# What is signed begins with the purpose, so that no address is valid for the other one.
+_PURPOSES = {"bounce": b"return-path", "unsubscribe": b"unsubscribe-address"}
 
 
 def make_return_path(delivery_id: int, domain: str, secret: str) -> str:
     """Return the envelope sender of one delivery. The same arguments give the same address."""
-    return f"{_PREFIX}{_base36(delivery_id)}-{_proof(delivery_id, secret)}@{domain}"
+    return _make("bounce", delivery_id, domain, secret)
 
 
 def parse_return_path(address: str, domain: str, secrets: tuple[str, ...]) -> int | None:
     """Return the delivery that a return path names, or None if we did not sign it for `domain`."""
-    found = _PATH.fullmatch(address.strip().removeprefix("<").removesuffix(">"))
-    if found is None or not domain or found[3].lower().rstrip(".") != domain.lower():
+    return _parse("bounce", address, domain, secrets)
+
+
+def make_unsubscribe_address(subscriber_id: int, domain: str, secret: str) -> str:
+    """Return the address to which a mail ends a subscription; always the same for a subscriber."""
+    return _make("unsubscribe", subscriber_id, domain, secret)
+
+
+def parse_unsubscribe_address(address: str, domain: str, secrets: tuple[str, ...]) -> int | None:
+    """Return the subscriber whom a mail to this address unsubscribes, or None if it is not ours."""
+    return _parse("unsubscribe", address, domain, secrets)
+
+
+def _make(name: str, number: int, domain: str, secret: str) -> str:
+    return f"{name}+{_base36(number)}-{_proof(name, number, secret)}@{domain}"
+
+
+def _parse(name: str, address: str, domain: str, secrets: tuple[str, ...]) -> int | None:
+    found = _SIGNED.fullmatch(address.strip().removeprefix("<").removesuffix(">"))
+    if found is None or found[1].lower() != name:
         return None
-    delivery_id, given = int(found[1], 36), found[2].lower()
+    if not domain or found[4].lower().rstrip(".") != domain.lower():
+        return None
+    number, given = int(found[2], 36), found[3].lower()
     # Every key is tried, so that the response time does not reveal which key matched.
-    known = [hmac.compare_digest(given, _proof(delivery_id, secret)) for secret in secrets]
-    return delivery_id if any(known) else None
+    known = [hmac.compare_digest(given, _proof(name, number, secret)) for secret in secrets]
+    return number if any(known) else None
 
 
-def _proof(delivery_id: int, secret: str) -> str:
-    digest = keyed_hash(secret.encode())(b"return-path\0%d" % delivery_id)
+def _proof(name: str, number: int, secret: str) -> str:
+    digest = keyed_hash(secret.encode())(b"%b\0%d" % (_PURPOSES[name], number))
     return base64.b32encode(digest[:_PROOF_BYTES]).decode("ascii").lower()
 
 

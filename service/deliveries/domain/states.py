@@ -64,7 +64,8 @@ class BounceVerdict(StrEnum):
     `address`: there is no such mailbox (any more). `full`: the mailbox accepts nothing now.
     `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail was
     too large or malformed. `configuration`: a server, a route or a name on the way is broken, often
-    ours. `not_a_bounce` includes reports of delays and of successes.
+    ours. `not_a_bounce` includes reports of delays and of successes. `unsubscribe` is no bounce but a
+    subscriber's mail to the address in List-Unsubscribe.
     """
 
     ADDRESS = "address"
@@ -75,6 +76,7 @@ class BounceVerdict(StrEnum):
     COMPLAINT = "complaint"
     AUTO_REPLY = "auto_reply"
     NOT_A_BOUNCE = "not_a_bounce"
+    UNSUBSCRIBE = "unsubscribe"
 
 
 S = DeliveryState

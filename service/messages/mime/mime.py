@@ -40,8 +40,9 @@ class MessageHeaders:
     `sender` and `reply_to` may have a name (`Paperboy <digest@example.org>`); `to` is an address.
     `message_id` is in angle brackets (see `message_id`), `date` is aware. `list_id` is
     `Name <id.example.org>` or empty. `unsubscribe_url` becomes the one-click header where RFC
-    8058 allows it: in digests and welcomes, with https or a loopback host. `is_for_postmark`: the
-    relay is Postmark, which reads instructions from headers and removes them.
+    8058 allows it: in digests and welcomes, with https or a loopback host; `unsubscribe_address`,
+    if not empty, becomes a mailto: beside it. `feedback_id`: see `service.messages.build`.
+    `is_for_postmark`: the relay is Postmark, which reads instructions from headers and removes them.
     """
 
     sender: str
@@ -52,6 +53,8 @@ class MessageHeaders:
     reply_to: str = ""
     list_id: str = ""
     unsubscribe_url: str | None = None
+    unsubscribe_address: str = ""
+    feedback_id: str = ""
     is_for_postmark: bool = False
 
 
@@ -94,7 +97,8 @@ def _head(subject: str, headers: MessageHeaders, boundary: str) -> str:
         f"Date: {_date(headers.date.replace(microsecond=0))}\r\n"
         f"Message-ID: {identity}\r\n"
         f"{_about_list(headers.reply_to, headers.list_id)}"
-        f"{_unsubscribing(headers.unsubscribe_url) if headers.kind in LIST_KINDS else ''}"
+        f"{_unsubscribing(headers) if headers.kind in LIST_KINDS else ''}"
+        f"{_feedback(headers.feedback_id)}"
         f"{'' if headers.kind in _NO_ANSWERS else _ANSWERED}"
         "X-Auto-Response-Suppress: All\r\n"
         f"{postmark if headers.is_for_postmark else ''}"
@@ -114,14 +118,21 @@ def _about_list(reply_to: str, list_id: str) -> str:
     return f"{lines}List-Id: {_list_id(list_id)}\r\nList-Post: NO\r\n" if list_id else lines
 
 
-def _unsubscribing(url: str | None) -> str:
-    """RFC 8058: exactly one https address, and Post only together with it."""
+def _unsubscribing(headers: MessageHeaders) -> str:
+    """RFC 8058: one https address, Post only together with it; a mailto may stand beside or alone."""
+    url, address = headers.unsubscribe_url, headers.unsubscribe_address
+    mailto = f"<mailto:{address}?subject=unsubscribe>" if address else ""
     if not url or not _is_one_click(url):
-        return ""
+        return f"List-Unsubscribe: {mailto}\r\n" if mailto else ""
     if _NOT_IN_TARGET.search(url):
         raise HeaderError("the unsubscribe address has a character that no header may hold")
+    second = f",\r\n {mailto}" if mailto else ""
     post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
-    return f"List-Unsubscribe: <{url}>\r\n{post}\r\n"
+    return f"List-Unsubscribe: <{url}>{second}\r\n{post}\r\n"
+
+
+def _feedback(feedback_id: str) -> str:
+    return f"Feedback-ID: {feedback_id}\r\n" if feedback_id else ""
 
 
 def _is_one_click(url: str) -> bool:

@@ -20,6 +20,9 @@ from service.platform.settings.contrast import LEAST_CONTRAST, NIGHT, PAPER, con
 from service.platform.settings.faults import Refused
 from service.platform.settings.relays import parse_smtp_url
 
+# The value of `bounce_mailbox` where `paperboy bounces listen` receives the mail itself.
+LISTENER = "listener"
+
 _HOOKS = ("ses", "postmark", "mailgun", "sendgrid", "generic")
 
 Word = TypeVar("Word")
@@ -91,6 +94,14 @@ def _is_zone(name: str) -> bool:
         return False
 
 
+def _is_network(text: str) -> bool:
+    try:
+        # A network of all addresses would trust everybody.
+        return ipaddress.ip_network(text).prefixlen > 0
+    except ValueError:
+        return False
+
+
 def _check_relay(url: str) -> str:
     parse_smtp_url(url)
     return url
@@ -127,8 +138,10 @@ def _check_hook(entry: str) -> str:
 
 
 def _check_mailbox(address: str) -> str:
+    if address == LISTENER:
+        return address
     parts = _split_url(address)
-    hint = "Use imaps://user:password@host/INBOX or maildir:/var/mail/bounces"
+    hint = "Use imaps://user:password@host/INBOX, maildir:/var/mail/bounces or listener"
     if parts.scheme not in {"imap", "imaps", "maildir"}:
         raise Refused("this is no mailbox that can be read", hint)
     if parts.scheme == "maildir" and not parts.path.startswith("/"):
@@ -155,6 +168,7 @@ WebAddress = Annotated[str, _must(_is_web_address, "{} is not a web address", "U
 SigningKey = Annotated[str, _must(_match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`")]
 MailAddress = Annotated[str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")]
 Domain = Annotated[str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")]
+Network = Annotated[str, _must(_is_network, "{} is not an address or network of a proxy", "Use 127.0.0.1 or 172.30.57.0/24")]
 SigningDomain = Annotated[str, _must(_match(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"), "{} is not a domain", "Use example.org")]
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
 Category = Annotated[str, _must(_match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"), "{} is not a category", "Write them like cs.CL or hep-th")]

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     smtp_url: Words[kinds.Relay] = Field(default=(), repr=False)
     mailbox_url: kinds.Relay = "smtp://127.0.0.1:1025?starttls=off"
     base_url: WebAddress = "http://127.0.0.1:8000"
+    trusted_proxies: Words[kinds.Network] = ()
     mail_from: MailAddress = "Paperboy <digest@localhost>"
     reply_to: MailAddress = ""
     bounce_domain: kinds.Domain = ""
@@ -116,6 +117,11 @@ class Settings(BaseSettings):
     def envelope_domain(self) -> str:
         """The domain that receives bounces: `bounce_domain`, or else the domain of `mail_from`."""
         return self.bounce_domain or self.from_domain
+
+    @property
+    def reads_bounce_domain(self) -> bool:
+        """Whether a mailbox or a listener reads all mail to `bounce_domain`."""
+        return bool(self.bounce_domain and self.bounce_mailbox)
 
     @property
     def from_domain(self) -> str:

@@ -50,7 +50,7 @@ def test_a_forged_return_path_is_refused_at_rcpt(taken: Taken) -> None:
         client.ehlo()
         client.mail("<>")
         code, text = client.rcpt("bounce+1-forged@bounces.paperboy.example")
-        assert (code, text) == (550, b"5.1.1 no such return path")
+        assert (code, text) == (550, b"5.1.1 no such address")
         assert client.rcpt("postmaster@elsewhere.example")[0] == 550
         assert client.docmd("DATA")[0] == 503
     assert taken.messages == []

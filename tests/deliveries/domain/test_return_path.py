@@ -1,9 +1,14 @@
-"""The signed return path: it identifies its delivery, and cannot be forged."""
+"""Signed addresses: a return path names its delivery, another its subscriber; none can be forged."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.domain.return_path import make_return_path, parse_return_path
+from service.deliveries.domain.return_path import (
+    make_return_path,
+    make_unsubscribe_address,
+    parse_return_path,
+    parse_unsubscribe_address,
+)
 
 KEYS = ("the first key of a test", "an older key of a test")
 DOMAIN = "bounces.paperboy.example"
@@ -57,3 +62,20 @@ def test_one_changed_letter_of_the_proof_is_refused(number: int, place: int, let
     changed = proof[:place] + letter + proof[place + 1 :]
     expected = number if changed == proof else None
     assert parse_return_path(f"{head}-{changed}@{DOMAIN}", DOMAIN, KEYS) == expected
+
+
+@given(BIGINT)
+def test_an_unsubscribe_address_names_its_subscriber_and_fits_every_server(number: int) -> None:
+    address = make_unsubscribe_address(number, DOMAIN, KEYS[1])
+    assert parse_unsubscribe_address(address.upper(), DOMAIN, KEYS) == number
+    assert len(address.rpartition("@")[0]) <= 42
+
+
+def test_the_two_kinds_of_addresses_are_not_interchangeable() -> None:
+    path, address = (
+        make(7, DOMAIN, KEYS[0]) for make in (make_return_path, make_unsubscribe_address)
+    )
+    assert parse_return_path(address, DOMAIN, KEYS) is None
+    assert parse_unsubscribe_address(path, DOMAIN, KEYS) is None
+    assert parse_unsubscribe_address(path.replace("bounce", "unsubscribe"), DOMAIN, KEYS) is None
+    assert parse_return_path(address.replace("unsubscribe", "bounce"), DOMAIN, KEYS) is None
