@@ -24,7 +24,8 @@ STOP_SECONDS = 20.0
 
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
-            "--host", "127.0.0.1", "--timeout-graceful-shutdown", "5"],
+            # By default uvicorn takes a visitor's address from anybody on this machine; our setting decides.
+            "--no-proxy-headers", "--host", "127.0.0.1", "--timeout-graceful-shutdown", "5"],
     "worker": ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
                "-c", "2", "--without-gossip", "--without-mingle"],
     "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],

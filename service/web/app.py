@@ -7,6 +7,7 @@ from datetime import datetime
 
 from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.bounces.webhooks import fetch_from_amazon
 from service.deliveries.domain.recipients import Cadence
@@ -85,6 +86,8 @@ def create_app(
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
     app.add_middleware(PublicGzip)
     app.add_middleware(ResponseMiddleware)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     add_fault_pages(app)
     for page in _PAGES:
         app.include_router(page.router)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,18 @@ def test_the_database_and_the_broker_are_on_a_network_without_a_way_out() -> Non
     for name in ("postgres", "redis"):
         assert services()[name]["networks"] == ["backend"]
         assert "ports" not in services()[name]
+
+
+def test_the_web_site_trusts_the_gateway_of_its_fixed_network_and_nothing_else() -> None:
+    network = yaml.safe_load(COMPOSE.read_text())["networks"]["outside"]
+    (fixed,) = network["ipam"]["config"]
+    assert ip_address(fixed["gateway"]) in ip_network(fixed["subnet"])
+    web = services()["web"]
+    trusted = fill(str(web["environment"]["PAPERBOY_TRUSTED_PROXIES"]), {})
+    assert trusted == fixed["gateway"]
+    # Without this uvicorn has a rule of its own, which believes everybody on loopback.
+    assert "--no-proxy-headers" in run_of(web)
+    assert "FORWARDED_ALLOW_IPS" not in COMPOSE.read_text()
 
 
 def test_every_named_volume_and_network_is_declared() -> None:

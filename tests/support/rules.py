@@ -1,6 +1,7 @@
 """The suite's rules as a pytest plugin: closed network, a message if real data is missing, no skips."""
 
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -58,17 +59,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _deselect(config, items, "real", f"no real data at {real_data_dir()}")
     if any(item.get_closest_marker("hosts") for item in items) and why_no_hosts():
         _deselect(config, items, "hosts", why_no_hosts())
+    marks = [item.get_closest_marker("program") for item in items]
+    for name in sorted({mark.args[0] for mark in marks if mark}):
+        # Debian keeps servers where only root looks.
+        if not shutil.which(name, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])):
+            _deselect(config, items, "program", f"no program {name}", name)
 
 
-def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str, reason: str) -> None:
+def _deselect(
+    config: pytest.Config, items: list[pytest.Item], marker: str, reason: str, *arguments: str
+) -> None:
     """Deselect tests that cannot run here, with a line that says why; an error where CI requires them."""
-    out = [item for item in items if item.get_closest_marker(marker)]
+    marked = [(item, item.get_closest_marker(marker)) for item in items]
+    out = [item for item, mark in marked if mark and mark.args[: len(arguments)] == arguments]
     variable = f"PAPERBOY_REQUIRE_{marker.upper()}"
     if out and os.environ.get(variable) == "1":
         raise pytest.UsageError(f"{variable}=1, but there is {reason}")
     if out:
         config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if not item.get_closest_marker(marker)]
+        items[:] = [item for item in items if item not in out]
         config.stash[_deselected][reason] = len(out)
 
 

@@ -1,22 +1,26 @@
 """The site started by uvicorn and configured only by the environment."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from support.smtp.smtp_sink import free_port, wait_until
 
+from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def address(settings: Settings) -> Iterator[str]:
+@contextmanager
+def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
+    """Serve the site as `paperboy up` does, with its log in a file; yield its address."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -24,16 +28,18 @@ def address(settings: Settings) -> Iterator[str]:
         "PAPERBOY_REDIS_URL": settings.redis_url,
         "PAPERBOY_DATA_DIR": str(settings.data_dir),
         "PAPERBOY_LOG_LEVEL": "warning",
+        **{f"PAPERBOY_{name}": value for name, value in changes.items()},
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory"]
-    command += ["service.web.asgi:app_from_environment", "--port", str(port)]
-    command += ["--no-access-log", "--no-proxy-headers"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    wait_until(lambda: _answers(address), seconds=30)
-    yield address
-    process.terminate()
-    assert process.wait(timeout=15) in {0, -15}
+    command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(address), seconds=30)
+        yield address
+    finally:
+        process.terminate()
+        assert process.wait(timeout=15) in {0, -15}
 
 
 def _answers(address: str) -> bool:
@@ -43,8 +49,58 @@ def _answers(address: str) -> bool:
         return False
 
 
-def test_the_site_starts_from_the_environment_and_is_ready(address: str) -> None:
-    assert httpx2.get(f"{address}/readyz").json()["status"] == "ok"
-    answer = httpx2.post(f"{address}/subscribe", data={"email": "reader@example.org"})
-    assert answer.status_code == 200
-    assert httpx2.get(f"{address}/mailbox").status_code == 200
+def test_the_site_starts_from_the_environment_and_is_ready(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with running(settings, tmp_path / "log") as address:
+        assert httpx2.get(f"{address}/readyz").json()["status"] == "ok"
+        answer = httpx2.post(f"{address}/subscribe", data={"email": "reader@example.org"})
+        assert answer.status_code == 200
+        assert httpx2.get(f"{address}/mailbox").status_code == 200
+
+
+def sign_up_from(address: str, visitor: Callable[[int], str]) -> list[int]:
+    """Sign up 31 times, which is once more than a visitor may; return the statuses."""
+    return [
+        httpx2.post(
+            f"{address}/subscribe",
+            data={"email": f"reader{n}@example.org"},
+            headers={"X-Forwarded-For": visitor(n)},
+        ).status_code
+        for n in range(31)
+    ]
+
+
+def refused_clients(address: str, log: Path, forwarded: str) -> list[str]:
+    """Send a wrong password to `/admin`; return the addresses that the log has."""
+    answer = httpx2.get(
+        f"{address}/admin", auth=("me", "wrong"), headers={"X-Forwarded-For": forwarded}
+    )
+    assert answer.status_code == 401
+    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [event["client"] for event in events if event["event"] == "admin.refused"]
+
+
+@pytest.mark.parametrize("trusted", [None, "192.0.2.0/24 ::1"])
+def test_a_header_from_an_untrusted_address_changes_neither_limit_nor_log(
+    settings: Settings, tmp_path: Path, trusted: str | None
+) -> None:
+    log, changes = tmp_path / "log", {"ADMIN_PASSWORD": "a long password"}
+    changes |= {"TRUSTED_PROXIES": trusted} if trusted else {}
+    with running(settings, log, **changes) as address:
+        codes = sign_up_from(address, lambda n: f"203.0.113.{n}")
+        assert codes == [200] * 30 + [429]
+        assert refused_clients(address, log, "203.0.113.9") == ["127.0.0.1"]
+
+
+def test_a_header_from_a_trusted_proxy_names_the_visitor(
+    settings: Settings, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    changes = {"ADMIN_PASSWORD": "a long password", "TRUSTED_PROXIES": "127.0.0.0/8"}
+    with running(settings, log, **changes) as address:
+        assert set(sign_up_from(address, lambda n: f"203.0.113.{n}")) == {200}
+        # A visitor may send the header as well; only what the proxy added counts.
+        codes = sign_up_from(address, lambda n: f"198.51.100.{n}, 203.0.113.99")
+        assert codes == [200] * 30 + [429]
+        assert refused_clients(address, log, "203.0.113.9") == ["203.0.113.9"]
