@@ -17,7 +17,7 @@ from service.cli.context import (
 from service.cli.output import counted
 
 if TYPE_CHECKING:
-    from service.operations.doctor import Finding
+    from service.operations.domain.finding import Finding
 
 
 def register(app: typer.Typer) -> None:

@@ -1,17 +1,14 @@
 """The doctor: check every part that a morning depends on, with a hint for each fault."""
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
 
-import dns.exception
-import dns.resolver
 import httpx2
 import redis
+from dns.resolver import Resolver
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,13 +18,18 @@ from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
 from service.messages.identity import make_renderer, sender_fields, signer_of
 from service.messages.mime.addresses import ascii_address, wire_address
-from service.messages.mime.dkim import compare_record
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
+from service.operations.dns_lookup import DnsLookup
+from service.operations.domain.finding import Finding
+from service.operations.mail_setup import check_mail_setup
+from service.operations.relay_checks import Greeting, check_tls, greet
+from service.papers.domain.categories import SUBSUMED, suggested_category
+from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
 from service.papers.domain.source_names import SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
-from service.platform.settings.faults import Refused, SettingsError
+from service.platform.settings.faults import SettingsError
 from service.platform.settings.relays import SmtpRelay
 from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
@@ -35,33 +37,30 @@ from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
 from service.similarity.embeddings.embedders import load_embedder
 
-DNS_SECONDS = 3.0
 HTTP_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check. `state` is good, warn or bad; `hint` says what to do."""
-
-    subject: str
-    state: str
-    detail: str
-    hint: str = ""
-
-
 def examine(
-    settings: Settings, sessions: sessionmaker[Session], probe: str | None
+    settings: Settings,
+    sessions: sessionmaker[Session],
+    probe: str | None,
+    resolver: Resolver | None = None,
 ) -> list[Finding]:
-    """Return all checks, in the order in which a morning needs the parts; mail only `probe`."""
+    """Return all checks, in the order in which a morning needs the parts; mail only `probe`.
+
+    DNS is asked through `resolver`, or else as this machine is configured.
+    """
     findings = [
         Finding(fault.setting, "warn", fault.problem, fault.hint) for fault in find_risks(settings)
     ]
     findings.append(_database(settings, sessions))
     findings.append(_model(settings))
     findings.append(_broker(settings))
-    findings += _relays(settings)
+    greetings: list[Greeting] = []
+    findings += _relays(settings, greetings)
     findings += _sources(settings)
-    findings += _names(settings)
+    findings += _categories(settings)
+    findings += check_mail_setup(settings, DnsLookup(resolver), greetings)
     findings.append(_one_click(settings))
     if probe:
         findings.append(_probe(settings, probe))
@@ -104,17 +103,20 @@ def _broker(settings: Settings) -> Finding:
     return Finding("broker", "good", "answers")
 
 
-def _relays(settings: Settings) -> Iterator[Finding]:
+def _relays(settings: Settings, greetings: list[Greeting]) -> Iterator[Finding]:
+    """Check each relay; add those that answered to `greetings`."""
     for relay in settings.relays:
-        name = f"relay {relay.host}:{relay.port}"
+        name = f"relay {relay.name}"
         try:
-            with socket.create_connection((relay.host, relay.port), timeout=HTTP_SECONDS):
-                yield Finding(
-                    name, "good", "listens" if settings.smtp_url else "development mailbox"
-                )
-        except OSError as error:
-            yield Finding(name, "bad", str(error), "Check SMTP_URL and the firewall")
+            greeting = greet(relay)
+        except (smtplib.SMTPException, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            yield Finding(name, "bad", reason, "Check SMTP_URL and the firewall")
             continue
+        yield Finding(name, "good", "listens" if settings.smtp_url else "development mailbox")
+        if settings.smtp_url:
+            greetings.append(greeting)
+            yield from check_tls(relay)
         if settings.smtputf8:
             yield _smtputf8(relay)
 
@@ -150,62 +152,14 @@ def _sources(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"source {source.name}", "warn", reason, "Is the network closed?")
 
 
-def _names(settings: Settings) -> Iterator[Finding]:
-    """Check SPF and DMARC of the sender's domain, and our DKIM public keys in DNS."""
-    domain = parseaddr(settings.mail_from)[1].rpartition("@")[2]
-    if "." not in domain:
-        yield Finding("sender", "warn", f"{domain} is no public domain", "Set PAPERBOY_MAIL_FROM")
-        return
-    yield _record("SPF", domain, "v=spf1")
-    yield _record("DMARC", f"_dmarc.{domain}", "v=dmarc1")
-    yield from _signatures(settings)
-
-
-def _record(name: str, host: str, beginning: str) -> Finding:
-    try:
-        found = [record for record in _find_txt(host) if record.lower().startswith(beginning)]
-    except dns.exception.DNSException as error:
-        return Finding(name, "warn", f"DNS did not answer: {type(error).__name__}")
-    if not found:
-        return Finding(name, "bad", f"no record at {host}", f"Add a TXT record at {host}")
-    return Finding(name, "good", found[0])
-
-
-def _signatures(settings: Settings) -> Iterator[Finding]:
-    """Check that DNS has the public key of each of our signatures."""
-    try:
-        signer = signer_of(settings)
-    except MailError:
-        return  # `find_risks` reports it
-    except Refused as error:
-        yield Finding("dkim_keys", "bad", str(error), error.hint)
-        return
-    if signer is None:
-        return
-    for key in signer.keys:
-        name, host = f"DKIM {key.selector}", f"{key.selector}._domainkey.{signer.domain}"
-        hint = f"Publish as TXT at {host}: {key.record}"
-        try:
-            records = _find_txt(host)
-        except dns.exception.DNSException as error:
-            yield Finding(name, "warn", f"DNS did not answer: {type(error).__name__}", hint)
+def _categories(settings: Settings) -> Iterator[Finding]:
+    """Check the watched categories: one that arXiv does not have would be awaited every day."""
+    for category in settings.arxiv_categories if "arxiv" in settings.sources else ():
+        if category in CATEGORY_NAMES or category in ARCHIVE_NAMES:
             continue
-        faults = [compare_record(key, record) for record in records] or [f"no record at {host}"]
-        # With several records at one name, receivers may use any of them (RFC 6376 §3.6.2.2).
-        fault = next(filter(None, faults), "")
-        if fault:
-            yield Finding(name, "bad", fault, hint)
-        else:
-            yield Finding(name, "good", f"{key.algorithm}, published at {host}")
-
-
-def _find_txt(host: str) -> list[str]:
-    """Return the TXT records of a name; none where it does not exist. Raises `DNSException`."""
-    try:
-        answers = dns.resolver.resolve(host, "TXT", lifetime=DNS_SECONDS)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    return [b"".join(answer.strings).decode("ascii", "replace") for answer in answers]
+        similar = SUBSUMED.get(category) or suggested_category(category)
+        hint = f"Write {similar}" if similar else "See arxiv.org/category_taxonomy"
+        yield Finding("arxiv_categories", "bad", f"arXiv has no category {category}", hint)
 
 
 def _one_click(settings: Settings) -> Finding:

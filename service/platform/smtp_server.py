@@ -78,11 +78,10 @@ class _Controller(Controller):
         return self.loop.create_server(self._factory_invoker, sock=self._listener)
 
     def factory(self) -> SMTP:
-        """Return the protocol, named `localhost`, so that aiosmtpd does no DNS lookup of our name."""
+        """Return the protocol, with a name (by default `localhost`), so that aiosmtpd looks none up."""
         return self._protocol(
             self.handler,
-            hostname="localhost",
             enable_SMTPUTF8=True,
             loop=self.loop,
-            **self._options,
+            **{"hostname": "localhost", **self._options},
         )

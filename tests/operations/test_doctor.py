@@ -1,104 +1,30 @@
 """The doctor checks every part, reports faults with hints, and survives all of them."""
 
-import socket
 import sys
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from email.header import decode_header, make_header
 from pathlib import Path
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.resolver
-import dns.rrset
 import pytest
-from sqlalchemy import Engine, text
-from support.mail.dkim_keys import ed25519_key, rsa_key, verdicts, write_key
-from support.newsletter.press import Press, make_press, plain_text
+from sqlalchemy import text
+from support.mail.dkim_keys import ed25519_key, verdicts, write_key
+from support.newsletter.examined import ask
+from support.newsletter.press import Press, plain_text
 from support.servers.loopback_http import LoopbackHttp
 from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink, free_port
 
-from service.operations.doctor import Finding, examine
+from service.operations.doctor import examine
+from service.operations.domain.finding import Finding
 from service.platform.caches import clear_caches
-from service.platform.clock import system_clock
 from service.platform.settings.dkim_keys import DkimKey
-from service.platform.settings.settings import Settings
 
 ANNE = "anne@example.org"
 
 
-class NameServer:
-    """A DNS server on loopback: TXT records by name; None is a server failure."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, str | None] = {}
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        # An empty datagram is no question: it ends the loop.
-        self._socket.sendto(b"", ("127.0.0.1", self.port))
-        self._thread.join(5)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            wire, asker = self._socket.recvfrom(4096)
-            if not wire:
-                return
-            self._socket.sendto(self._answer(dns.message.from_wire(wire)).to_wire(), asker)
-
-    def _answer(self, query: dns.message.Message) -> dns.message.Message:
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA
-        name = query.question[0].name
-        record = self.records.get(name.to_text(omit_final_dot=True), "")
-        if record is None:
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif record == "":
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        else:
-            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", f'"{record}"'))
-        return answer
-
-
 @pytest.fixture
-def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    server = NameServer()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], server.port
-    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def press(
-    settings: Settings, engine: Engine, loopback_http: LoopbackHttp, name_server: NameServer
-) -> Press:
-    """Return a healthy installation, entirely on loopback."""
-    name_server.records = {
-        "paperboy.example": "v=spf1 ip4:127.0.0.1 -all",
-        "_dmarc.paperboy.example": "v=DMARC1; p=none",
-    }
-    loopback_http.routes |= {
-        "/unsubscribe/not-a-real-token": (404, {}, b"no such link"),
-        "/": (200, {}, b""),
-    }
-    url = loopback_http.url
-    changes = {"arxiv_feed_url": url, "huggingface_url": url, "base_url": url}
-    return make_press(settings.model_copy(update=changes), engine, system_clock())
-
-
-def ask(press: Press, probe: str | None = None, /, **changes: object) -> dict[str, Finding]:
-    here = press.settings.model_copy(update=changes)
-    return {finding.subject: finding for finding in examine(here, press.sessions, probe)}
+def press(healthy_press: Press) -> Press:
+    return healthy_press
 
 
 def test_a_healthy_installation_is_good_in_every_part_and_sends_nothing(
@@ -113,6 +39,11 @@ def test_a_healthy_installation_is_good_in_every_part_and_sends_nothing(
         "source huggingface",
         "SPF",
         "DMARC",
+        "SPF alignment",
+        "DKIM alignment",
+        "HELO",
+        "PTR",
+        "bounce MX",
         "one-click",
     }
     assert parts | {f"relay 127.0.0.1:{smtp_sink.port}"} <= found.keys()
@@ -210,27 +141,14 @@ def test_sources_without_an_address_are_left_out(press: Press) -> None:
     assert "source biorxiv" not in found
 
 
-def test_a_domain_without_records_has_a_hint_where_to_publish_them(
-    press: Press, name_server: NameServer
-) -> None:
-    name_server.records = {"paperboy.example": "some other text"}
-    found = ask(press)
-    assert (found["SPF"].state, found["SPF"].hint) == (
-        "bad",
-        "Add a TXT record at paperboy.example",
+def test_a_category_that_arxiv_does_not_have_is_named_with_a_similar_one(press: Press) -> None:
+    assert "arxiv_categories" not in ask(press, arxiv_categories=("cs.CL", "hep-th", "cs"))
+    found = ask(press, arxiv_categories=("cs.CL", "cs.LM"))["arxiv_categories"]
+    assert (found.state, found.detail) == ("bad", "arXiv has no category cs.LM")
+    assert found.hint.startswith("Write cs.")
+    assert "arxiv_categories" not in ask(
+        press, arxiv_categories=("cs.LM",), sources=("huggingface",)
     )
-    assert found["DMARC"].detail == "no record at _dmarc.paperboy.example"
-
-
-def test_a_name_server_that_fails_is_a_warning(press: Press, name_server: NameServer) -> None:
-    name_server.records = {"paperboy.example": None}
-    assert ask(press)["SPF"].state == "warn"
-
-
-def test_a_sender_without_a_public_domain_is_a_warning(press: Press) -> None:
-    found = ask(press, mail_from="Paperboy <digest@localhost>")
-    assert found["sender"].state == "warn"
-    assert "SPF" not in found
 
 
 @pytest.mark.parametrize(
@@ -246,42 +164,6 @@ def test_a_proxy_that_breaks_one_click_is_found(
 def test_unwise_settings_come_first(press: Press) -> None:
     found = list(ask(press, admin_password="short").values())
     assert (found[0].subject, found[0].state) == ("admin_password", "warn")
-
-
-def publish(server: NameServer, host: str, record: str) -> None:
-    """Publish a TXT record; one longer than 255 bytes is several strings (RFC 1035 §3.3.14)."""
-    pieces = [record[i : i + 200] for i in range(0, len(record), 200)]
-    server.records[host] = '" "'.join(pieces)
-
-
-def test_published_dkim_keys_are_compared_with_the_files(
-    press: Press, name_server: NameServer, tmp_path: Path
-) -> None:
-    rsa = DkimKey("rsa2026", rsa_key())
-    words = (
-        f"rsa2026={write_key(tmp_path / 'rsa.pem', rsa_key())}",
-        f"ed2026={write_key(tmp_path / 'ed.pem', ed25519_key())}",
-    )
-    host = "rsa2026._domainkey.paperboy.example"
-    found = ask(press, dkim_keys=words)
-    assert (found["DKIM rsa2026"].state, found["DKIM ed2026"].state) == ("bad", "bad")
-    assert f"TXT at {host}: {rsa.record}" in found["DKIM rsa2026"].hint
-    publish(name_server, host, rsa.record)
-    name_server.records["ed2026._domainkey.paperboy.example"] = rsa.record[:80]
-    found = ask(press, dkim_keys=words)
-    assert found["DKIM rsa2026"] == Finding("DKIM rsa2026", "good", f"rsa, published at {host}")
-    assert "key file is ed25519" in found["DKIM ed2026"].detail
-    name_server.records[host] = None
-    assert ask(press, dkim_keys=words)["DKIM rsa2026"].state == "warn"
-
-
-def test_without_keys_dkim_is_not_checked_and_a_bad_key_is_reported_once(
-    press: Press, tmp_path: Path
-) -> None:
-    assert not [name for name in ask(press) if "dkim" in name.lower()]
-    here = press.settings.model_copy(update={"dkim_keys": (f"s={tmp_path / 'none.pem'}",)})
-    findings = [one for one in examine(here, press.sessions, None) if "dkim" in one.subject.lower()]
-    assert [(one.subject, one.state) for one in findings] == [("dkim_keys", "bad")]
 
 
 def test_a_probe_is_signed(press: Press, smtp_sink: SmtpSink, tmp_path: Path) -> None:

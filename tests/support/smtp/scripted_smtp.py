@@ -48,10 +48,11 @@ class ScriptedSmtp:
 
     A value is a reply, `DROP`, `HANG`, or a function of how often the verb came before (0 is the
     first time, over all connections) that returns one of these or None for the polite reply.
-    `extensions` are told in EHLO. With a `context` STARTTLS works.
+    `extensions` are told in EHLO. With a `context` STARTTLS works, or TLS from the first byte.
     """
 
     context: ssl.SSLContext | None = None
+    is_tls_first: bool = False
     extensions: tuple[str, ...] = ("8BITMIME",)
     answers: dict[str, Answer] = field(default_factory=dict)
     connection_count: int = 0
@@ -135,6 +136,8 @@ class _Conversation:
         self._recipient = ""
 
     def hold(self) -> None:
+        if self._relay.is_tls_first:
+            self._switch_to_tls()
         self._say("GREETING")
         for line in iter(self._read_line, b""):
             text = line.decode("utf-8", "replace").strip()
@@ -164,9 +167,13 @@ class _Conversation:
 
     def _starttls(self, verb: str, _text: str) -> None:
         if self._say(verb).startswith("220") and self._relay.context:
-            self._socket = self._relay.context.wrap_socket(self._socket, server_side=True)
-            self._stream = self._socket.makefile("rb")
-            self._is_tls = True
+            self._switch_to_tls()
+
+    def _switch_to_tls(self) -> None:
+        assert self._relay.context
+        self._socket = self._relay.context.wrap_socket(self._socket, server_side=True)
+        self._stream = self._socket.makefile("rb")
+        self._is_tls = True
 
     def _rcpt(self, verb: str, text: str) -> None:
         self._recipient = text.partition("<")[2].partition(">")[0]

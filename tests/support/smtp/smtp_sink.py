@@ -49,7 +49,7 @@ class SmtpSink:
         self.on_data: Answer = _accept
         self.delay_seconds = 0.0
         self._changed = threading.Condition()
-        self._server = SmtpServer(self)
+        self._server = SmtpServer(self, hostname="mail.paperboy.example")
         self._port = 0
 
     @property
