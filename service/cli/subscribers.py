@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli import subscriber_edits
 from service.cli.context import CommandContext, CommandError, Json, command_context
+from service.cli.import_subscribers import import_file
 from service.cli.output import counted, table, to_json
 from service.cli.reports import find_subscriber
 
@@ -127,51 +127,6 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
         total = f"{counted(len(rows), 'subscriber')}."
         value = [_row(subscriber) | {"topics": texts[subscriber.id]} for subscriber in subscribers]
         command.print(value, *([lines, total] if rows else [total]))
-
-
-def import_file(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
-    confirmed: Confirmed = False,
-    as_json: Json = False,
-) -> None:
-    """Import a CSV file; all of it or nothing.
-
-    Its first line names the columns: email, and any of topic… (as many as you like), cadence,
-    hour, timezone and empty_digests (yes or no).
-    """
-    from service.platform.database.engine import transaction
-    from service.subscribers.bulk_import import ImportFault, import_subscribers, parse_import
-
-    text = _load_text(file)
-    with command_context(context, as_json=as_json) as command:
-        try:
-            forms = parse_import(text, command.settings)
-            with transaction(command.sessions) as session:
-                report = import_subscribers(
-                    session,
-                    forms,
-                    command.settings.secret_key,
-                    command.clock(),
-                    is_confirmed=confirmed,
-                    takes_utf8=command.settings.smtputf8,
-                )
-        except ImportFault as error:
-            raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
-        _enqueue_delivery(command)
-        command.print(
-            report,
-            f"{report.added} added, {report.known} already known, {report.suppressed} suppressed.",
-        )
-
-
-def _load_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CommandError(f"cannot read {file}: {error.strerror}", 2) from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{file} is not UTF-8 text; nothing was imported", 2) from error
 
 
 def export(

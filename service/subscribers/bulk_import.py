@@ -1,36 +1,44 @@
-"""Add one subscriber, or import many from a CSV file, for the operator."""
+"""Add one subscriber, or import many from a file, for the operator."""
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from io import StringIO
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.store.deliveries import insert_mails
+from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.subscribers.domain.sign_up import SignUpForm, ValidSignUp
-from service.subscribers.queue_mails import queue_confirmation
+from service.subscribers.domain.import_columns import ImportRow
+from service.subscribers.domain.sign_up import ImportedState, SignUpForm, ValidSignUp
+from service.subscribers.import_file import FileRow, ImportSource, RejectedRow
+from service.subscribers.import_report import ReportFile
 from service.subscribers.sign_up import request_subscription
+from service.subscribers.store.insert_subscribers import (
+    count_confirmation,
+    find_states,
+    insert_subscribers,
+)
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import activate, find_by_email, insert_subscribers
-from service.subscribers.store.suppressions import find_suppressed, is_suppressed
+from service.subscribers.store.subscribers import activate, find_by_email
+from service.subscribers.store.suppressions import (
+    NewSuppression,
+    find_suppressed,
+    insert_suppressions,
+    is_suppressed,
+)
 from service.subscribers.validate import SignUpError, check_sign_up
-from service.topics.topics import TopicError, check_topics
+from service.topics.topics import MOST_TOPICS, check_topics
 
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """The counts of an import; known and suppressed addresses are left unchanged."""
-
-    added: int
-    known: int
-    suppressed: int
-
-
-class ImportFault(ValueError):
-    """A file cannot be imported; the text is one line and names the line. Nothing was written."""
+# One transaction each; also the most rows in memory.
+IMPORT_ROWS = 1000
+# As long as the link in a confirmation is valid: a relay may need days for a hundred thousand.
+CONFIRMATION_LIFETIME = timedelta(days=7)
 
 
 def blank_sign_up(settings: Settings, email: str, topics: Sequence[str] = ()) -> SignUpForm:
@@ -67,79 +75,198 @@ def add_subscriber(
 
 
 @dataclass(frozen=True, slots=True)
-class ImportRow:
-    """A sign-up from a file and the line (1 is the first) on which it ends."""
+class ImportChoices:
+    """The operator's choices for one import.
 
-    line: int
-    form: SignUpForm
-
-
-def parse_import(text: str, settings: Settings) -> list[ImportRow]:
-    """Return the sign-ups of a CSV file. Raises `ImportFault` for the first invalid line.
-
-    Columns: `email`, any `topic…`, `cadence`, `hour`, `timezone`, `empty_digests` (yes or no).
+    `defaults` fill what a row leaves empty. `is_confirmed` is None to believe the file: people
+    whose confirmation it proves are active, the others are sent a confirmation mail. True: the
+    operator vouches for the others, too. False: everybody has to confirm again.
     """
-    # newline="" keeps line ends: csv itself handles those of every system, also inside quotes.
-    rows = csv.DictReader(StringIO(text, newline=""), strict=True)
-    try:
-        columns = list(rows.fieldnames or [])
-        if "email" not in columns:
-            raise ImportFault("line 1: the first line must name the columns, one of them “email”")
-        if len(set(columns)) < len(columns):
-            raise ImportFault("line 1: two columns have the same name; use topic1, topic2 …")
-        return [ImportRow(rows.line_num, _parse_row(rows.line_num, row, settings)) for row in rows]
-    except csv.Error as error:
-        raise ImportFault(f"line {rows.reader.line_num}: not CSV: {error}") from error
+
+    defaults: SignUpForm
+    report_path: Path
+    is_confirmed: bool | None = None
+    is_dry_run: bool = False
 
 
-def _parse_row(line: int, row: dict[str, Any], settings: Settings) -> SignUpForm:
-    if None in row:
-        raise ImportFault(f"line {line}: more fields than columns; put quotes around commas")
-    topics = [value for name, value in row.items() if name.startswith("topic") and value]
-    answer = (row.get("empty_digests") or "no").strip().casefold()
-    if answer not in {"yes", "no"}:
-        raise ImportFault(f"line {line}: empty_digests must be yes or no")
-    form = blank_sign_up(settings, row["email"] or "", topics)
-    given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
-    return replace(form, has_empty_digests=answer == "yes", **given)
+@dataclass(slots=True)
+class ImportReport:
+    """The counts of an import, by state.
+
+    `added` and `suppressed` are new; `known` were here before, or earlier in the file, and stay as
+    they are; of those `differing` are subscribed here although the file says that they left.
+    """
+
+    format: str
+    is_dry_run: bool = False
+    added: dict[str, int] = field(default_factory=dict)
+    suppressed: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    differing: int = 0
+    rejected: int = 0
+    report: str | None = None
 
 
-def import_subscribers(
-    session: Session,
-    rows: Sequence[ImportRow],
-    secrets: tuple[str, ...],
+@dataclass(slots=True)
+class ImportRun:
+    """An import on its way. `here`: states of addresses that a dry run would have added."""
+
+    settings: Settings
+    choices: ImportChoices
+    now: datetime
+    report: ImportReport
+    here: dict[str, SubscriberState] = field(default_factory=dict)
+
+
+def import_file(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    source: ImportSource,
+    choices: ImportChoices,
     now: datetime,
-    *,
-    is_confirmed: bool,
-    takes_utf8: bool = False,
+    set_done: Callable[[int, int], None],
 ) -> ImportReport:
-    """Insert every new sign-up, in bulk; the first of several for one address counts.
+    """Import a file, a thousand rows in a transaction; each bad row goes to the report file.
 
-    Raises `ImportFault`; the caller rolls back.
+    Nobody who is here already is changed, so a second run adds only what the first one did not.
+    Raises `ImportFault` for a file without usable columns, and OSError for the report file.
     """
-    forms = _validate_rows(session, rows, takes_utf8=takes_utf8)
-    by_key = {form.email_key: form for form in reversed(forms)}
-    suppressed = find_suppressed(session, by_key, secrets)
-    new = [form for key, form in reversed(by_key.items()) if key not in suppressed]
-    ids = insert_subscribers(session, new, now, is_confirmed=is_confirmed)
-    if not is_confirmed:
-        for subscriber_id in ids:
-            queue_confirmation(session, session.get_one(Subscriber, subscriber_id), now)
-    suppressed_count = sum(form.email_key in suppressed for form in forms)
-    return ImportReport(len(ids), len(rows) - len(ids) - suppressed_count, suppressed_count)
+    report_file = ReportFile(choices.report_path)
+    with source.open_rows(choices.defaults) as (format_, rows), closing(report_file):
+        run = ImportRun(settings, choices, now, ImportReport(format_.value, choices.is_dry_run))
+        while chunk := list(islice(rows, IMPORT_ROWS)):
+            with transaction(sessions) as session:
+                rejected = import_rows(session, run, chunk)
+            report_file.write(rejected)
+            set_done(chunk[-1].line, source.line_count)
+    run.report.report = str(report_file.path) if report_file.row_count else None
+    return run.report
+
+
+def import_rows(session: Session, run: ImportRun, rows: Sequence[FileRow]) -> list[RejectedRow]:
+    """Import some rows in the caller's transaction, count them, and return those not taken."""
+    valid, rejected = _validate_rows(session, run, rows)
+    run.report.rejected += len(rejected)
+    here = run.here | _find_here(session, run, valid)
+    new: list[ValidSignUp] = []
+    for line, form in valid:
+        found = here.get(form.email_key)
+        if found is None:
+            new.append(form)
+            here[form.email_key] = _new_state(form)
+            _count_new(run.report, form)
+            continue
+        _count(run.report.known, found)
+        if found in _SUBSCRIBED and _new_state(form) not in _SUBSCRIBED:
+            run.report.differing += 1
+            rejected.append(RejectedRow(line, form.email, _describe_difference(found, form)))
+    if run.choices.is_dry_run:
+        run.here |= {form.email_key: _new_state(form) for form in new}
+    else:
+        _insert_rows(session, new, run.settings.secret_key, run.now)
+    return sorted(rejected, key=lambda row: row.line)
+
+
+def _find_here(
+    session: Session, run: ImportRun, valid: Sequence[tuple[int, ValidSignUp]]
+) -> dict[str, SubscriberState]:
+    """Return the states of those who are here; a suppressed address counts as such."""
+    keys = [form.email_key for _, form in valid]
+    suppressed = find_suppressed(session, keys, run.settings.secret_key)
+    return find_states(session, keys) | dict.fromkeys(suppressed, SubscriberState.SUPPRESSED)
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1
+
+
+def _new_state(form: ValidSignUp) -> SubscriberState:
+    imported = form.imported or ImportedState()
+    return imported.state or SubscriberState.PENDING
+
+
+def _count_new(report: ImportReport, form: ValidSignUp) -> None:
+    imported = form.imported or ImportedState()
+    if imported.reason:
+        _count(report.suppressed, imported.reason)
+    else:
+        _count(report.added, _new_state(form))
+
+
+_SUBSCRIBED = {SubscriberState.PENDING, SubscriberState.ACTIVE, SubscriberState.PAUSED}
+
+
+def _describe_difference(found: SubscriberState, form: ValidSignUp) -> str:
+    state = _new_state(form)
+    remedy = (
+        "paperboy suppress"
+        if state is SubscriberState.SUPPRESSED
+        else "paperboy subscribers unsubscribe"
+    )
+    return f"{found} here and {state} in the file: stays as it is; to change it: {remedy}"
+
+
+def _insert_rows(
+    session: Session, new: Sequence[ValidSignUp], secrets: tuple[str, ...], now: datetime
+) -> None:
+    suppressed = [
+        NewSuppression(form.email_key, form.imported.reason, form.imported.detail)
+        for form in new
+        if form.imported and form.imported.reason
+    ]
+    if suppressed:
+        insert_suppressions(session, suppressed, secrets[0], now)
+    ids = insert_subscribers(session, list(filter(_has_row, new)), now, is_confirmed=False)
+    if waiting := count_confirmation(session, ids):
+        until = now + CONFIRMATION_LIFETIME
+        insert_mails(session, DeliveryKind.CONFIRMATION, waiting, "1", now, until)
+
+
+def _has_row(form: ValidSignUp) -> bool:
+    return form.imported is None or form.imported.reason is None or form.imported.has_row
 
 
 def _validate_rows(
-    session: Session, rows: Sequence[ImportRow], *, takes_utf8: bool
-) -> list[ValidSignUp]:
-    """Return the sign-ups of a file; every distinct topic is checked once."""
-    topics: dict[str, str | TopicError] = {}
-    forms = []
+    session: Session, run: ImportRun, rows: Sequence[FileRow]
+) -> tuple[list[tuple[int, ValidSignUp]], list[RejectedRow]]:
+    """Return the sign-ups with their lines, and the rows with faults."""
+    rejected = [row for row in rows if isinstance(row, RejectedRow)]
+    people = []
     for row in rows:
-        unchecked = [text for _, text in row.form.written_topics() if text not in topics]
-        topics |= check_topics(session, unchecked)
+        if isinstance(row, ImportRow) and _is_storable(row.form):
+            people.append(row)
+        elif isinstance(row, ImportRow):
+            rejected.append(RejectedRow(row.line, "", "a character that cannot be stored (NUL)"))
+    written = (text for row in people for _, text in row.form.written_topics()[:MOST_TOPICS])
+    topics = check_topics(session, written)
+    valid = []
+    for row in people:
         try:
-            forms.append(check_sign_up(row.form, topics, takes_utf8=takes_utf8))
+            form = check_sign_up(row.form, topics, takes_utf8=run.settings.smtputf8)
         except SignUpError as error:
-            raise ImportFault(f"line {row.line}: {error}") from error
-    return forms
+            rejected.append(RejectedRow(row.line, row.form.email, str(error)))
+        else:
+            valid.append((row.line, _with_choice(form, row, run.choices.is_confirmed)))
+    return valid, rejected
+
+
+def _is_storable(form: SignUpForm) -> bool:
+    """Return whether PostgreSQL can store the texts of a form."""
+    text = "".join((form.email, form.locale, form.timezone, *form.topics))
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _with_choice(form: ValidSignUp, row: ImportRow, is_confirmed: bool | None) -> ValidSignUp:
+    """Return the sign-up with the state that the file and the operator give it together."""
+    imported = row.imported
+    running = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
+    if imported.state is None and is_confirmed:
+        # The operator's word, not the file's: the consent is recorded as of today.
+        imported = replace(imported, state=SubscriberState.ACTIVE)
+        return replace(form, imported=imported, page="operator")
+    if is_confirmed is False and imported.state in running:
+        imported = replace(imported, state=SubscriberState.PENDING, confirmed_at=None, consents=())
+    return replace(form, imported=imported)

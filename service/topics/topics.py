@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from service.topics.domain.language import (
     parse_query,
     wants_replaced,
 )
+from service.topics.domain.matching.compiled import Lexicon
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.like_clauses import topic_condition
 from service.topics.store.to_sql import fetch_lexemes
@@ -48,11 +50,19 @@ class TopicPreview:
 
 def validate_topic(session: Session, text: str) -> Query:
     """Parse a topic and check its words with Postgres; raises `TopicError` with the position."""
+    query = _parse(text)
+    _check_words(session, text, query, fetch_lexemes(session, leaf_texts(query)))
+    return query
+
+
+def _parse(text: str) -> Query:
     try:
-        query = parse_query(text)
+        return parse_query(text)
     except QueryError as error:
         raise TopicError(text, str(error), error.position) from error
-    lexicon = fetch_lexemes(session, leaf_texts(query))
+
+
+def _check_words(session: Session, text: str, query: Query, lexicon: Lexicon) -> None:
     empty = sorted({leaf.text for leaf in meaningless_leaves(query, lexicon)})
     if empty:
         words = ", ".join(f"“{word}”" for word in empty)
@@ -62,18 +72,36 @@ def validate_topic(session: Session, text: str) -> Query:
         if leaf.is_key and find_paper(session, leaf.text) is None:
             message = f'There is no paper {leaf.text} here yet; describe it: like:"some words".'
             raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))
-    return query
 
 
 def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | TopicError]:
-    """Return the canonical form of each distinct text, or what is wrong with it."""
-    checked: dict[str, str | TopicError] = {}
+    """Return the canonical form of each distinct text, or what is wrong with it.
+
+    One query has the words of all of them.
+    """
+    parsed: dict[str, Query | TopicError] = {}
     for text in dict.fromkeys(texts):
         try:
-            checked[text] = canonical(validate_topic(session, text))
+            parsed[text] = _parse(text)
         except TopicError as error:
-            checked[text] = error
-    return checked
+            parsed[text] = error
+    queries = [query for query in parsed.values() if not isinstance(query, TopicError)]
+    lexicon = fetch_lexemes(session, chain.from_iterable(map(leaf_texts, queries)))
+    return {
+        text: _canonical_or_error(session, text, query, lexicon) for text, query in parsed.items()
+    }
+
+
+def _canonical_or_error(
+    session: Session, text: str, query: Query | TopicError, lexicon: Lexicon
+) -> str | TopicError:
+    if isinstance(query, TopicError):
+        return query
+    try:
+        _check_words(session, text, query, lexicon)
+    except TopicError as error:
+        return error
+    return canonical(query)
 
 
 def preview_topic(

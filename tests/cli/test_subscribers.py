@@ -70,49 +70,6 @@ def test_the_list_is_a_table_for_people(paperboy: Paperboy) -> None:
     assert total == "1 subscriber."
 
 
-def test_a_file_is_imported_whole(paperboy: Paperboy, tmp_path: Path) -> None:
-    file = tmp_path / "readers.csv"
-    file.write_text(
-        "\ufeffemail,topic,topic2,hour\nada@example.org,graph,,6\ngrace@example.org,tree,cat:cs.CL,\n",
-        encoding="utf-8",
-    )
-    paperboy(*NOW, "suppress", "grace@example.org", "--why", "asked")
-    result = paperboy(*NOW, "subscribers", "import", str(file), "--confirmed")
-    assert result.out == "1 added, 0 already known, 1 suppressed.\n"
-    assert addresses(paperboy) == {"ada@example.org": "active"}
-    again = paperboy(*NOW, "--json", "subscribers", "import", str(file))
-    assert again.value == {"added": 0, "known": 1, "suppressed": 1}
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("email\na@example.org\nnobody\n", "line 3: This is not an email address"),
-        ("email,hour\na@example.org,7\nb@example.org,25\n", "line 3: The hour is"),
-        ("email,topic\na@example.org,graph\nb@example.org,(tree\n", "line 3: topic '(tree'"),
-        ("address\na@example.org\n", "line 1: the first line must name the columns"),
-        ("", "line 1: the first line must name the columns"),
-    ],
-)
-def test_a_file_with_one_bad_line_imports_nothing(
-    paperboy: Paperboy, tmp_path: Path, text: str, complaint: str
-) -> None:
-    file = tmp_path / "readers.csv"
-    file.write_text(text)
-    result = paperboy(*NOW, "subscribers", "import", str(file), "--confirmed")
-    assert (result.code, result.out) == (2, "")
-    assert f"{file}: {complaint}" in result.complaint
-    assert result.complaint.endswith("nothing was imported")
-    assert addresses(paperboy) == {}
-
-
-def test_a_file_that_is_no_text_imports_nothing(paperboy: Paperboy, tmp_path: Path) -> None:
-    file = tmp_path / "readers.xlsx"
-    file.write_bytes(b"PK\x03\x04\xff\xfe")
-    result = paperboy("subscribers", "import", str(file))
-    assert (result.code, result.complaint) == (2, f"{file} is not UTF-8 text; nothing was imported")
-
-
 def test_export_is_json_lines_or_one_json_value(paperboy: Paperboy) -> None:
     for email in (EMAIL, "grace@example.org"):
         paperboy(*NOW, "subscribers", "add", email, "--confirmed")
@@ -132,7 +89,8 @@ def test_an_erased_subscriber_is_not_added_again_by_an_import(
     assert addresses(paperboy) == {}
     file = tmp_path / "readers.csv"
     file.write_text(f"email\n{EMAIL}\n")
-    assert paperboy(*NOW, "--json", "subscribers", "import", str(file)).value["suppressed"] == 1
+    imported = paperboy(*NOW, "--json", "subscribers", "import", str(file)).value
+    assert (imported["added"], imported["known"]) == ({}, {"suppressed": 1})
     assert addresses(paperboy) == {}
 
 

@@ -1,5 +1,7 @@
 """A suppressed address gets no mail, even after an erasure and however it comes back."""
 
+from pathlib import Path
+
 import pytest
 from support.newsletter.press import PlannedTransport, Press, dump_tables
 
@@ -7,7 +9,8 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.sending.deliver import deliver
 from service.sending.send_loop import DeliverReport
-from service.subscribers.bulk_import import ImportReport, import_subscribers, parse_import
+from service.subscribers.bulk_import import ImportChoices, ImportReport, blank_sign_up, import_file
+from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import erase, release_address, suppress_address
 from service.subscribers.store.subscribers import get_subscriber
 
@@ -25,12 +28,12 @@ def forget(press: Press, subscriber_id: int) -> None:
         erase(session, subscriber, press.settings.secret_key, press.clock())
 
 
-def import_again(press: Press, address: str) -> ImportReport:
-    rows = parse_import(f"email,topic\n{address},cat:cs.CL\n", press.settings)
-    with press.sessions.begin() as session:
-        return import_subscribers(
-            session, rows, press.settings.secret_key, press.clock(), is_confirmed=True
-        )
+def import_again(press: Press, address: str, directory: Path) -> ImportReport:
+    file = directory / "readers.csv"
+    file.write_text(f"email,topic\n{address},cat:cs.CL\n")
+    choices = ImportChoices(blank_sign_up(press.settings, ""), directory / "rejected.csv", True)
+    source, now = inspect_file(file), press.clock()
+    return import_file(press.sessions, press.settings, source, choices, now, lambda *_: None)
 
 
 def test_an_erased_subscriber_leaves_a_hash_and_no_address(press: Press) -> None:
@@ -44,13 +47,14 @@ def test_an_erased_subscriber_leaves_a_hash_and_no_address(press: Press) -> None
 
 @pytest.mark.parametrize("address", [ANNE, "Anne@EXAMPLE.org", " anne@example.org."])
 def test_an_import_does_not_bring_an_erased_address_back_and_nothing_is_sent(
-    press: Press, address: str
+    press: Press, address: str, tmp_path: Path
 ) -> None:
     (subscriber_id,) = press.add_subscribers(ANNE)
     forget(press, subscriber_id)
     # The secret was rotated since; old ones stay in the list after the new one.
     press.settings = press.settings.model_copy(update={"secret_key": (NEW, OLD)})
-    assert import_again(press, address.strip().rstrip(".")) == ImportReport(0, 0, 1)
+    report = import_again(press, address.strip().rstrip("."), tmp_path)
+    assert (report.added, report.known) == ({}, {"suppressed": 1})
     press.add_papers(1)
     press.publish()
     transport = PlannedTransport()
@@ -82,12 +86,14 @@ def test_claiming_checks_suppressions_however_the_address_came_back(
     assert press.balance(edition_id).closes
 
 
-def test_an_address_that_was_released_is_mailed_again_when_it_signs_up(press: Press) -> None:
+def test_an_address_that_was_released_is_mailed_again_when_it_signs_up(
+    press: Press, tmp_path: Path
+) -> None:
     (subscriber_id,) = press.add_subscribers(ANNE)
     forget(press, subscriber_id)
     with press.sessions.begin() as session:
         assert release_address(session, ANNE, press.settings.secret_key)
-    assert import_again(press, ANNE) == ImportReport(1, 0, 0)
+    assert import_again(press, ANNE, tmp_path).added == {"active": 1}
     press.add_papers(1)
     press.publish()
     assert deliver(press.sender(PlannedTransport())) == DeliverReport(sent=1)

@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
 from service.deliveries.store.fate_log import log_fates
 from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.platform.database.copy_rows import copy_rows
 from service.platform.database.engine import log_on_commit
-from service.platform.database.text_formats import is_among
+from service.platform.database.text_formats import is_among, write_numbers
 from service.platform.logs import get_logger
 
 log = get_logger(__name__)
@@ -55,10 +56,8 @@ def insert_digests(
         )
     )
     missing = [row for row in rows if row.subscriber_id not in existing]
-    driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY deliveries ({_COPIED}) FROM STDIN") as copy:
-        for row in missing:
-            copy.write_row(_copied_values(edition_id, row, now))
+    rows_to_copy = (_copied_values(edition_id, row, now) for row in missing)
+    copy_rows(session, f"deliveries ({_COPIED})", rows_to_copy)
     skipped = [row.subscriber_id for row in missing if row.skip_reason]
     log_on_commit(
         session,
@@ -110,6 +109,28 @@ def insert_mail(
     """Queue a transactional mail; return its id, or None if its occasion has a mail already."""
     row = MailRow(kind, subscriber_id, occasion, now, now, send_not_after)
     return insert_mail_row(session, row)
+
+
+_INSERT_MAILS = text("""
+INSERT INTO deliveries
+    (kind, subscriber_id, occasion, state, due_at, send_not_after, created_at, updated_at)
+SELECT CAST(:kind AS delivery_kind), id, :occasion, 'queued', :now, :until, :now, :now
+FROM unnest(CAST(:ids AS bigint[])) AS id
+ON CONFLICT DO NOTHING
+""")
+
+
+def insert_mails(
+    session: Session,
+    kind: DeliveryKind,
+    subscriber_ids: Iterable[int],
+    occasion: str,
+    now: datetime,
+    send_not_after: datetime,
+) -> None:
+    """Queue one transactional mail for each subscriber who has none of this occasion yet."""
+    values = {"kind": kind.value, "occasion": occasion, "now": now, "until": send_not_after}
+    session.execute(_INSERT_MAILS, {**values, "ids": write_numbers(subscriber_ids)})
 
 
 def insert_mail_row(session: Session, row: MailRow) -> int | None:

@@ -1,8 +1,9 @@
 """A sign-up form as typed, and its validated values."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,49 @@ class Preferences:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedConsent:
+    """A consent that another installation recorded."""
+
+    action: str
+    text_version: str
+    page: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedState:
+    """What a file says of a person beside their preferences; times are aware and UTC.
+
+    `state` is None where the file does not say whether the address was confirmed. `reason` and
+    `detail` are for suppressed addresses; `has_row`: a suppressed one keeps its row as a
+    subscriber, as in Paperboy's own export.
+    """
+
+    state: SubscriberState | None = None
+    reason: SuppressionReason | None = None
+    detail: str = ""
+    has_row: bool = False
+    created_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    unsubscribed_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_until: date | None = None
+    catch_up_since: date | None = None
+    has_catch_up: bool = False
+    has_suggestions: bool = True
+    consents: tuple[ImportedConsent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ValidSignUp:
-    """A sign-up that can be stored. `email_key` is equal for all spellings of one address."""
+    """A sign-up that can be stored. `email_key` is equal for all spellings of one address.
+
+    `imported` is None for a person who signs up now.
+    """
 
     email: str
     email_key: str
     preferences: Preferences
     page: str = "operator"
     locale: str = ""
+    imported: ImportedState | None = None

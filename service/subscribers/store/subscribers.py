@@ -24,37 +24,14 @@ def insert_subscriber(session: Session, form: ValidSignUp, now: datetime) -> Sub
     """Insert and return a pending subscriber without topics, or None if the address exists."""
     return session.scalar(
         insert(Subscriber)
-        .values(_values(form, SubscriberState.PENDING, now))
+        .values(row_values(form, SubscriberState.PENDING, now))
         .on_conflict_do_nothing()
         .returning(Subscriber)
     )
 
 
-def insert_subscribers(
-    session: Session, new: Sequence[ValidSignUp], now: datetime, *, is_confirmed: bool
-) -> list[int]:
-    """Insert sign-ups whose address is new, with topics and consents; return the new ids."""
-    state = SubscriberState.ACTIVE if is_confirmed else SubscriberState.PENDING
-    action = "confirmed" if is_confirmed else "requested"
-    ids: list[int] = []
-    # psycopg sends at most 65,535 parameters in one statement.
-    for start in range(0, len(new), IMPORT_ROWS):
-        some = {form.email_key: form for form in new[start : start + IMPORT_ROWS]}
-        inserted = session.execute(
-            insert(Subscriber)
-            .values([_values(form, state, now) for form in some.values()])
-            .on_conflict_do_nothing()
-            .returning(Subscriber.id, Subscriber.email_key)
-        ).all()
-        ids += [subscriber_id for subscriber_id, _ in inserted]
-        _insert_topics_and_consents(session, [(i, some[key]) for i, key in inserted], action, now)
-    return ids
-
-
-IMPORT_ROWS = 1000
-
-
-def _values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict[str, object]:
+def row_values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict[str, object]:
+    """Return the columns of a new row."""
     return {
         "email": form.email,
         "email_key": form.email_key,
@@ -68,40 +45,7 @@ def _values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict[st
     }
 
 
-def _insert_topics_and_consents(
-    session: Session, subscribers: Sequence[tuple[int, ValidSignUp]], action: str, now: datetime
-) -> None:
-    numbers = save_compiled_topics(
-        session, {text for _, form in subscribers for _, text in form.preferences.topics}
-    )
-    topics = [
-        {
-            "subscriber_id": i,
-            "query": query,
-            "canonical": canonical,
-            "canonical_id": numbers[canonical],
-            "position": position,
-            "created_at": now,
-        }
-        for i, form in subscribers
-        for position, (canonical, query) in enumerate(_distinct(form.preferences.topics).items())
-    ]
-    consents = [
-        {
-            "subscriber_id": i,
-            "action": action,
-            "text_version": CONSENT_TEXT_VERSION,
-            "page": "operator",
-            "created_at": now,
-        }
-        for i, _ in subscribers
-    ]
-    for table, rows in ((Topic, topics), (Consent, consents)):
-        if rows:
-            session.execute(insert(table), rows)
-
-
-def _distinct(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
+def distinct_topics(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return canonical form -> text as first written, in the order written."""
     distinct: dict[str, str] = {}
     for query, canonical in topics:
@@ -242,7 +186,7 @@ def replace_topics(
 
     An existing topic keeps its row, because links in mails name it by its id.
     """
-    distinct = _distinct(topics)
+    distinct = distinct_topics(topics)
     numbers = save_compiled_topics(session, distinct)
     session.execute(
         delete(Topic).where(

@@ -1,14 +1,15 @@
 """Suppressed addresses as keyed hashes (HMAC); all secrets are tried, so that keys can rotate."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.platform.database.text_formats import write_octets
+from service.platform.database.text_formats import write_octets, write_texts
 from service.platform.signing.address_hash import address_hash
 from service.subscribers.store.models import Suppression
 
@@ -36,6 +37,36 @@ def insert_suppression(
         .returning(Suppression.id)
     )
     return inserted is not None
+
+
+_INSERT = text("""
+INSERT INTO suppressions (address_hash, reason, detail, created_at)
+SELECT hash, CAST(reason AS suppression_reason), detail, :now
+FROM unnest(CAST(:hashes AS bytea[]), CAST(:reasons AS text[]), CAST(:details AS text[]))
+    AS new (hash, reason, detail)
+ON CONFLICT DO NOTHING
+""")
+
+
+class NewSuppression(NamedTuple):
+    """An address to suppress, with the reason."""
+
+    email_key: str
+    reason: SuppressionReason
+    detail: str
+
+
+def insert_suppressions(
+    session: Session, new: Sequence[NewSuppression], secret: str, now: datetime
+) -> None:
+    """Suppress several addresses in one statement, in the order of their hashes."""
+    rows = sorted((address_hash(each.email_key, secret), *each[1:]) for each in new)
+    columns = {
+        "hashes": write_octets(row[0] for row in rows),
+        "reasons": write_texts(row[1] for row in rows),
+        "details": write_texts(row[2] for row in rows),
+    }
+    session.execute(_INSERT, {**columns, "now": now})
 
 
 def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:

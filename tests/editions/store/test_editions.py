@@ -30,7 +30,7 @@ from service.editions.store.models import Edition, EditionChunk
 from service.papers.domain.types import AnnounceType
 from service.platform.database.engine import make_sessions
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
-from service.subscribers.store.subscribers import insert_subscribers
+from service.subscribers.store.insert_subscribers import insert_subscribers
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

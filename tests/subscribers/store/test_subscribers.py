@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
+from service.subscribers.store.insert_subscribers import insert_subscribers
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     count_by_state,
@@ -16,7 +17,6 @@ from service.subscribers.store.subscribers import (
     get_subscriber,
     get_topics,
     insert_subscriber,
-    insert_subscribers,
     list_subscribers,
     replace_topics,
     resume_paused,

@@ -27,7 +27,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
-from service.subscribers.store.subscribers import insert_subscribers
+from service.subscribers.store.insert_subscribers import insert_subscribers
 from service.topics.domain.language import canonical, parse_query
 from service.web.app import create_app
 from support.chaos.orders import WATCH

@@ -33,8 +33,8 @@ from service.sending.send_loop import Sender
 from service.sending.smtp.relay_pool import RelayError
 from service.sending.smtp.transport import SmtpTransport, Transport
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
+from service.subscribers.store.insert_subscribers import insert_subscribers
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import insert_subscribers
 from service.topics.domain.language import canonical, parse_query
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY, make_announcement, store_papers

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence
 from service.platform.database.engine import make_sessions, transaction
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
-from service.subscribers.store.subscribers import insert_subscribers, replace_topics
+from service.subscribers.store.insert_subscribers import insert_subscribers
+from service.subscribers.store.subscribers import replace_topics
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.types import ClauseKind
 from service.topics.store.models import Clause, CompiledTopic, Topic
