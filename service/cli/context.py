@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -119,6 +119,18 @@ def _check_schema(loaded: Settings, settings: Settings) -> None:
         upgrade(settings.database_url)
     else:
         raise CommandError("the database is not at the newest schema; run: paperboy migrate")
+
+
+def parse_moment(text: str | None, option: str) -> datetime | None:
+    """Return a time option in UTC. Raises `CommandError` (exit 2) with the form that is needed."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"{option} needs a time like 2026-09-18T05:00Z, not {text!r}"
+        raise CommandError(message, 2) from error
 
 
 def parse_date(text: str | None, option: str) -> date | None:

@@ -15,6 +15,7 @@ from service.cli.context import (
     command_context,
     parse_date,
     parse_day,
+    parse_moment,
 )
 from service.cli.embeddings import learn_all
 from service.cli.output import counted, progress_bar
@@ -315,7 +316,16 @@ def resolve_in_doubt(
         command.print(value, *(lines if count else [f"No {kind} is in doubt."]))
 
 
-def restored(context: typer.Context, as_json: Json = False) -> None:
+def restored(
+    context: typer.Context,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="When mail was last sent, if you know: 2026-09-18T05:00Z."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Confirm that this database was restored from a backup.
 
     Mails that may have been sent since the backup are in doubt and not sent again; then sending
@@ -324,7 +334,8 @@ def restored(context: typer.Context, as_json: Json = False) -> None:
     from service.sending.restore_guard import accept_restored
 
     with command_context(context, as_json=as_json) as command:
-        report = accept_restored(command.sessions, command.settings, command.clock())
+        moment = parse_moment(until, "--until")
+        report = accept_restored(command.sessions, command.settings, command.clock(), moment)
         command.print(report, *_restored_lines(report))
 
 

@@ -6,9 +6,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from typer.exceptions import TyperException
 
 from service.cli.context import CommandError
+from service.operations.backup import BackupError
+from service.platform.database.dump import DumpError
 from service.platform.embedded import EmbeddedError
 from service.platform.settings.faults import SettingsError
-from service.sending.restore_guard import DatabaseRestored
+from service.sending.restore_guard import DatabaseRestored, WatermarkNewer
 from service.subscribers.validate import SignUpError
 from service.topics.topics import TopicError
 
@@ -30,7 +32,7 @@ def describe(error: Exception) -> tuple[str, int]:
         case SignUpError():
             faults = (_topic_fault(f.topic) if f.topic else f.text for f in error.faults)
             return " ".join(faults), 2
-        case SettingsError():
+        case SettingsError() | BackupError() | WatermarkNewer():
             return str(error), 2
         case _:
             return _failure(error), 1
@@ -45,7 +47,7 @@ def _failure(error: Exception) -> str:
             return f"the database reports an error: {_first_line(error.orig)}"
         case OSError(filename=name, strerror=reason) if name and reason:
             return f"{name}: {reason}"
-        case EmbeddedError() | OSError() | DatabaseRestored():
+        case EmbeddedError() | DumpError() | OSError() | DatabaseRestored():
             return str(error)
         case _:
             log.debug("unexpected", exc_info=error)

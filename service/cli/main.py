@@ -7,14 +7,14 @@ runs. So `paperboy --help` loads no database, HTTP client or queue, and is fast.
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from typer.main import get_command
 
-from service.cli import bounces, editions, embeddings, pause, reports, subscribers, system
-from service.cli.context import CommandError, Globals
+from service.cli import backup, bounces, editions, embeddings, pause, reports, subscribers, system
+from service.cli.context import Globals, parse_moment
 
 app = typer.Typer(
     name="paperboy",
@@ -24,10 +24,16 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
-for module in (system, editions, embeddings, reports, subscribers, bounces, pause):
+for module in (system, backup, editions, embeddings, reports, subscribers, bounces, pause):
     module.register(app)
 
 INTERRUPTED = 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"paperboy {version('paperboy')}")
+        raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
@@ -40,22 +46,17 @@ def take_globals(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON value instead of text.")
     ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)
-    context.obj = Globals(_parse_now(now), as_json)
-
-
-def _parse_now(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        message = f"--now needs a time like 2026-09-18T05:00Z, not {text!r}"
-        raise CommandError(message, 2) from error
+    context.obj = Globals(parse_moment(now, "--now"), as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

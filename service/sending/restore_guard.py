@@ -7,13 +7,14 @@ confirms that it was restored. Without a watermark nothing is suspected.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import Alert, alert_operator
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.restores import get_installation, insert_restore, is_accepted
 from service.editions.store.editions import close_finished
 from service.platform.database.engine import transaction
@@ -106,6 +107,42 @@ def alerting_restored(
             enqueue("deliver")
 
 
+# No row reaches this attempt, so a database never becomes as new as such a watermark.
+_UNREACHABLE = 2**31 - 1
+# A day's edition is the next date's already in the easternmost zone.
+_EASTERNMOST = timedelta(hours=14)
+
+
+def block_until_accepted(
+    settings: Settings, installation: str, taken_at: datetime, now: datetime
+) -> None:
+    """Let an installation send nothing until the operator accepts that it was restored.
+
+    Mail may have been sent until the newest watermark, or, where there is none, until now: the
+    backup may be of another machine. It is written before the database is restored.
+    """
+    watermarks = load_watermarks(settings, installation)
+    newest = max(watermarks, key=lambda watermark: watermark.at, default=None)
+    if newest is None:
+        blocking = _unproved_watermark(installation, now)
+    else:
+        at = max(newest.at, taken_at)
+        blocking = replace(newest, attempt=_UNREACHABLE, at=at)
+    write_watermarks(settings, blocking)
+    if blocking not in load_watermarks(settings, installation):
+        raise OSError(f"the sent watermark cannot be written beside {settings.data_dir}")
+
+
+def _unproved_watermark(installation: str, at: datetime) -> SentWatermark:
+    """Return a watermark of what may have been sent until `at`; it names no row."""
+    dates = dict.fromkeys(Cadence, (at + _EASTERNMOST).date())
+    return SentWatermark(installation, 0, _UNREACHABLE, at, dates)
+
+
+class WatermarkNewer(Exception):
+    """The operator named a time before mail that was surely sent; its text is one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """The result of accepting a restored database. `doubtful`: edition id -> rows put in doubt.
@@ -118,17 +155,24 @@ class RestoreReport:
 
 
 def accept_restored(
-    sessions: sessionmaker[Session], settings: Settings, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    now: datetime,
+    sent_until: datetime | None = None,
 ) -> RestoreReport:
     """Record the operator's confirmation that the database was restored, and allow sending again.
 
     Rows due by the watermark's time are put in doubt: they may have been sent, so they wait for
     `resolve` or are carried into the next edition. Editions of those dates that are made again fall
-    in doubt when they are frozen.
+    in doubt when they are frozen. `sent_until` is when the installation last sent, where the operator
+    knows it better than the watermark. Raises `WatermarkNewer`.
     """
     watermark = find_newer_watermark(sessions, settings)
     if watermark is None:
         return RestoreReport(None, {})
+    if sent_until is not None:
+        watermark = _correct(watermark, sent_until)
+        write_watermarks(settings, watermark)
     with transaction(sessions) as session:
         until = watermark.at + timedelta(seconds=WATERMARK_SECONDS)
         insert_restore(session, until, watermark.editions, now)
@@ -138,3 +182,14 @@ def accept_restored(
         "restore.accepted", sent_until=watermark.at.isoformat(), rows=sum(doubtful.values())
     )
     return RestoreReport(until, {number or 0: count for number, count in doubtful.items()})
+
+
+def _correct(watermark: SentWatermark, sent_until: datetime) -> SentWatermark:
+    """Return the watermark with the time that the operator named."""
+    if not watermark.delivery_id:
+        return _unproved_watermark(watermark.installation, sent_until)
+    if sent_until < watermark.at:
+        raise WatermarkNewer(
+            f"mail was sent until {watermark.at:%Y-%m-%dT%H:%M}Z; name that time or later"
+        )
+    return replace(watermark, at=sent_until)

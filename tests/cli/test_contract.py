@@ -31,7 +31,17 @@ CONTRACT = {
     "subscribers pause": ["email", "--until"],
     "subscribers resume": ["email"],
     "subscribers unsubscribe": ["email"],
-    "subscribers import": ["file"],
+    "subscribers import": [
+        "file",
+        "--confirmed",
+        "--unconfirmed",
+        "--dry-run",
+        "--report",
+        "--topic",
+    ],
+    "backup": ["directory"],
+    "restore": ["directory"],
+    "restored": ["--until"],
     "subscribers export": ["email"],
     "subscribers erase": ["email"],
     "topics test": ["query", "--days"],
@@ -58,7 +68,11 @@ def find_command(name: str) -> Any:
 
 @pytest.mark.parametrize(("name", "wanted"), CONTRACT.items())
 def test_every_command_takes_what_the_contract_promises(name: str, wanted: list[str]) -> None:
-    taken = {spelling for parameter in find_command(name).params for spelling in parameter.opts}
+    taken = {
+        spelling
+        for parameter in find_command(name).params
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
+    }
     assert taken >= {*wanted, "--json"}
 
 

