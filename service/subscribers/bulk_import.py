@@ -1,6 +1,6 @@
 """Add one subscriber, or import many from a file, for the operator."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from service.subscribers.store.insert_subscribers import (
     count_confirmation,
     find_states,
     insert_subscribers,
+    lock_imports,
 )
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import activate, find_by_email
@@ -33,10 +34,12 @@ from service.subscribers.store.suppressions import (
     is_suppressed,
 )
 from service.subscribers.validate import SignUpError, check_sign_up
-from service.topics.topics import MOST_TOPICS, check_topics
+from service.topics.topics import MOST_TOPICS, TopicError, check_topics
 
 # One transaction each; also the most rows in memory.
 IMPORT_ROWS = 1000
+# Topics whose check is remembered, in all rows together.
+MOST_CHECKED = 20_000
 # As long as the link in a confirmation is valid: a relay may need days for a hundred thousand.
 CONFIRMATION_LIFETIME = timedelta(days=7)
 
@@ -109,13 +112,18 @@ class ImportReport:
 
 @dataclass(slots=True)
 class ImportRun:
-    """An import on its way. `here`: states of addresses that a dry run would have added."""
+    """An import on its way.
+
+    `here`: states of addresses that a dry run would have added; `topics`: the results of
+    `check_topics`, since many people have the same.
+    """
 
     settings: Settings
     choices: ImportChoices
     now: datetime
     report: ImportReport
     here: dict[str, SubscriberState] = field(default_factory=dict)
+    topics: dict[str, str | TopicError] = field(default_factory=dict)
 
 
 def import_file(
@@ -147,6 +155,7 @@ def import_rows(session: Session, run: ImportRun, rows: Sequence[FileRow]) -> li
     """Import some rows in the caller's transaction, count them, and return those not taken."""
     valid, rejected = _validate_rows(session, run, rows)
     run.report.rejected += len(rejected)
+    lock_imports(session)
     here = run.here | _find_here(session, run, valid)
     new: list[ValidSignUp] = []
     for line, form in valid:
@@ -237,8 +246,7 @@ def _validate_rows(
             people.append(row)
         elif isinstance(row, ImportRow):
             rejected.append(RejectedRow(row.line, "", "a character that cannot be stored (NUL)"))
-    written = (text for row in people for _, text in row.form.written_topics()[:MOST_TOPICS])
-    topics = check_topics(session, written)
+    topics = _check_topics(session, run, people)
     valid = []
     for row in people:
         try:
@@ -248,6 +256,17 @@ def _validate_rows(
         else:
             valid.append((row.line, _with_choice(form, row, run.choices.is_confirmed)))
     return valid, rejected
+
+
+def _check_topics(
+    session: Session, run: ImportRun, people: Sequence[ImportRow]
+) -> Mapping[str, str | TopicError]:
+    """Return the canonical form or the error of each topic; known ones are not checked again."""
+    if len(run.topics) > MOST_CHECKED:
+        run.topics.clear()
+    written = (text for row in people for _, text in row.form.written_topics()[:MOST_TOPICS])
+    run.topics |= check_topics(session, (text for text in written if text not in run.topics))
+    return run.topics
 
 
 def _is_storable(form: SignUpForm) -> bool:

@@ -488,7 +488,7 @@ def test_the_statements_of_a_chunk_do_not_grow_with_its_rows(
     bring_in: BringIn, engine: Engine
 ) -> None:
     """Counted, since a timed test would say little; `bench/imports.py` has the seconds."""
-    counts = []
+    counts: list[int] = []
 
     def count(*_: object) -> None:
         counts[-1] += 1
