@@ -195,10 +195,10 @@ class _Lines:
 def _table_rows(
     lines: _Lines, columns: Columns, separator: str, defaults: SignUpForm
 ) -> Iterator[FileRow]:
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    records = csv.reader(lines, delimiter=separator, strict=True)
     while True:
         try:
-            fields = next(reader)
+            fields = next(records)
         except StopIteration:
             return
         except csv.Error as error:
