@@ -117,6 +117,7 @@ INSERT INTO deliveries
 SELECT CAST(:kind AS delivery_kind), id, :occasion, 'queued', :now, :until, :now, :now
 FROM unnest(CAST(:ids AS bigint[])) AS id
 ON CONFLICT DO NOTHING
+RETURNING deliveries.id
 """)
 
 
@@ -130,7 +131,9 @@ def insert_mails(
 ) -> None:
     """Queue one transactional mail for each subscriber who has none of this occasion yet."""
     values = {"kind": kind.value, "occasion": occasion, "now": now, "until": send_not_after}
-    session.execute(_INSERT_MAILS, {**values, "ids": write_numbers(subscriber_ids)})
+    bound = {**values, "ids": write_numbers(subscriber_ids)}
+    queued = len(session.scalars(_INSERT_MAILS, bound).all())
+    log_on_commit(session, log, "mails.queued", kind=kind, mails=queued)
 
 
 def insert_mail_row(session: Session, row: MailRow) -> int | None:
