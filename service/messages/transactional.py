@@ -10,6 +10,7 @@ from typing import Any
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest_json import digest_from_json
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.messages.contexts import transactional as contexts
@@ -112,8 +113,10 @@ def address_change_detail(waiting: RecipientView) -> str:
     return f"{waiting.moves_from_id or 0}.{fingerprint(waiting.email_key)}"
 
 
-def _already_subscribed(mail: _Mail) -> contexts.MailContext:
-    return contexts.AlreadySubscribedContext(**mail.subscription())
+def _personal_link(mail: _Mail) -> contexts.MailContext:
+    is_paused = mail.subscriber.state is SubscriberState.PAUSED
+    until = mail.subscriber.paused_until if is_paused else None
+    return contexts.PersonalLinkContext(is_paused=is_paused, until=until, **mail.schedule())
 
 
 def _welcome(mail: _Mail) -> contexts.MailContext:
@@ -144,7 +147,8 @@ def _resumed(mail: _Mail) -> contexts.MailContext:
 
 def _farewell(mail: _Mail) -> contexts.MailContext:
     undo_url = f"{mail.link(Purpose.UNSUBSCRIBE)}/undo"
-    return contexts.FarewellContext(undo_url=undo_url, **mail.recipient())
+    preferences = mail.link(Purpose.PREFERENCES)
+    return contexts.FarewellContext(undo_url=undo_url, preferences=preferences, **mail.recipient())
 
 
 def operator_context(delivery: DeliveryView, settings: Settings) -> contexts.MailContext:
@@ -182,7 +186,7 @@ def _daily_report(report: dict[str, Any], settings: Settings) -> contexts.DailyR
 
 _CONTEXTS: dict[DeliveryKind, Callable[[_Mail], contexts.MailContext]] = {
     DeliveryKind.CONFIRMATION: _confirmation,
-    DeliveryKind.ALREADY_SUBSCRIBED: _already_subscribed,
+    DeliveryKind.PERSONAL_LINK: _personal_link,
     DeliveryKind.WELCOME: _welcome,
     DeliveryKind.TOPICS_CHANGED: _topics_changed,
     DeliveryKind.PAUSED: _paused,

@@ -8,6 +8,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.categories import category_name
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
+from service.platform.time_zones import zone_name
 from service.presentation.highlight import shorten
 
 _LONGEST_NAME = 80
@@ -60,8 +61,14 @@ def how_often(cadence: Cadence) -> str:
 
 
 def clock(hour: int) -> str:
-    """Return an hour of the day as `7:00`."""
-    return f"{hour}:00"
+    """Return an hour of the day as `07:00`."""
+    return f"{hour:02}:00"
+
+
+def comes_at(cadence: Cadence, hour: int, zone: str) -> str:
+    """Return `every weekday at 07:00, Berlin time`."""
+    days = "every Monday" if cadence is Cadence.WEEKLY else how_often(cadence)
+    return f"{days} at {clock(hour)}, {zone_name(zone)}"
 
 
 @cached("topic headings", maxsize=4_096)

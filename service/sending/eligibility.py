@@ -40,12 +40,14 @@ def find_unwanted(
     return {number: reason for number, reason in reasons.items() if reason is not None}
 
 
-# Mails for subscribers in other states than active; for an active one they come too late.
+# Mails for subscribers in other states than active; where that state is not named, they come too
+# late for an active one.
 _SENT_TO = {
     DeliveryKind.CONFIRMATION: frozenset(
         {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
     ),
     DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
+    DeliveryKind.PERSONAL_LINK: frozenset({SubscriberState.ACTIVE, SubscriberState.PAUSED}),
     DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),
     DeliveryKind.ADDRESS_CHANGE: frozenset({SubscriberState.PENDING}),
     DeliveryKind.ADDRESS_NOTICE: frozenset({SubscriberState.UNSUBSCRIBED}),
@@ -58,7 +60,8 @@ def _find_reason(
     if check.kind in OPERATOR_KINDS:
         # It goes to the operator and has no subscriber.
         return SkipReason.LATE if now >= check.send_not_after else None
-    if check.kind in _SENT_TO and check.state is SubscriberState.ACTIVE:
+    states = _SENT_TO.get(check.kind, frozenset({SubscriberState.ACTIVE}))
+    if check.state is SubscriberState.ACTIVE and check.state not in states:
         # The address is confirmed, the pause over, or the farewell undone.
         return SkipReason.LATE
     return skip_reason(
@@ -66,7 +69,7 @@ def _find_reason(
         is_suppressed=check.email_key in suppressed,
         send_not_after=check.send_not_after,
         now=now,
-        needs_active=check.state not in _SENT_TO.get(check.kind, ()),
+        needs_active=check.state not in states,
     )
 
 

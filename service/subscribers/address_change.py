@@ -46,7 +46,7 @@ def request_address(
     store.insert_subscriber(session, ValidSignUp(address, key, chosen), now)
     other = store.find_by_email(session, key)
     if other is not None and other.state in _MOVABLE:
-        queue_mails.queue_already_subscribed(session, other, now)
+        queue_mails.queue_personal_link(session, other, now)
         return
     other = store.find_by_email(session, key, lock=True)
     if other is None or other.state not in _WAITING:

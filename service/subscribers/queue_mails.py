@@ -29,6 +29,10 @@ CONFIRMATION_GAP = timedelta(hours=24)
 MOST_CONFIRMATIONS = 3
 _CONFIRMATION_KINDS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
 
+# A person who has lost the link asks again at once; nobody needs it more often than this.
+LINK_GAP = timedelta(hours=1)
+WAY_BACK_GAP = timedelta(hours=24)
+
 # Subscribers change a topic several times in a row; one mail covers all of the changes.
 SETTLING = timedelta(minutes=10)
 _PREVIEW_DAYS = 7
@@ -40,19 +44,21 @@ def queue_confirmation(
     subscriber: Subscriber,
     now: datetime,
     kind: DeliveryKind = DeliveryKind.CONFIRMATION,
+    *,
+    gap: timedelta = CONFIRMATION_GAP,
+    most: int | None = MOST_CONFIRMATIONS,
 ) -> None:
-    """Ask an address to confirm, at most once a day and three times, all kinds together."""
+    """Ask an address to confirm, at most once in `gap` and `most` times, all kinds together."""
     since = subscriber.unsubscribed_at or subscriber.created_at
     queued_at = (
         deliveries.latest_mail_at(session, each, subscriber.id) for each in _CONFIRMATION_KINDS
     )
-    is_too_soon = any(
-        at is not None and at >= since and now - at < CONFIRMATION_GAP for at in queued_at
-    )
-    if is_too_soon or subscriber.confirmation_count >= MOST_CONFIRMATIONS:
+    is_too_soon = any(at is not None and at >= since and now - at < gap for at in queued_at)
+    if is_too_soon or (most is not None and subscriber.confirmation_count >= most):
         return
     number = deliveries.count_mails(session, kind, subscriber.id) + 1
-    subscriber.confirmation_count += 1
+    # A holder's requests have no maximum, but the column has one.
+    subscriber.confirmation_count = min(subscriber.confirmation_count + 1, MOST_CONFIRMATIONS)
     _queue(session, subscriber, kind, str(number), now)
 
 
@@ -62,9 +68,26 @@ def _queue(
     deliveries.insert_mail(session, kind, subscriber.id, occasion, now, now + MAIL_LIFETIME)
 
 
-def queue_already_subscribed(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """Queue a mail that says that the address is subscribed already; at most once a day."""
-    _queue(session, subscriber, DeliveryKind.ALREADY_SUBSCRIBED, now.date().isoformat(), now)
+def queue_personal_link(session: Session, subscriber: Subscriber, now: datetime) -> None:
+    """Queue the mail with a subscriber's links; at most one an hour."""
+    _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, LINK_GAP, now)
+
+
+def queue_way_back(session: Session, subscriber: Subscriber, now: datetime) -> None:
+    """Queue the farewell again for a person who left and asks for the link; at most one a day."""
+    _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, WAY_BACK_GAP, now)
+
+
+def _queue_rarely(
+    session: Session, subscriber: Subscriber, kind: DeliveryKind, gap: timedelta, now: datetime
+) -> None:
+    """Queue a mail unless one of its kind is younger than `gap`.
+
+    Exact where the caller holds the subscriber's row; the occasion catches most other races.
+    """
+    last = deliveries.latest_mail_at(session, kind, subscriber.id)
+    if last is None or now - last >= gap:
+        _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
 
 
 def queue_welcome(

@@ -39,7 +39,7 @@ def request_subscription(
     if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         return
     if subscriber.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
-        queue_mails.queue_already_subscribed(session, subscriber, now)
+        queue_mails.queue_personal_link(session, subscriber, now)
         return
     subscriber.state = SubscriberState.PENDING
     subscriber.locale = form.locale or subscriber.locale

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
 from service.platform.signing.address_hash import email_key
-from service.platform.time_zones import is_zone
+from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
 from service.topics.topics import MOST_TOPICS, TopicError, check_topics
 
@@ -115,13 +115,22 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
     faults = []
     if form.cadence not in set(Cadence):
         faults.append(FormFault("cadence", f"Choose {', '.join(Cadence)}."))
-    hour = form.hour
-    if not (hour.isascii() and hour.isdigit() and len(hour) <= 2 and int(hour) < 24):
+    if not is_hour(form.hour):
         faults.append(FormFault("hour", "The hour is a whole number from 0 to 23."))
-    if not is_zone(form.timezone):
-        message = f"No time zone is called {form.timezone!r}; try Europe/Berlin."
-        faults.append(FormFault("timezone", message))
+    if not find_zone(form.timezone):
+        faults.append(FormFault("timezone", _unknown_zone(form.timezone)))
     return faults
+
+
+def is_hour(text: str) -> bool:
+    """Return whether a text is a whole number from 0 to 23."""
+    return text.isascii() and text.isdigit() and len(text) <= 2 and int(text) < 24
+
+
+def _unknown_zone(text: str) -> str:
+    close = " or ".join(suggest_zones(text))
+    hint = f"Did you mean {close}?" if close else "Write a large city near you, such as Berlin."
+    return f"No time zone is called {text!r}. {hint}"
 
 
 def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
@@ -129,7 +138,7 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
     return Preferences(
         Cadence(form.cadence),
         int(form.hour),
-        form.timezone,
+        find_zone(form.timezone),
         form.has_empty_digests,
         form.has_ai_summaries,
         tuple((text, str(topics[text])) for _, text in form.written_topics()),

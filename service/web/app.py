@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from fastapi import FastAPI
+from markupsafe import Markup
 from sqlalchemy.orm import Session, sessionmaker
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -15,6 +16,7 @@ from service.messages.contexts.base import BRAND
 from service.messages.identity import make_renderer
 from service.messages.rendering.renderer import Renderer
 from service.platform.settings.settings import Settings
+from service.platform.time_zones import zone_suggestions
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
 from service.web.core import assets
@@ -33,6 +35,7 @@ from service.web.pages import (
     feeds,
     home,
     paper,
+    personal_link,
     preferences,
     privacy,
     saved,
@@ -44,12 +47,11 @@ from service.web.pages import (
     unsubscribe,
 )
 from service.web.views.environment import Pages
-from service.web.views.sign_up_form import COMMON_ZONES
 
 _PAGES = (
-    home, subscribe, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics, feeds, browser_copy,
-    dev_mailbox, status, privacy, health, metrics, admin, sending, directory, one_subscriber, mail_preview,
-    webhooks, assets,
+    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics,
+    feeds, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, sending, directory, one_subscriber,
+    mail_preview, webhooks, assets,
 )  # fmt: skip
 
 # Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.
@@ -100,12 +102,19 @@ async def _stop_probes(app: FastAPI) -> AsyncIterator[None]:
     app.state.probes.shutdown(wait=False, cancel_futures=True)
 
 
+def _zone_options() -> Markup:
+    """Return the list of time zones, joined once for all pages."""
+    return Markup("").join(
+        Markup('<option value="{}">').format(each) for each in zone_suggestions()
+    )
+
+
 def _make_pages(settings: Settings) -> Pages:
     return Pages(
         brand=BRAND,
         asset=assets.asset,
         cadences=tuple(Cadence),
-        zones=COMMON_ZONES,
+        zone_options=_zone_options(),
         default_zone=settings.digest_timezone,
         ready_fields=READY_FIELDS,
         operator_address=settings.operator_address,

@@ -55,7 +55,7 @@ def test_the_time_zone_comes_from_the_browser(
     context = browser.new_context(base_url=site, timezone_id="Asia/Tokyo")
     page = context.new_page()
     page.goto("/")
-    expect(page.locator("details.when summary")).to_contain_text("7:00 Asia/Tokyo")
+    expect(page.locator("details.when summary")).to_contain_text("Daily, 07:00 Tokyo time")
     page.get_by_label("Email").fill("reader@example.org")
     page.get_by_label("Email").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")

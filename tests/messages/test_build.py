@@ -196,7 +196,7 @@ def test_a_digest_too_long_without_papers_fails_with_its_reason(press: Press) ->
 # The paths of the links that each mail must contain.
 PATHS = {
     DeliveryKind.CONFIRMATION: {"confirm", "never"},
-    DeliveryKind.ALREADY_SUBSCRIBED: {"preferences", "unsubscribe"},
+    DeliveryKind.PERSONAL_LINK: {"preferences", "unsubscribe"},
     DeliveryKind.WELCOME: {"preferences", "unsubscribe"},
     DeliveryKind.TOPICS_CHANGED: {"preferences", "unsubscribe"},
     DeliveryKind.PAUSED: {"preferences", "unsubscribe"},

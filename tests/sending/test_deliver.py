@@ -303,7 +303,7 @@ def test_a_confirmation_goes_only_to_subscribers_who_have_not_confirmed(
     assert deliver(press.sender(PlannedTransport())) == report
 
 
-@pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.ALREADY_SUBSCRIBED])
+@pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.PERSONAL_LINK])
 def test_other_mails_go_to_active_subscribers_once(press: Press, kind: DeliveryKind) -> None:
     anne, bert = press.add_subscribers(ANNE, BERT)
     for subscriber_id in (anne, bert):

@@ -151,7 +151,7 @@ def test_a_subscriber_who_signs_up_again_is_told_so_once_a_day_and_keeps_everyth
     assert changed_tables(before, read_tables(engine)) == {"deliveries"}
     subscriber = subscriber_of(session)
     # One mail on the 18th and one on the 19th.
-    assert count_mails(session, DeliveryKind.ALREADY_SUBSCRIBED, subscriber.id) == 2
+    assert count_mails(session, DeliveryKind.PERSONAL_LINK, subscriber.id) == 2
 
 
 def test_a_suppressed_address_gets_the_same_silence_and_no_mail(

@@ -2,7 +2,7 @@
 -- has one row: a random name that a restored backup shares with its original database.
 
 CREATE TYPE delivery_kind AS ENUM (
-    'digest', 'confirmation', 'already_subscribed', 'welcome', 'farewell', 'topics_changed',
+    'digest', 'confirmation', 'personal_link', 'welcome', 'farewell', 'topics_changed',
     'paused', 'resumed', 'address_change', 'operator_alert', 'daily_report', 'test', 'address_notice', 'catch_up'
 );
 CREATE TYPE delivery_state AS ENUM (

@@ -20,7 +20,7 @@ class DeliveryKind(StrEnum):
 
     DIGEST = "digest"
     CONFIRMATION = "confirmation"
-    ALREADY_SUBSCRIBED = "already_subscribed"
+    PERSONAL_LINK = "personal_link"
     WELCOME = "welcome"
     FAREWELL = "farewell"
     TOPICS_CHANGED = "topics_changed"

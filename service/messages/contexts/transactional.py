@@ -29,14 +29,28 @@ class AddressNoticeContext(base.RecipientBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarewellContext(base.RecipientBase):
-    """The last mail after unsubscribing; `undo_url` subscribes again."""
+    """The last mail after unsubscribing, sent again to a person who asks for the link.
+
+    `undo_url` subscribes again; `preferences` shows, exports and erases what is stored.
+    """
 
     undo_url: str
+    preferences: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadySubscribedContext(base.SubscriberBase):
-    """The answer to a sign-up with an address that already gets digests."""
+class PersonalLinkContext(base.SubscriberBase):
+    """A subscriber's links, for a person who lost them or signed up a second time.
+
+    `until` is the end of a pause, None where it is open-ended or there is none.
+    """
+
+    next_hour: int
+    timezone: str
+    cadence: Cadence = Cadence.DAILY
+    has_empty_digests: bool = False
+    is_paused: bool = False
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

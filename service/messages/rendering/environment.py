@@ -18,7 +18,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     html_filters.marked_because, html_filters.marked_byline,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
     safe_url, require_own_url, isolated,
-    phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.count_of,
+    phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.comes_at, phrases.count_of,
     coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, digest_phrases.best_line, phrases.thousands, phrases.topic_title,

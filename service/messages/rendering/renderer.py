@@ -27,7 +27,7 @@ DEFAULT_MAX_BYTES = 90_000
 CONTEXT_TYPES: dict[DeliveryKind, type[contexts.MailContext]] = {
     DeliveryKind.DIGEST: DigestContext,
     DeliveryKind.CONFIRMATION: contexts.ConfirmationContext,
-    DeliveryKind.ALREADY_SUBSCRIBED: contexts.AlreadySubscribedContext,
+    DeliveryKind.PERSONAL_LINK: contexts.PersonalLinkContext,
     DeliveryKind.WELCOME: contexts.WelcomeContext,
     DeliveryKind.FAREWELL: contexts.FarewellContext,
     DeliveryKind.TOPICS_CHANGED: contexts.TopicsChangedContext,

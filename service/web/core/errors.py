@@ -35,9 +35,12 @@ class PageNotFound(Exception):
         self.status = status
 
 
-def _show_fault(request: Request, status: int, title: str, text: str) -> Response:
+def _show_fault(
+    request: Request, status: int, title: str, text: str, *, old_link: str = ""
+) -> Response:
+    """Show the page; with `old_link`, the path of an expired link, one click mails a new one."""
     pages = get_context(request).pages
-    return pages.show("fault.html", status=status, heading=title, text=text)
+    return pages.show("fault.html", status=status, heading=title, text=text, old_link=old_link)
 
 
 def show_page_not_found(request: Request, error: PageNotFound) -> Response:
@@ -71,18 +74,19 @@ def show_unreadable(request: Request, _error: Exception) -> Response:
 
 def show_invalid_link(request: Request, _error: Exception) -> Response:
     text = (
-        "A mail program may have cut it off. Open it from the mail again, or ask for a new mail by "
-        "signing up again with the same address: you lose nothing by that."
+        "A mail program may have cut it off. Open it from the mail again, or have a new link sent "
+        "to your address: you lose nothing by that."
     )
     return _show_fault(request, 404, "This link is not complete", text)
 
 
 def show_expired_link(request: Request, _error: Exception) -> Response:
     text = (
-        "Links that confirm an address expire after some days. Ask for a new mail by signing up "
-        "again with the same address; the newest mail always has working links."
+        "Links stop working after a while, and once you have left, so that an old mail in wrong "
+        "hands does no harm. We send a new one to the address that got this one."
     )
-    return _show_fault(request, 410, "This link has expired", text)
+    path = request.url.path
+    return _show_fault(request, 410, "This link has expired", text, old_link=path)
 
 
 def show_crash(request: Request, error: Exception) -> Response:

@@ -3,19 +3,45 @@
 from sqlalchemy.orm import Session
 
 from service.messages.signed_links import signed_url
-from service.platform.signing.tokens import Purpose, Token, TokenError, sign_token, verify_token
+from service.platform.signing.tokens import (
+    Purpose,
+    Token,
+    TokenError,
+    TokenInvalid,
+    sign_token,
+    verify_token,
+)
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import AppContext
 from service.web.core.errors import PageNotFound
 
+# Links of mails that expire. Whoever has one may have a new one mailed to the same address.
+_RENEWABLE = {
+    "confirm": Purpose.CONFIRM,
+    "preferences": Purpose.PREFERENCES,
+    "change": Purpose.CHANGE,
+    "address": Purpose.ADDRESS,
+}
+
 # No person fills a form faster than this; some programs are as slow.
 _FASTEST_SECONDS = 2
 
 
-def open_link(context: AppContext, text: str, purpose: Purpose) -> Token:
+def open_link(
+    context: AppContext, text: str, purpose: Purpose, *, may_be_old: bool = False
+) -> Token:
     """Return the verified token. Raises `TokenInvalid` or `TokenExpired`, which have error pages."""
-    return verify_token(text, purpose, context.settings.secret_key, context.clock())
+    keys, now = context.settings.secret_key, context.clock()
+    return verify_token(text, purpose, keys, now, may_be_old=may_be_old)
+
+
+def open_old_link(context: AppContext, path: str) -> Token:
+    """Return the token in the path of an expired page, however old. Raises `TokenInvalid`."""
+    folder, _, rest = path.strip("/").partition("/")
+    if folder not in _RENEWABLE:
+        raise TokenInvalid
+    return open_link(context, rest.partition("/")[0], _RENEWABLE[folder], may_be_old=True)
 
 
 def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:

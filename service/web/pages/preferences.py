@@ -234,6 +234,8 @@ def _show_faults(
     with transaction(context.sessions) as session:
         page = _load_page(session, find_holder(session, subscriber_id))
     typed = _merge(form, page.form) if form.action == "save" else page.form
+    if form.action == "address":
+        typed = replace(typed, email=clean(form.address).strip())
     return _show(context, token, replace(page, form=with_faults(typed, error.faults)))
 
 

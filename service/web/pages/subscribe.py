@@ -6,15 +6,22 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Header, Request
 from fastapi.responses import HTMLResponse
 
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose
+from service.platform.signing.tokens import Purpose, TokenExpired
 from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
 from service.sending.pause_switch import find_pause
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
-from service.web.core.signed_links import is_from_form, open_link, preferences_url, sign_form
+from service.web.core.signed_links import (
+    find_holder,
+    is_from_form,
+    open_link,
+    preferences_url,
+    sign_form,
+)
 from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
 
 router = APIRouter(include_in_schema=False)
@@ -49,7 +56,7 @@ def parse_form(
     typed = TypedForm(
         email=clean(email).strip(),
         topics=parse_rows(topic),
-        timezone=parse_word(timezone) or context.settings.digest_timezone,
+        timezone=parse_word(timezone),
         hour=parse_word(hour) or str(context.settings.digest_hour),
         cadence=parse_word(cadence),
         page="/subscribe",
@@ -67,11 +74,12 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
     """Accept a sign-up. The response is the same for every address, known or not."""
     if posted.trap:
         # A program filled the honeypot; it gets the same response as a person.
-        return _show_sent(context)
+        return _show_sent(context, posted.typed)
     try:
         with transaction(context.sessions) as session:
             takes_utf8 = context.settings.smtputf8
-            valid = validate_sign_up(session, posted.typed, takes_utf8=takes_utf8)
+            form = _with_zone(context, posted.typed)
+            valid = validate_sign_up(session, form, takes_utf8=takes_utf8)
             # Count only valid forms against the limit. Nothing is locked or written before this.
             wait = _seconds_to_wait(context, request, posted.typed.token)
             if not wait:
@@ -81,11 +89,19 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
     if wait:
         return show_busy(context, wait)
     context.enqueue("deliver")
-    return _show_sent(context)
+    return _show_sent(context, posted.typed)
 
 
-def _show_sent(context: AppContext) -> HTMLResponse:
-    return context.pages.show("sent.html", is_paused=is_sending_paused(context))
+def _with_zone(context: AppContext, typed: TypedForm) -> TypedForm:
+    """Return the form with the operator's time zone where none was given."""
+    return replace(typed, timezone=typed.timezone or context.settings.digest_timezone)
+
+
+def _show_sent(context: AppContext, typed: TypedForm) -> HTMLResponse:
+    """Say when digests will come, as typed: what is stored about the address is not shown."""
+    return context.pages.show(
+        "sent.html", times=_with_zone(context, typed).times, is_paused=is_sending_paused(context)
+    )
 
 
 def is_sending_paused(context: AppContext) -> bool:
@@ -112,9 +128,21 @@ def _show_faults(context: AppContext, typed: TypedForm, error: SignUpError) -> H
 
 @router.get("/confirm/{token}")
 def ask_to_confirm(context: Context, token: str) -> HTMLResponse:
-    """Show a button only: link checkers open every link in a mail, so GET changes nothing."""
+    """Show a button only: link checkers open every link in a mail, so GET changes nothing.
+
+    A used link, however old, says that the address is subscribed.
+    """
+    link = open_link(context, token, Purpose.CONFIRM, may_be_old=True)
+    with transaction(context.sessions) as session:
+        subscriber = find_holder(session, link.subject)
+    if subscriber.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        page = "already_confirmed.html"
+        return context.pages.show(page, subscriber=subscriber, old_link=f"/confirm/{token}")
     open_link(context, token, Purpose.CONFIRM)
-    return context.pages.show("confirm.html", token=token)
+    if subscriber.state is not SubscriberState.PENDING:
+        # They left after this mail, or must not be mailed: an old link subscribes nobody again.
+        raise TokenExpired
+    return context.pages.show("confirm.html", token=token, subscriber=subscriber)
 
 
 @router.post("/confirm/{token}")

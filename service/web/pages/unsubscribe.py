@@ -18,6 +18,7 @@ from service.web.core.signed_links import open_link, preferences_url
 router = APIRouter(include_in_schema=False)
 
 _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
+_GONE = {SubscriberState.UNSUBSCRIBED, SubscriberState.SUPPRESSED}
 
 
 @router.get("/unsubscribe/{token}")
@@ -25,9 +26,9 @@ def ask_to_unsubscribe(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.UNSUBSCRIBE)
     with transaction(context.sessions) as session:
         subscriber = get_subscriber(session, link.subject)
-    if subscriber is None or subscriber.state is SubscriberState.UNSUBSCRIBED:
+    if subscriber is None or subscriber.state in _GONE:
         page = "already_unsubscribed.html"
-        return context.pages.show(page, token=token, is_known=subscriber is not None)
+        return context.pages.show(page, token=token, subscriber=subscriber)
     preferences = preferences_url(context, subscriber.id).removeprefix(context.settings.base_url)
     return context.pages.show(
         "unsubscribe.html", token=token, subscriber=subscriber, preferences=preferences

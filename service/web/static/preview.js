@@ -56,12 +56,30 @@
     }
   };
 
-  // The browser knows the reader's time zone; a zone that was chosen stays.
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  // The headline and the summary say when digests come, as chosen at this moment.
+  const shown = (field) => {
+    if (field.tagName === "SELECT") {
+      const option = field.selectedOptions[0];
+      return option ? option.dataset.short || option.text : "";
+    }
+    const [area, ...places] = field.value.trim().split("/");
+    return places.length ? `${places.pop().replaceAll("_", " ")} time` : area;
+  };
+  const tell = (field) => {
+    for (const place of form.parentElement.querySelectorAll(`[data-shows="${field.name}"]`)) {
+      place.textContent = shown(field);
+    }
+  };
+  form.addEventListener("change", (event) => tell(event.target));
+
+  // The browser knows the time zone, so the form need not ask; one that was typed stays.
   const zoneField = form.elements.timezone;
-  if (zone && zoneField && zoneField.value === form.dataset.zone) {
-    zoneField.value = zone;
-    document.getElementById("zone-shown").textContent = zone;
+  if ("zone" in form.dataset && !zoneField.hasAttribute("aria-invalid")) {
+    zoneField.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+    if (zoneField.value) {
+      form.querySelector("details.when").append(document.getElementById("zone"));
+      tell(zoneField);
+    }
   }
 
   form.addEventListener("input", (event) => {

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering.slots import sanitize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
+from service.platform.time_zones import zone_name
 from service.presentation import coverage, dates, highlight, phrases
 from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels
@@ -21,10 +22,10 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     highlight.excerpt, highlight.first_sentences, highlight.mark,
     safe_url,
     coverage.coverage_text,
-    phrases.byline, phrases.clock, phrases.count_of, phrases.how_often,
+    phrases.byline, phrases.clock, phrases.comes_at, phrases.count_of,
     dates.long_date, dates.moment, dates.plain_date, dates.short_date,
     labels.announced_how, labels.cadence_name, labels.paragraphs, labels.pdf_url,
-    labels.short_cadence,
+    labels.short_cadence, zone_name,
 )  # fmt: skip
 
 

@@ -3,24 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from service.deliveries.domain.recipients import Cadence
 from service.platform.settings.settings import Settings
+from service.platform.time_zones import find_zone
+from service.presentation.phrases import clock, comes_at
 from service.presentation.sanitize import clean
 from service.subscribers.domain.sign_up import SignUpForm
-from service.subscribers.validate import FormFault
+from service.subscribers.validate import FormFault, is_hour
 from service.topics.topics import TopicError
-
-# Suggestions of the input field; every name of the tz database is accepted.
-COMMON_ZONES = (
-    "UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York",
-    "America/Toronto", "America/Mexico_City", "America/Bogota", "America/Sao_Paulo",
-    "America/Buenos_Aires", "Africa/Lagos", "Africa/Cairo", "Africa/Nairobi",
-    "Africa/Johannesburg", "Europe/Lisbon", "Europe/London", "Europe/Madrid", "Europe/Paris",
-    "Europe/Amsterdam", "Europe/Zurich", "Europe/Berlin", "Europe/Rome", "Europe/Stockholm",
-    "Europe/Warsaw", "Europe/Athens", "Europe/Kyiv", "Europe/Istanbul", "Europe/Moscow",
-    "Asia/Jerusalem", "Asia/Dubai", "Asia/Tehran", "Asia/Karachi", "Asia/Kolkata", "Asia/Dhaka",
-    "Asia/Bangkok", "Asia/Singapore", "Asia/Hong_Kong", "Asia/Shanghai", "Asia/Taipei",
-    "Asia/Seoul", "Asia/Tokyo", "Australia/Perth", "Australia/Sydney", "Pacific/Auckland",
-)  # fmt: skip
 
 # How many characters of a long topic are shown on each side of an error.
 _REACH = 36
@@ -63,7 +53,19 @@ class TypedForm(SignUpForm):
     @property
     def is_schedule_open(self) -> bool:
         """Whether the schedule fields must be visible, because one of them has an error."""
-        return any(f.field in {"cadence", "hour", "timezone"} for f in self.faults)
+        return any(f.field in {"cadence", "hour"} for f in self.faults)
+
+    @property
+    def time(self) -> str:
+        """The hour as `07:00`, or as typed where it is none."""
+        return clock(int(self.hour)) if is_hour(self.hour) else self.hour
+
+    @property
+    def times(self) -> str:
+        """When digests come, `every weekday at 07:00, Berlin time`; empty where that is unclear."""
+        zone = find_zone(self.timezone)
+        is_clear = zone and is_hour(self.hour) and self.cadence in set(Cadence)
+        return comes_at(Cadence(self.cadence), int(self.hour), zone) if is_clear else ""
 
 
 def parse_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
@@ -78,9 +80,8 @@ def parse_word(text: str) -> str:
 
 
 def blank_form(settings: Settings, token: str = "") -> TypedForm:
-    """Return an empty form with the operator's defaults."""
-    hour = str(settings.digest_hour)
-    return TypedForm(hour=hour, timezone=settings.digest_timezone, token=token)
+    """Return an empty form with the operator's hour; the time zone is the visitor's to give."""
+    return TypedForm(hour=str(settings.digest_hour), timezone="", token=token)
 
 
 def with_faults(typed: TypedForm, faults: Iterable[FormFault]) -> TypedForm:

@@ -21,13 +21,13 @@ from service.messages.contexts.digest import (
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
-    AlreadySubscribedContext,
     ConfirmationContext,
     DailyReportContext,
     FarewellContext,
     MailContext,
     OperatorAlertContext,
     PausedContext,
+    PersonalLinkContext,
     ResumedContext,
     TestContext,
     TopicsChangedContext,
@@ -149,14 +149,16 @@ def every_mail(
     return {
         DeliveryKind.DIGEST: make_digest(make_entry(1), make_entry(2)),
         DeliveryKind.CONFIRMATION: ConfirmationContext(**proof),
-        DeliveryKind.ALREADY_SUBSCRIBED: AlreadySubscribedContext(on=TUESDAY, **ways),
+        DeliveryKind.PERSONAL_LINK: PersonalLinkContext(on=TUESDAY, **hour, **ways),
         DeliveryKind.WELCOME: WelcomeContext(
             on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways
         ),
         DeliveryKind.TOPICS_CHANGED: TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
         DeliveryKind.PAUSED: PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways),
         DeliveryKind.RESUMED: ResumedContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),
-        DeliveryKind.FAREWELL: FarewellContext(undo_url=f"{BASE}/undo/{TOKEN}", on=TUESDAY, **own),
+        DeliveryKind.FAREWELL: FarewellContext(
+            undo_url=f"{BASE}/undo/{TOKEN}", preferences=ways["preferences"], on=TUESDAY, **own
+        ),
         DeliveryKind.ADDRESS_CHANGE: AddressChangeContext(**proof),
         DeliveryKind.OPERATOR_ALERT: OperatorAlertContext(
             alerts=(alert,), status_url=f"{BASE}/status", at=at, **own

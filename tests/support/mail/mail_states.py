@@ -15,13 +15,13 @@ from service.messages.contexts.digest import DigestContext, DigestPaper, DigestS
 from service.messages.contexts.transactional import (
     AddressChangeContext,
     AddressNoticeContext,
-    AlreadySubscribedContext,
     ConfirmationContext,
     DailyReportContext,
     FarewellContext,
     MailContext,
     OperatorAlertContext,
     PausedContext,
+    PersonalLinkContext,
     ResumedContext,
     TestContext,
     TopicsChangedContext,
@@ -244,10 +244,18 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     kind = DeliveryKind
     yield ("confirmation", "Confirm the address", kind.CONFIRMATION, ConfirmationContext(**proof))
     yield (
-        "already-subscribed",
-        "Signed up again",
-        kind.ALREADY_SUBSCRIBED,
-        AlreadySubscribedContext(on=TUESDAY, **ways),
+        "personal-link",
+        "The link was lost, or the address signed up again",
+        kind.PERSONAL_LINK,
+        PersonalLinkContext(cadence=Cadence.WEEKDAYS, on=TUESDAY, **hour, **ways),
+    )
+    yield (
+        "personal-link-paused",
+        "The link was lost during a pause",
+        kind.PERSONAL_LINK,
+        PersonalLinkContext(
+            is_paused=True, until=date(2026, 5, 4), on=TUESDAY, locale="fr-FR", **hour, **ways
+        ),
     )
     shown = DigestSection(title=topics[0], papers=(make_entry(0), make_entry(1)))
     welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
@@ -283,9 +291,9 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
     undo = f"{HOME}/unsubscribe/{TOKEN}/undo"
     yield (
         "farewell",
-        "The last mail, where the operator wants one",
+        "After leaving, where the operator wants it or the person asks for the link",
         kind.FAREWELL,
-        FarewellContext(undo_url=undo, on=TUESDAY, **own),
+        FarewellContext(undo_url=undo, preferences=ways["preferences"], on=TUESDAY, **own),
     )
     moving = {**proof, "confirm_url": f"{HOME}/address/{TOKEN}"}
     yield "address-change", "A new address", kind.ADDRESS_CHANGE, AddressChangeContext(**moving)

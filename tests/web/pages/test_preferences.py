@@ -253,4 +253,4 @@ def test_an_expired_link_says_how_to_get_a_new_one(
     clock.forward(days=121)
     for answer in (web.get(link), web.post(link), web.get(f"{link}/export")):
         assert answer.status_code == 410
-        assert "Ask for a new mail" in answer.text
+        assert "Send me a new link" in answer.text

@@ -183,7 +183,7 @@ def test_a_fetched_form_is_limited_to_sixty_posts_an_hour(
     answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(61)]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 3601
-    assert "Too many sign-ups" in answers[-1].text
+    assert "Too many requests" in answers[-1].text
     assert count_rows(session)["subscribers"] == 60
 
 
@@ -220,7 +220,7 @@ def test_opening_a_confirmation_changes_nothing_and_two_presses_confirm_once(
     answers = [web.post(link), web.post(link)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert "You are subscribed" in answers[0].text
-    assert "every day at 7:00, Europe/Berlin" in answers[0].text
+    assert "every day at 07:00, Berlin time" in answers[0].text
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.state is SubscriberState.ACTIVE
@@ -237,7 +237,7 @@ def test_an_expired_confirmation_says_what_to_do(
     clock.forward(days=8)
     for answer in (web.get(link), web.post(link)):
         assert answer.status_code == 410
-        assert "signing up again" in answer.text
+        assert "Send me a new link" in answer.text
 
 
 def test_a_confirmation_from_before_an_unsubscribe_is_refused(

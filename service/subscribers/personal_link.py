@@ -1,0 +1,62 @@
+"""Mail the personal link again to a person who has lost it: one request for every state.
+
+The page's answer is the same for every address; only the mail, if any, differs. The subscriber's
+row is locked, so that a double click or two requests at once queue one mail.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.states import DeliveryKind
+from service.platform.signing.address_hash import email_key
+from service.subscribers import queue_mails
+from service.subscribers.store import subscribers as store
+from service.subscribers.store.models import Subscriber
+from service.subscribers.store.suppressions import is_suppressed
+
+
+def request_link(session: Session, address: str, secrets: tuple[str, ...], now: datetime) -> None:
+    """Queue the mail that fits the state of a valid address; nothing for an unknown one."""
+    subscriber = store.find_by_email(session, email_key(address), lock=True)
+    if subscriber is not None:
+        _queue_link(session, subscriber, secrets, now, is_holder=False)
+
+
+def renew_link(
+    session: Session, subscriber_id: int, secrets: tuple[str, ...], now: datetime
+) -> None:
+    """Do the same for the holder of one of our links, which was in a mail to this subscriber."""
+    subscriber = store.get_subscriber(session, subscriber_id, lock=True)
+    if subscriber is not None:
+        _queue_link(session, subscriber, secrets, now, is_holder=True)
+
+
+def _queue_link(
+    session: Session,
+    subscriber: Subscriber,
+    secrets: tuple[str, ...],
+    now: datetime,
+    *,
+    is_holder: bool,
+) -> None:
+    """Queue the one mail that a subscriber's state allows, at most one an hour.
+
+    A suppressed address gets none, and one that left without confirming none either: its owner
+    never wanted our mail. One that left gets a way back once a day, since strangers can ask, too.
+    """
+    if is_suppressed(session, subscriber.email_key, secrets):
+        return
+    match subscriber.state:
+        case SubscriberState.ACTIVE | SubscriberState.PAUSED:
+            queue_mails.queue_personal_link(session, subscriber, now)
+        case SubscriberState.PENDING:
+            moves = subscriber.moves_from_id is not None
+            kind = DeliveryKind.ADDRESS_CHANGE if moves else DeliveryKind.CONFIRMATION
+            most = None if is_holder else queue_mails.MOST_CONFIRMATIONS
+            queue_mails.queue_confirmation(
+                session, subscriber, now, kind, gap=queue_mails.LINK_GAP, most=most
+            )
+        case SubscriberState.UNSUBSCRIBED if subscriber.confirmed_at:
+            queue_mails.queue_way_back(session, subscriber, now)
