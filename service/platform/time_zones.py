@@ -49,11 +49,10 @@ def find_zone(text: str) -> str:
 
     `Europe/Berlin`, `europe/berlin`, `Berlin`, `new york`, `Zürich` and `Munich, Germany` are found.
     """
-    if is_zone(text):
-        return text
     known = _zones_by_words()
     words = _fold(text)
-    return known.get(words) or known.get(words.partition(",")[0], "")
+    found = known.get(words) or known.get(words.partition(",")[0], "")
+    return found or (text if is_zone(text) else "")
 
 
 def suggest_zones(text: str) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def create_app(
     """Return the application. `enqueue(task, *ids)` is called after commits and must not raise."""
     # FastAPI's documentation pages load scripts from other hosts, which our policy forbids.
     app = FastAPI(
-        title=BRAND, docs_url=None, redoc_url=None, lifespan=_stop_probes, redirect_slashes=False
+        title=BRAND, docs_url=None, redoc_url=None, lifespan=_end_with_server, redirect_slashes=False
     )
     app.state.context = AppContext(
         settings=settings,
@@ -97,9 +97,10 @@ def create_app(
 
 
 @asynccontextmanager
-async def _stop_probes(app: FastAPI) -> AsyncIterator[None]:
+async def _end_with_server(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.probes.shutdown(wait=False, cancel_futures=True)
+    app.state.context.limits.close()
 
 
 def _zone_options() -> Markup:

@@ -41,8 +41,13 @@ class SignUpLimits:
             socket_connect_timeout=_TIMEOUT_SECONDS,
             socket_timeout=_TIMEOUT_SECONDS,
         )
+        self._valkey = storage.storage
         self._shared = MovingWindowRateLimiter(storage)
         self._own = MovingWindowRateLimiter(MemoryStorage())
+
+    def close(self) -> None:
+        """Close the connections to Valkey."""
+        self._valkey.close()
 
     def seconds_to_wait(self, ip: str, *, is_from_form: bool) -> int:
         """Count one sign-up from `ip`; return 0 if it may pass, else the seconds to wait."""
