@@ -1,4 +1,4 @@
-"""A built-in day of invented papers, served over loopback in the sources' own wire formats.
+"""Sixteen built-in days of invented papers, served over loopback in the sources' own wire formats.
 
 Paperboy must show what it does on a machine without the internet, on a Sunday, or when a source is
 down. Then this package replaces the sources: the real clients and parsers read it, only the

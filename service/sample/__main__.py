@@ -17,8 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date())
     options = parser.parse_args(arguments)
-    with SampleServer(nearest_weekday(options.date), port=options.port) as server:
-        sys.stdout.write(f"Invented papers of {server.on} at {server.url}/rss/cs.CL\n")
+    on = nearest_weekday(options.date)
+    with SampleServer(on, port=options.port) as server:
+        sys.stdout.write(f"Invented papers of {on} at {server.url}/rss/cs.CL\n")
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
             Event().wait()

@@ -1,5 +1,6 @@
 """A sample day as the JSON of `GET https://huggingface.co/api/daily_papers`."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import Final
@@ -11,14 +12,24 @@ from service.sample.people import names_in
 LISTED_COUNT: Final = 22
 _SUBMITTER: Final = "Invented Submitter"
 _MANY_COMMENTS: Final = 5
+# The share of its upvotes that a paper has on the day of its list, the day after, and so on.
+_GROWTH: Final = (0.4, 0.65, 0.8, 0.9, 0.95, 1.0)
 
 
-def entries(on: date) -> list[dict[str, object]]:
-    """Return the day's most upvoted papers, best first; none on weekends, as the real site."""
+def entries(on: date, seen_on: date) -> list[dict[str, object]]:
+    """Return a day's most upvoted papers as they are on `seen_on`, best first.
+
+    Weekends have none, as on the real site.
+    """
     papers = new_papers(on) if sample_day(on) else ()
-    famous = [(p, p.manuscript.fame) for p in papers if p.manuscript.fame is not None]
+    share = _GROWTH[min((seen_on - on).days, len(_GROWTH) - 1)]
+    famous = [(p, _grown(p.manuscript.fame, share)) for p in papers if p.manuscript.fame]
     famous.sort(key=lambda pair: (-pair[1].upvotes, pair[0].identifier))
     return [_entry(paper, fame, on) for paper, fame in famous[:LISTED_COUNT]]
+
+
+def _grown(fame: Fame, share: float) -> Fame:
+    return replace(fame, upvotes=max(1, round(fame.upvotes * share)))
 
 
 def _entry(paper: SamplePaper, fame: Fame, on: date) -> dict[str, object]:

@@ -10,12 +10,17 @@ from service.platform.caches import cached
 from service.sample.people import crowd
 
 NOTICE: Final = "Invented sample paper, not a real work"
-HALVES: Final = ("day_one", "day_two")
+# So many days have papers of their own; then the sample begins again.
+SAMPLE_DAYS: Final = 16
+_FILES: Final = ("by_hand_one", "by_hand_two")
 
 
 @dataclass(frozen=True, slots=True)
 class Fame:
-    """The data of Hugging Face about a paper; `stars` and `repo` only where there is code."""
+    """The data of Hugging Face about a paper; `stars` and `repo` only where there is code.
+
+    `upvotes` are those of a week later.
+    """
 
     upvotes: int
     comments: int = 0
@@ -45,10 +50,10 @@ class Manuscript:
     withdrawal: str = ""
 
 
-@cached("sample manuscripts", maxsize=4)
-def written(half: int) -> tuple[Manuscript, ...]:
-    """Return the hand-written papers of every other sample day; `half` is 0 or 1."""
-    return tuple(_manuscript(table) for table in tables(HALVES[half], "paper"))
+@cached("sample manuscripts", maxsize=1)
+def written() -> tuple[Manuscript, ...]:
+    """Return all hand-written papers; each of them is new on one sample day."""
+    return tuple(_manuscript(table) for name in _FILES for table in tables(name, "paper"))
 
 
 def marked(abstract: str) -> str:

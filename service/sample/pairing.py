@@ -1,14 +1,15 @@
 """Papers generated from an idea and a setting of one field, paired differently on every sample day.
 
-Ten fields with eight ideas and eight settings each give eighty papers a day, and the same pair
-returns after eight weekdays. It is deterministic: a date always gives the same papers.
+Ten fields with eight ideas and twelve settings each give 960 pairs: sixty papers on each of the 16
+sample days, and no pair twice. It is deterministic: a day always has the same papers.
 """
 
+from math import lcm
 from typing import Any, Final
 from zlib import crc32
 
 from service.platform.caches import cached
-from service.sample.manuscripts import Manuscript, marked, tables
+from service.sample.manuscripts import SAMPLE_DAYS, Fame, Manuscript, marked, tables
 from service.sample.people import creator
 
 _FILES: Final = ("pairs_one", "pairs_two")
@@ -36,32 +37,75 @@ _ABSTRACTS: Final = (
     "{trouble} {how} {result} The method, {idea}, has two parameters, and their defaults were used throughout.",
     "{idea} was built for another purpose. Here it meets {the_setting}. {trouble} {how} {result}",
 )
-_REVISED_STEP: Final = 13
+_WITHDRAWALS: Final = (
+    "Two of the three data sets turned out to be one.",
+    "The second theorem is true only for even numbers.",
+    "A unit was wrong in Table 2, and everything after it.",
+    "The baseline had been run with the wrong flag, and it wins.",
+)
+_REVISED_STEP: Final = 7
+# Every third paper or so is on Hugging Face's list, about twenty a day, as in reality.
+_FAMOUS_STEP: Final = 3
+_CODE_STEP: Final = 4
+# Coprime to the number of settings, so that a day's settings are from the whole list.
+_STRIDE: Final = 5
 
 
-@cached("sample pairs", maxsize=16)
-def paired(shift: int) -> tuple[Manuscript, ...]:
-    """Return the generated papers of one sample day; `shift` counts weekdays."""
+@cached("sample pairs", maxsize=SAMPLE_DAYS)
+def paired(day: int) -> tuple[Manuscript, ...]:
+    """Return the generated papers of a sample day, numbered from 0."""
     papers: list[Manuscript] = []
     for field in (field for name in _FILES for field in tables(name, "field")):
-        for place, idea in enumerate(field["idea"]):
-            categories = field["categories"][(place + shift) % len(field["categories"])]
-            setting = field["setting"][(place * 3 + shift) % len(field["setting"])]
-            papers.append(_manuscript(len(papers), shift, categories, idea, setting))
+        for idea, setting in _pairs(field, day):
+            categories = field["categories"][(len(papers) + day) % len(field["categories"])]
+            papers.append(_manuscript(len(papers), day, categories, idea, setting))
     return tuple(papers)
 
 
+def _pairs(field: dict[str, Any], day: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return a day's share of a field's pairs; ideas differ within it, and so do settings.
+
+    A running number selects both. Its pairs return after as many numbers as the counts' least common
+    multiple; then the settings move on by one, so that no pair comes twice.
+    """
+    ideas, settings = field["idea"], field["setting"]
+    share, round_length = len(ideas) * len(settings) // SAMPLE_DAYS, lcm(len(ideas), len(settings))
+    return [
+        (
+            ideas[number % len(ideas)],
+            settings[(number * _STRIDE + number // round_length) % len(settings)],
+        )
+        for number in range(day * share, (day + 1) * share)
+    ]
+
+
 def _manuscript(
-    place: int, shift: int, categories: str, idea: dict[str, Any], setting: dict[str, Any]
+    place: int, day: int, categories: str, idea: dict[str, Any], setting: dict[str, Any]
 ) -> Manuscript:
     seed = crc32(f"{idea['name']}/{setting['name']}".encode())
     values = _values(idea, setting, seed)
+    is_withdrawn = place == day
     return Manuscript(
-        title=_TITLES[(place + shift) % len(_TITLES)].format_map(values),
-        abstract=marked(_ABSTRACTS[(place + shift) % len(_ABSTRACTS)].format_map(values)),
+        title=_TITLES[(place + day) % len(_TITLES)].format_map(values),
+        abstract=marked(_ABSTRACTS[(place + day) % len(_ABSTRACTS)].format_map(values)),
         creator=creator(seed),
         categories=tuple(categories.split()),
-        is_revised=place % _REVISED_STEP == shift % _REVISED_STEP,
+        fame=_fame(idea, setting, seed) if seed % _FAMOUS_STEP == 0 else None,
+        is_revised=is_withdrawn or place % _REVISED_STEP == day % _REVISED_STEP,
+        withdrawal=_WITHDRAWALS[day % len(_WITHDRAWALS)] if is_withdrawn else "",
+    )
+
+
+def _fame(idea: dict[str, Any], setting: dict[str, Any], seed: int) -> Fame:
+    """Return what Hugging Face's site would have: most papers few upvotes, some many."""
+    has_code = seed // 7 % _CODE_STEP == 0
+    return Fame(
+        upvotes=2 + seed // 11 % 13 * (seed // 13 % 9),
+        comments=seed // 17 % 6,
+        stars=seed // 19 % 400 if has_code else None,
+        repo=idea["name"].lower().replace(" ", "-") if has_code else "",
+        summary=f"{idea['name']} is tried on {setting['name'].lower()}." if has_code else "",
+        keywords=(idea["name"].lower(), idea["promise"].lower()) if has_code else (),
     )
 
 

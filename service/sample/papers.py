@@ -6,7 +6,7 @@ from typing import Final
 from zlib import crc32
 
 from service.platform.caches import cached
-from service.sample.manuscripts import NOTICE, Manuscript, written
+from service.sample.manuscripts import NOTICE, SAMPLE_DAYS, Manuscript, written
 from service.sample.pairing import paired
 
 _SATURDAY: Final = 5
@@ -60,8 +60,8 @@ def sample_day(on: date) -> tuple[SamplePaper, ...]:
 @cached("sample papers", maxsize=32)
 def new_papers(on: date) -> tuple[SamplePaper, ...]:
     """Return the first versions announced on a weekday, in the order of their identifiers."""
-    days = _weekday_count(on)
-    manuscripts = written(days % 2) + paired(days)
+    day = _weekday_count(on) % SAMPLE_DAYS
+    manuscripts = written()[day::SAMPLE_DAYS] + paired(day)
     mixed = sorted(manuscripts, key=lambda manuscript: crc32(manuscript.title.encode()))
     return tuple(_first_version(on, place, text) for place, text in enumerate(mixed))
 
@@ -78,14 +78,12 @@ def _first_version(on: date, place: int, manuscript: Manuscript) -> SamplePaper:
 
 
 def _replacements(on: date) -> tuple[SamplePaper, ...]:
-    """Return the revised papers of the last weekday as v2, and generated ones of the one before as v3."""
+    """Return the revised papers of the last weekday as v2, and those of the one before as v3."""
     yesterday = _previous_weekday(on)
     second = [p for p in new_papers(yesterday) if p.manuscript.is_revised]
     third = [p for p in new_papers(_previous_weekday(yesterday)) if p.manuscript.is_revised]
-    by_hand = set(written(_weekday_count(on) % 2))
     versions = [_revised(paper, on, 2) for paper in second]
-    # The hand-written ones are new papers again today; a second copy as v3 would look odd.
-    versions += [_revised(paper, on, 3) for paper in third if paper.manuscript not in by_hand]
+    versions += [_revised(paper, on, 3) for paper in third if not paper.manuscript.withdrawal]
     return tuple(sorted(versions, key=lambda paper: paper.identifier))
 
 

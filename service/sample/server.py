@@ -1,6 +1,7 @@
 """A real HTTP server on loopback that responds like rss.arxiv.org and huggingface.co."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
@@ -32,15 +33,16 @@ class _Response:
 
 
 class SampleServer:
-    """A server of one sample day, started at once; use it as a context manager or call `close`.
+    """A server of sample days, started at once; use it as a context manager or call `close`.
 
-    `/rss/<q>` and `/atom/<q>` have only its day, as arXiv has only today;
-    `/api/daily_papers?date=` has every day up to it.
+    `today` is the day it shows, or a function that is called for each request, where time passes.
+    `/rss/<q>` and `/atom/<q>` have only that day, as arXiv has only today;
+    `/api/daily_papers?date=` has every day up to it, with the upvotes of that day.
     """
 
-    def __init__(self, on: date, *, port: int = 0) -> None:
-        self.on = on
-        self._server = _Server(on, port)
+    def __init__(self, today: date | Callable[[], date], *, port: int = 0) -> None:
+        get_today = today if callable(today) else lambda: today
+        self._server = _Server(get_today, port)
         serve, name = self._server.serve_forever, "sample-server"
         self._thread = Thread(target=serve, args=(_POLL_SECONDS,), name=name, daemon=True)
         self._thread.start()
@@ -68,8 +70,8 @@ class _Server(ThreadingHTTPServer):
     # Idle keep-alive connections would otherwise hold up `server_close`.
     block_on_close = False
 
-    def __init__(self, on: date, port: int) -> None:
-        self.on = on
+    def __init__(self, get_today: Callable[[], date], port: int) -> None:
+        self.get_today = get_today
         super().__init__((_LOOPBACK, port), _Handler)
 
 
@@ -82,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Respond, with 304 where the client has the current ETag. The base class sets the name."""
-        response = _respond(self.path, self.server.on)
+        response = _respond(self.path, self.server.get_today())
         etag = self.headers["If-None-Match"]
         is_known = response.status is HTTPStatus.OK and etag == response.etag
         body = b"" if is_known else response.body
@@ -135,7 +137,7 @@ def _daily_papers(query: dict[str, list[str]], today: date) -> _Response:
         return _refusal("Invalid query parameter")
     if on > today:
         return _refusal("date must not be in the future")
-    return _Response(_dump(entries(on)[page * limit :][:limit]), _JSON)
+    return _Response(_dump(entries(on, today)[page * limit :][:limit]), _JSON)
 
 
 def _refusal(reason: str) -> _Response:

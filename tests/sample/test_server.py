@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -28,7 +29,7 @@ REAL_DAYS = (
 
 
 def daily_papers(on: date) -> bytes:
-    return json.dumps(entries(on), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(entries(on, on), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @pytest.fixture
@@ -79,6 +80,29 @@ def test_many_requests_share_one_connection_quickly(client: httpx2.Client) -> No
     assert sorted(elapsed)[len(elapsed) // 2] < 0.035
 
 
+def test_a_server_shows_the_day_that_its_clock_shows() -> None:
+    days = iter([TUESDAY, date(2026, 11, 25)])
+    with SampleServer(lambda: next(days)) as server:
+        for on in (TUESDAY, date(2026, 11, 25)):
+            assert httpx2.get(f"{server.url}/rss/cs.CL").content == rss_feed("cs.CL", on)
+
+
+def test_upvotes_grow_over_the_days() -> None:
+    seen: list[dict[str, int]] = []
+    for days in range(7):
+        with (
+            SampleServer(TUESDAY + timedelta(days=days)) as server,
+            httpx2.Client(base_url=server.url) as client,
+        ):
+            listed = client.get("/api/daily_papers?date=2026-11-24").json()
+        seen.append({entry["paper"]["id"]: entry["paper"]["upvotes"] for entry in listed})
+    totals = [sum(upvotes.values()) for upvotes in seen]
+    assert totals == sorted(totals)
+    assert totals[0] < totals[1] < totals[2] < totals[5] == totals[6]
+    for before, after in pairwise(seen):
+        assert all(after[name] >= before[name] for name in before.keys() & after.keys())
+
+
 def test_two_servers_of_different_days_are_independent() -> None:
     with SampleServer(TUESDAY) as one, SampleServer(date(2026, 11, 25)) as other:
         assert one.url != other.url
@@ -107,7 +131,7 @@ def test_some_daily_papers_have_code_and_a_summary_and_some_have_not() -> None:
 
 def test_daily_papers_are_paged(client: httpx2.Client) -> None:
     pages = [client.get(f"/api/daily_papers?limit=10&p={page}").json() for page in range(3)]
-    assert [len(page) for page in pages] == [10, 10, 2]
+    assert [len(page) for page in pages] == [10, 10, len(entries(TUESDAY, TUESDAY)) - 20]
     assert [one for page in pages for one in page] == json.loads(daily_papers(TUESDAY))
 
 
