@@ -16,6 +16,8 @@ JOBS ?= 2
 ARGS ?=
 # `ONCE=1 make demo` prints the accounting and ends.
 ONCE ?=
+# `DAYS=10 make demo` lets ten days of invented papers pass.
+DAYS ?=
 CHROMIUM := chromium chromium-browser google-chrome
 
 .PHONY: help
@@ -44,12 +46,16 @@ $(STAMP): requirements/run.txt requirements/dev.txt pyproject.toml
 # -- running -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(STAMP) ## everything on this machine with a sample reader and today's papers
-	@exec $(PAPERBOY) demo $(if $(filter-out 0,$(ONCE)),--once)
+demo: $(STAMP) ## everything on this machine with a sample reader; DAYS=10 lets ten days pass
+	@exec $(PAPERBOY) demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DAYS),--days $(DAYS))
+
+.PHONY: init
+init: $(STAMP) ## write your settings, .env, from six answers
+	@exec $(PAPERBOY) init $(ARGS)
 
 .PHONY: run
-run: $(STAMP) ## everything on this machine with your settings, until Ctrl-C
-	@exec $(PAPERBOY) up
+run: $(STAMP) ## everything on this machine with your settings; ARGS="--host 0.0.0.0 --port 80"
+	@exec $(PAPERBOY) up $(ARGS)
 
 # -- checks --------------------------------------------------------------------------------------
 

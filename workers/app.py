@@ -82,8 +82,8 @@ def load_tasks(**_: object) -> None:
     """
     configure_logging()  # Before Celery's own setup, whose warnings come earlier.
     try:
-        import_module("workers.runtime")
         import_module("workers.tasks")
+        import_module("workers.runtime").refuse_demo_at_start(process.settings)
     except Exception as error:
         # Celery logs errors of signal handlers and goes on; a worker without tasks must end.
         log.critical("the tasks cannot be imported", exc_info=True)

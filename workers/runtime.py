@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
@@ -14,10 +15,11 @@ from service.papers.sources.base import Source
 from service.papers.sources.http_fetch import gate_name
 from service.papers.sources.registry import build_api, build_oai, build_sources
 from service.papers.store.crawl_gate import SharedRateLimiter
-from service.platform.clock import system_clock
+from service.platform.clock import process_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
+from service.sending.demo_guard import DemoDatabase, refuse_demo
 from service.sending.send_loop import Clock, Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
@@ -35,8 +37,21 @@ class Runtime:
     sender: Sender
     enqueue: Enqueue
     editions: EditionCache
-    clock: Clock = system_clock
+    clock: Clock
     opening: Opening = SCHEDULED
+
+
+def refuse_demo_at_start(here: Settings) -> None:
+    """End a worker that would send a demo's mails through a relay; `deliver` refuses each one."""
+    engine = make_engine(here.database_url)
+    try:
+        refuse_demo(make_sessions(engine), here)
+    except DemoDatabase as error:
+        raise SystemExit(f"paperboy: {error}") from error
+    except SQLAlchemyError:
+        pass  # Not migrated yet, or not up; the tasks will log it.
+    finally:
+        engine.dispose()
 
 
 def open_runtime(here: Settings) -> Runtime:
@@ -45,6 +60,7 @@ def open_runtime(here: Settings) -> Runtime:
     signer_of(here)
     engine = make_engine(here.database_url)
     sessions, gate = make_sessions(engine), SharedRateLimiter(engine, gate_name)
+    clock = process_clock()
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
     return Runtime(
         settings=here,
@@ -52,7 +68,8 @@ def open_runtime(here: Settings) -> Runtime:
         sources=build_sources(here, gate),
         oai=build_oai(here, gate),
         api=build_api(here, gate),
-        sender=Sender(sessions, here, make_sending_renderer(here), transport, system_clock),
+        sender=Sender(sessions, here, make_sending_renderer(here), transport, clock),
         enqueue=make_enqueue(here.broker_url),
         editions=EditionCache(),
+        clock=clock,
     )

@@ -72,14 +72,17 @@ def make_output(context: typer.Context, *, as_json: bool) -> Output:
 
 
 @contextmanager
-def open_settings() -> Iterator[tuple[Settings, Settings]]:
-    """Yield the settings as loaded, and with both server URLs; start embedded ones if necessary."""
+def open_settings(loaded: Settings | None = None) -> Iterator[tuple[Settings, Settings]]:
+    """Yield the settings as loaded, and with both server URLs; start embedded ones if necessary.
+
+    `loaded` are settings to use instead of the operator's.
+    """
     from service.papers.domain.source_names import SOURCE_NAMES
     from service.platform.embedded import resolve_services
     from service.platform.logs import configure
     from service.platform.settings.load import load_settings
 
-    loaded = load_settings(SOURCE_NAMES)
+    loaded = loaded or load_settings(SOURCE_NAMES)
     # A command prints its own result; logs of libraries and actions are for servers' journals.
     configure(loaded.log_level if "log_level" in loaded.model_fields_set else "WARNING")
     with resolve_services(loaded) as settings:
@@ -88,7 +91,11 @@ def open_settings() -> Iterator[tuple[Settings, Settings]]:
 
 @contextmanager
 def command_context(
-    context: typer.Context, *, as_json: bool = False, needs_schema: bool = True
+    context: typer.Context,
+    *,
+    as_json: bool = False,
+    needs_schema: bool = True,
+    loaded: Settings | None = None,
 ) -> Iterator[CommandContext]:
     """Yield the context, with the schema at head. Raises `CommandError` where it is older.
 
@@ -100,7 +107,7 @@ def command_context(
 
     given: Globals = context.obj
     with ExitStack() as stack:
-        loaded, settings = stack.enter_context(open_settings())
+        loaded, settings = stack.enter_context(open_settings(loaded))
         if needs_schema or not loaded.database_url:
             _check_schema(loaded, settings)
         engine = make_engine(settings.database_url)

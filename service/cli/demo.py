@@ -1,121 +1,160 @@
-"""The demonstration: the real service, today's papers (or the sample day), one subscriber, one digest.
+"""The demonstration: the real service, with today's papers or with days of invented ones.
 
-It goes the same way as real use: the subscriber signs up and confirms over HTTP, the papers come
-through the sources' own clients, the mails are sent by SMTP and arrive in a Maildir.
+It goes the same way as real use: subscribers sign up and confirm over HTTP, the papers come through
+the sources' own clients, the mails are sent by SMTP and arrive in a Maildir. Its servers and files
+are in a directory of their own, and it takes none of the operator's settings about mail.
 """
 
-import re
 import secrets
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, datetime
-from email import message_from_bytes
-from email.policy import default
-from urllib.parse import urlsplit
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from pathlib import Path
 
 import httpx2
+import typer
 
-from service.cli.context import CommandContext, CommandError
+from service.cli.context import CommandContext, CommandError, command_context
+from service.cli.demo_subscribers import (
+    DAILY,
+    MAIL_SECONDS,
+    WEEKLY,
+    SampleSubscriber,
+    SignUps,
+    count_mails,
+)
 from service.cli.mail_target import development_mailbox
-from service.cli.output import counted, progress_bar
-from service.cli.processes import Stack, beat_schedule, free_port, is_free, listening_port
+from service.cli.output import counted, progress_bar, table
+from service.cli.processes import (
+    LOOPBACK,
+    Stack,
+    beat_schedule,
+    ending_at_signals,
+    free_port,
+    is_free,
+    listening_port,
+)
 from service.cli.report_lines import batch_table, edition_lines
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.demo_mark import mark_demo
 from service.editions.balance import Balance, find_balance
-from service.editions.publish import publish_now
-from service.papers.domain.announcement_days import announcement_date
-from service.papers.ingest import BatchReport, ingest_source
+from service.editions.domain.schedule import is_cadence_day
+from service.editions.publish import force_due, publish_now
+from service.papers.domain.announcement_days import announcement_date, is_announcement_day
+from service.papers.domain.source_names import SOURCE_NAMES
+from service.papers.domain.types import AnnounceType
+from service.papers.ingest import BatchReport, ingest_source, refresh_lists
 from service.papers.sources.arxiv_feed import feed_address
 from service.papers.sources.registry import build_sources
+from service.papers.store.batches import count_by_type
+from service.papers.watched_sources import watched_categories
+from service.platform.clock import DEMO_CLOCK, demo_clock, set_demo_clock, system_clock
 from service.platform.database.engine import transaction
-from service.platform.dev_mailbox import list_messages, load_message
 from service.platform.queue import make_enqueue
+from service.platform.settings.env_file import environ_with_file
+from service.platform.settings.faults import PREFIX
+from service.platform.settings.load import load_settings
 from service.platform.settings.settings import Settings
 from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
-from service.subscribers.store.subscribers import find_by_email
 
-SUBSCRIBER = "reader@example.org"
-TOPICS = (
-    '"prompt tuning" OR "continual learning"',
-    "diffusion cat:cs.CV",
-    "reasoning cat:cs.CL -survey",
-    "forecasting OR causal",
-)
 LIVE_SECONDS = 5.0
-MAIL_SECONDS = 60.0
+_SHOWN_TYPES = (AnnounceType.NEW, AnnounceType.CROSS, AnnounceType.REPLACE)
+
+# The operator's settings that a demo takes. All others, which may name a relay or a database with
+# real people in it, are left out.
+_TAKEN = frozenset(
+    PREFIX + name
+    for name in ("ARXIV_FEED_URL", "BASE_URL", "CONTACT", "DATA_DIR", "HTTP_TIMEOUT_SECONDS",
+                 "HUGGINGFACE_URL", "LOG_LEVEL")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is shown: the days with papers, the last of them today, and the settings."""
+
+    days: tuple[date, ...]
+    settings: Settings
+    environ: Mapping[str, str]
+    is_sample: bool
+
+    @property
+    def subscribers(self) -> tuple[SampleSubscriber, ...]:
+        return (DAILY, WEEKLY) if len(self.days) > 1 else (DAILY,)
 
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """The day that is shown, and the settings for its sources."""
+    """The accounting of one day."""
 
     on: date
-    settings: Settings
-    is_sample: bool
+    counts: Mapping[AnnounceType, int]
+    batches: list[BatchReport]
+    balances: list[Balance]
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """The result of the day; with `is_up` the services go on, so their addresses are printed."""
+class _Demo:
+    """A running demo. `clock` is its own and that of its child processes."""
 
-    reports: list[BatchReport]
-    balance: Balance
-    is_up: bool
+    command: CommandContext
+    plan: _Plan
+    settings: Settings
+    services: Stack
+    clock_file: Path
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        return demo_clock(self.clock_file)
 
 
-def run(command: CommandContext, *, is_once: bool) -> None:
-    """Show a whole day; with `is_once` end after the accounting. Raises `CommandError`."""
-    if command.settings.smtp_url:
-        message = "the demo sends only into its own mailbox; unset PAPERBOY_SMTP_URL"
-        raise CommandError(message, 2)
-    with ExitStack() as stack:
-        settings = stack.enter_context(development_mailbox(command.settings))
-        day = _choose_day(stack, settings, command.clock())
-        settings = _with_free_port(day.settings)
-        settings, password = _with_password(settings)
-        services = stack.enter_context(Stack(settings, _changes(settings) | password))
-        services.start("web", "--port", str(urlsplit(settings.base_url).port))
-        services.start("worker")
-        services.wait_for_web(settings.base_url)
-        _subscribe(command, settings, services)
-        reports = _ingest(command, settings, day)
-        balance = _publish(command, settings, day.on, services)
-        _print_summary(command, settings, day, _Outcome(reports, balance, is_up=not is_once))
-        if not balance.closes or not balance.states.get(DeliveryState.SENT):
-            raise CommandError("the balance does not close, or nothing was sent")
+def run(context: typer.Context, *, as_json: bool, day_count: int, is_once: bool) -> None:
+    """Show the days; with `is_once` end after the accounting. Raises `CommandError`."""
+    plan = _make_plan(day_count, system_clock())
+    with (
+        ending_at_signals(),
+        command_context(context, as_json=as_json, loaded=plan.settings) as command,
+        ExitStack() as stack,
+    ):
+        _mark(command, plan)
+        demo = _start(stack, command, plan)
+        states = [_sign_up(demo, one) for one in plan.subscribers]
+        days = _live(demo)
+        _print_summary(demo, days, is_up=not is_once)
+        _check(days, is_sending=SubscriberState.ACTIVE in states)
         if not is_once:
-            services.start("beat", *beat_schedule(settings.data_dir))
-            services.stay_up()
+            demo.services.start("beat", *beat_schedule(demo.settings.data_dir))
+            demo.services.stay_up()
 
 
-def _with_free_port(settings: Settings) -> Settings:
-    """Return the settings with a local address: the usual port, or else a free one."""
-    port = listening_port(settings)
-    port = port if is_free(port) else free_port()
-    return settings.model_copy(update={"base_url": f"http://127.0.0.1:{port}"})
+def _make_plan(day_count: int, now: datetime) -> _Plan:
+    """Return a day with live papers if the sources answer in time, else days of the sample.
+
+    Live and invented papers never meet in one database: each kind of demo has its own directory.
+    """
+    given = environ_with_file()
+    environ = {k: v for k, v in given.items() if k in _TAKEN or not k.startswith(PREFIX)}
+    data_dir = Path(environ.get(f"{PREFIX}DATA_DIR") or Settings.model_fields["data_dir"].default)
+    environ[f"{PREFIX}DATA_DIR"] = str(data_dir / "demo")
+    settings = load_settings(SOURCE_NAMES, environ)
+    today = announcement_date(now)
+    if day_count == 1 and is_announcement_day(today) and _answers_live(settings):
+        environ[f"{PREFIX}DATA_DIR"] = str(data_dir / "demo-live")
+        return _Plan((today,), load_settings(SOURCE_NAMES, environ), environ, is_sample=False)
+    return _Plan(_last_days(nearest_weekday(today), day_count), settings, environ, is_sample=True)
 
 
-def _with_password(settings: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return the settings with a password for /admin, and the environment that sets a new one."""
-    if settings.admin_password:
-        return settings, {}
-    password = secrets.token_urlsafe(9)
-    changed = settings.model_copy(update={"admin_password": password})
-    return changed, {"PAPERBOY_ADMIN_PASSWORD": password}
-
-
-def _choose_day(stack: ExitStack, settings: Settings, now: datetime) -> _Day:
-    """Return today from the live sources if they answer in time, else the built-in sample day."""
-    on = announcement_date(now)
-    if _answers_live(settings) and nearest_weekday(on) == on:
-        return _Day(on, settings, is_sample=False)
-    on = nearest_weekday(on)
-    server = stack.enter_context(SampleServer(on))
-    changes = {"arxiv_feed_url": server.url, "huggingface_url": server.url}
-    return _Day(on, settings.model_copy(update=changes), is_sample=True)
+def _last_days(last: date, count: int) -> tuple[date, ...]:
+    """Return `count` days with papers, in order, the last of which is given."""
+    days = [last]
+    while len(days) < count:
+        days.insert(0, nearest_weekday(days[0] - timedelta(days=1)))
+    return tuple(days)
 
 
 def _answers_live(settings: Settings) -> bool:
@@ -130,132 +169,179 @@ def _answers_live(settings: Settings) -> bool:
     return response.is_success and has_papers and is_quick
 
 
-def _changes(settings: Settings) -> dict[str, str]:
-    return {
-        "PAPERBOY_BASE_URL": settings.base_url,
-        "PAPERBOY_MAILBOX_URL": settings.mailbox_url,
-        "PAPERBOY_ARXIV_FEED_URL": settings.arxiv_feed_url,
-        "PAPERBOY_HUGGINGFACE_URL": settings.huggingface_url,
-    }
-
-
-def _subscribe(command: CommandContext, settings: Settings, services: Stack) -> None:
-    """Sign the sample subscriber up and confirm, by HTTP and the mail, as any person would."""
-    state = _subscriber_state(command)
-    if state is SubscriberState.ACTIVE:
-        return
-    if state in {SubscriberState.PAUSED, SubscriberState.SUPPRESSED}:
-        raise CommandError(f"{SUBSCRIBER} is {state}; start again with another PAPERBOY_DATA_DIR")
-    form = {"email": SUBSCRIBER, "topic": list(TOPICS), "timezone": "UTC", "hour": "7"}
-    response = httpx2.post(f"{settings.base_url}/subscribe", data=form | {"cadence": "daily"})
-    if not response.is_success:
-        raise CommandError(f"the sign-up failed with HTTP status {response.status_code}")
-    _confirm(command, settings, services)
-
-
-def _subscriber_state(command: CommandContext) -> SubscriberState | None:
+def _mark(command: CommandContext, plan: _Plan) -> None:
     with transaction(command.sessions) as session:
-        subscriber = find_by_email(session, SUBSCRIBER)
-        return subscriber.state if subscriber else None
+        if not mark_demo(session, has_sample_papers=plan.is_sample):
+            where = command.settings.data_dir
+            raise CommandError(f"{where} holds an installation that is no demo; move it away")
 
 
-def _confirm(command: CommandContext, settings: Settings, services: Stack) -> None:
-    """Follow the links in the subscriber's mails as they arrive, until one has confirmed.
-
-    The mailbox may hold mails of earlier runs with expired links or another port, so only the token
-    of each link is used.
-    """
-    tried: set[str] = set()
-    deadline = time.monotonic() + MAIL_SECONDS
-    while time.monotonic() < deadline:
-        services.check()
-        for token in _confirmation_tokens(settings) - tried:
-            tried.add(token)
-            httpx2.post(f"{settings.base_url}/confirm/{token}")
-            if _subscriber_state(command) is SubscriberState.ACTIVE:
-                return
-        time.sleep(0.1)
-    raise CommandError(f"no mail confirmed the reader within {MAIL_SECONDS:.0f} s")
-
-
-def _confirmation_tokens(settings: Settings) -> set[str]:
-    texts = "\n".join(_message_texts(settings))
-    return set(re.findall(r"https?://[^/\s]+/confirm/([\w.~-]+)", texts))
-
-
-def _message_texts(settings: Settings) -> list[str]:
-    """Return the text parts of the subscriber's mails, newest first."""
-    maildir = settings.data_dir / "mailbox"
-    texts = []
-    for stored in list_messages(maildir, limit=20):
-        if SUBSCRIBER in stored.to:
-            message = message_from_bytes(load_message(maildir, stored.key), policy=default)
-            body = message.get_body(("plain",))
-            texts.append(body.get_content() if body else "")
-    return texts
+def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
+    """Start the mailbox, the sample's server, the web site and a worker."""
+    clock_file = command.settings.data_dir / "clock"
+    set_demo_clock(clock_file, _moment(plan.days[0], system_clock()))
+    clock = demo_clock(clock_file)
+    settings = stack.enter_context(development_mailbox(command.settings))
+    if plan.is_sample:
+        today = lambda: nearest_weekday(announcement_date(clock()))  # noqa: E731
+        url = stack.enter_context(SampleServer(today)).url
+        settings = settings.model_copy(update={"arxiv_feed_url": url, "huggingface_url": url})
+    port = listening_port(settings)
+    port = port if is_free(port) else free_port()
+    own = {"base_url": f"http://{LOOPBACK}:{port}", "admin_password": secrets.token_urlsafe(9)}
+    settings = settings.model_copy(update=own)
+    changes = {
+        f"{PREFIX}{name.upper()}": str(getattr(settings, name))
+        for name in (*own, "mailbox_url", "arxiv_feed_url", "huggingface_url")
+    }
+    changes[DEMO_CLOCK] = str(clock_file)
+    services = stack.enter_context(Stack(settings, changes, environ=plan.environ))
+    services.start("web", "--host", LOOPBACK, "--port", str(port))
+    services.start("worker")
+    services.wait_for_web(settings.base_url)
+    return _Demo(command, plan, settings, services, clock_file)
 
 
-def _ingest(command: CommandContext, settings: Settings, day: _Day) -> list[BatchReport]:
+def _moment(on: date, now: datetime) -> datetime:
+    """Return the moment at which a day is shown: now if it is today, else its noon."""
+    if announcement_date(now) == on:
+        return now
+    return datetime.combine(on, time_of_day(12), tzinfo=UTC)
+
+
+def _sign_up(demo: _Demo, one: SampleSubscriber) -> SubscriberState:
+    return SignUps(demo.command.sessions, demo.settings, demo.services).sign_up(one)
+
+
+def _live(demo: _Demo) -> list[_Day]:
+    """Let the days pass and return their accounting; afterwards the clock is the system's."""
+    sources = build_sources(demo.settings, demo.command.rate_limiter)
+    batch_count = sum(len(watched_categories(demo.settings, source.name)) for source in sources)
+    days: list[_Day] = []
+    with progress_bar("reading and sending") as set_done:
+        for number, on in enumerate(demo.plan.days):
+            set_demo_clock(demo.clock_file, _moment(on, system_clock()))
+            done = iter(range(number * batch_count + 1, (number + 1) * batch_count + 1))
+            whole = len(demo.plan.days) * batch_count
+            reports = _ingest(demo, on, lambda: set_done(next(done), whole))  # noqa: B023
+            days.append(_Day(on, _count(demo, on), reports, list(_publish(demo, on))))
+    set_demo_clock(demo.clock_file, system_clock())
+    return days
+
+
+def _count(demo: _Demo, on: date) -> Mapping[AnnounceType, int]:
+    with transaction(demo.command.sessions) as session:
+        return count_by_type(session, "arxiv", on)
+
+
+def _ingest(demo: _Demo, on: date, on_batch: Callable[[], None]) -> list[BatchReport]:
+    sessions, settings = demo.command.sessions, demo.settings
+    sources = build_sources(settings, demo.command.rate_limiter)
     reports: list[BatchReport] = []
-    with progress_bar("reading papers") as set_done:
-        for source in build_sources(settings, command.rate_limiter):
-            reports += ingest_source(command.sessions, settings, source, day.on, command.clock())
-            set_done(len(reports))
+    for source in sources:
+        reports += ingest_source(
+            sessions, settings, source, on, demo.clock(), on_batch=lambda _: on_batch()
+        )
+    if demo.plan.is_sample:
+        refresh_lists(sessions, settings, sources, demo.clock())
     return reports
 
 
-def _publish(command: CommandContext, settings: Settings, on: date, services: Stack) -> Balance:
-    """Publish, enqueue a wake-up task for the worker, and wait until every delivery has ended."""
-    edition_id = publish_now(command.sessions, settings, Cadence.DAILY, on, command.clock())
-    make_enqueue(settings.broker_url)("deliver")
-    deadline = time.monotonic() + MAIL_SECONDS
-    while True:
-        services.check()
-        balance = find_balance(command.sessions, Cadence.DAILY, on)
-        if balance is None:
-            raise CommandError(f"edition {edition_id} is gone")
-        waiting = {"queued", "claimed", "in_flight"} & balance.states.keys()
-        if not waiting or time.monotonic() > deadline:
-            return balance
-        time.sleep(0.2)
+def _publish(demo: _Demo, on: date) -> Iterator[Balance]:
+    """Publish each cadence of a date, wake the worker, and wait until every delivery has ended."""
+    sessions, settings = demo.command.sessions, demo.settings
+    cadences = {one.cadence: None for one in demo.plan.subscribers}
+    for cadence in cadences:
+        if not is_cadence_day(cadence, on):
+            continue
+        edition_id = publish_now(sessions, settings, cadence, on, demo.clock())
+        # An edition that an earlier run left open may wait for its subscribers' hours.
+        force_due(sessions, edition_id, demo.clock())
+        make_enqueue(settings.broker_url)("deliver")
+        deadline = time.monotonic() + MAIL_SECONDS
+        while True:
+            demo.services.check()
+            balance = find_balance(sessions, cadence, on)
+            if balance is None:
+                raise CommandError(f"edition {edition_id} is gone")
+            waiting = {"queued", "claimed", "in_flight"} & balance.states.keys()
+            if not waiting or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        yield balance
 
 
-def _print_summary(
-    command: CommandContext, settings: Settings, day: _Day, outcome: _Outcome
-) -> None:
-    origin = "the built-in sample day (invented papers)" if day.is_sample else "the live sources"
-    maildir = settings.data_dir / "mailbox"
-    mail_count = sum(SUBSCRIBER in stored.to for stored in list_messages(maildir))
-    places = {"Maildir": str(maildir)}
-    if outcome.is_up:
-        places = {
-            "Site": settings.base_url,
-            "The day": f"{settings.base_url}/daily/{day.on}",
-            "Mailbox": f"{settings.base_url}/mailbox",
-            "Operator": f"{settings.base_url}/admin",
-        } | places
+def _check(days: list[_Day], *, is_sending: bool) -> None:
+    """Raise `CommandError` where an edition does not balance, or nothing came of all of them."""
+    balances = [balance for day in days for balance in day.balances]
+    wrong = [f"{one.cadence} {one.local_date}" for one in balances if not one.closes]
+    if wrong:
+        raise CommandError(f"the balance does not close: {', '.join(wrong)}")
+    if is_sending and not any(one.states.get(DeliveryState.SENT) for one in balances):
+        raise CommandError("nothing was sent")
+
+
+def _print_summary(demo: _Demo, days: list[_Day], *, is_up: bool) -> None:
+    maildir = demo.settings.data_dir / "mailbox"
+    mails = {one.email: count_mails(maildir, one) for one in demo.plan.subscribers}
+    places = _places(demo, is_up=is_up)
+    password = demo.settings.admin_password
     value = {
-        "day": day.on,
-        "is_sample": day.is_sample,
-        "batches": outcome.reports,
-        "balance": outcome.balance,
-        "mail_count": mail_count,
+        "day": days[-1].on,
+        "is_sample": demo.plan.is_sample,
+        "batches": days[-1].batches,
+        "balance": days[-1].balances[0],
+        "days": days,
+        "mail_count": mails[DAILY.email],
+        "mails": mails,
         "places": places,
-        "admin_password": settings.admin_password if outcome.is_up else "",
+        "password": password if is_up else "",
     }
-    command.print(
+    signed_ups = SignUps(demo.command.sessions, demo.settings, demo.services)
+    demo.command.print(
         value,
-        f"Papers of {day.on} from {origin}:",
-        batch_table(outcome.reports),
+        *(_day_lines(demo, days[0]) if len(days) == 1 else _days_lines(days)),
         "",
-        *edition_lines(outcome.balance),
-        "",
-        f"{SUBSCRIBER} has {counted(mail_count, 'mail')}.",
-        *(f"{name + ':':10}{place}" for name, place in places.items()),
         *(
-            [f"Operator’s password, with any name: {settings.admin_password}"]
-            if outcome.is_up
-            else []
+            f"{one.email} ({one.cadence}, {signed_ups.find_state(one)}) has"
+            f" {counted(mails[one.email], 'mail')}."
+            for one in demo.plan.subscribers
         ),
-        *(["Ctrl-C stops it."] if outcome.is_up else []),
+        *(f"{name + ':':10}{place}" for name, place in places.items()),
+        *([f"          any name, password {password}", "Ctrl-C stops it."] if is_up else []),
     )
+
+
+def _places(demo: _Demo, *, is_up: bool) -> dict[str, str]:
+    data_dir, site = demo.settings.data_dir, demo.settings.base_url
+    if not is_up:
+        return {"Maildir": str(data_dir / "mailbox")}
+    return {
+        "Site": site,
+        "The day": f"{site}/daily/{demo.plan.days[-1]}",
+        "Mailbox": f"{site}/mailbox",
+        "Data": f"{data_dir} (remove it to begin again)",
+        "Operator": f"{site}/admin",
+    }
+
+
+def _day_lines(demo: _Demo, day: _Day) -> list[str]:
+    is_sample = demo.plan.is_sample
+    origin = "the built-in sample (invented papers)" if is_sample else "the live sources"
+    lines = [f"Papers of {day.on} from {origin}:", batch_table(day.batches), ""]
+    return [*lines, *(line for balance in day.balances for line in edition_lines(balance))]
+
+
+def _days_lines(days: list[_Day]) -> list[str]:
+    """Return a line for each edition of each day."""
+    columns = ("day", ">new", ">cross", ">replaced", "edition", ">papers", "digests", "balance")
+    rows: list[tuple[object, ...]] = []
+    for day in days:
+        counts = [day.counts.get(kind, 0) for kind in _SHOWN_TYPES]
+        left: tuple[object, ...] = (f"{day.on:%a %Y-%m-%d}", *counts)
+        for balance in day.balances:
+            states = ", ".join(f"{count} {state}" for state, count in balance.states.items())
+            verdict = "closes" if balance.closes else "DOES NOT CLOSE"
+            rows.append((*left, balance.cadence, balance.paper_count, states or "none", verdict))
+            left = ("", "", "", "")
+    return [f"{counted(len(days), 'day')} of invented papers:", table(columns, rows)]

@@ -203,7 +203,9 @@ def _refuse_unfinished(command: CommandContext, cadence: Cadence, on: date) -> N
 
 def _publish(command: CommandContext, cadence: Cadence, on: date, *, is_forced: bool) -> None:
     from service.editions.publish import force_due, publish_now
+    from service.sending.demo_guard import refuse_demo
 
+    refuse_demo(command.sessions, command.settings)
     with progress_bar("composing") as set_done:
         edition_id = publish_now(
             command.sessions, command.settings, cadence, on, command.clock(), set_done

@@ -10,6 +10,7 @@ from service.operations.backup import BackupError
 from service.platform.database.dump import DumpError
 from service.platform.embedded import EmbeddedError
 from service.platform.settings.faults import SettingsError
+from service.sending.demo_guard import DemoDatabase
 from service.sending.restore_guard import DatabaseRestored, WatermarkNewer
 from service.subscribers.validate import SignUpError
 from service.topics.topics import TopicError
@@ -47,7 +48,7 @@ def _failure(error: Exception) -> str:
             return f"the database reports an error: {_first_line(error.orig)}"
         case OSError(filename=name, strerror=reason) if name and reason:
             return f"{name}: {reason}"
-        case EmbeddedError() | DumpError() | OSError() | DatabaseRestored():
+        case EmbeddedError() | DumpError() | OSError() | DatabaseRestored() | DemoDatabase():
             return str(error)
         case _:
             log.debug("unexpected", exc_info=error)

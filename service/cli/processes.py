@@ -1,5 +1,6 @@
 """Web, worker and beat as child processes on one machine, with one set of settings."""
 
+import errno
 import json
 import os
 import signal
@@ -16,16 +17,18 @@ from urllib.parse import urlsplit
 import httpx2
 
 from service.cli.context import CommandError
+from service.platform.settings.env_file import ENV_FILE, environ_with_file
 from service.platform.settings.load import SECRETS
 from service.platform.settings.settings import Settings
 
+LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
             # By default uvicorn takes a visitor's address from anybody on this machine; our setting decides.
-            "--no-proxy-headers", "--host", "127.0.0.1", "--timeout-graceful-shutdown", "5"],
+            "--no-proxy-headers", "--timeout-graceful-shutdown", "5"],
     "worker": ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
                "-c", "2", "--without-gossip", "--without-mingle"],
     "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],
@@ -62,9 +65,11 @@ class Stack:
         changes: Mapping[str, str],
         stop_seconds: float = STOP_SECONDS,
         commands: Mapping[str, Sequence[str]] = COMMANDS,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        """Use `environ` in place of this process's environment and settings file."""
         self._commands = commands
-        self._environ = child_environment(settings, changes)
+        self._environ = child_environment(settings, changes, environ)
         self._stop_seconds = stop_seconds
         self._log_dir = settings.data_dir / "logs"
         self._log_dir.mkdir(parents=True, exist_ok=True)
@@ -162,9 +167,15 @@ def _plain_text(line: str) -> str:
         return line
 
 
-def child_environment(settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment, with the URLs of the servers and the given changes."""
-    environ = dict(os.environ)
+def child_environment(
+    settings: Settings, changes: Mapping[str, str], environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return this process's environment, with the URLs of the servers and the given changes.
+
+    It holds the settings of the settings file, too, so that children need not read it.
+    """
+    environ = dict(environ_with_file() if environ is None else environ)
+    environ[ENV_FILE] = os.devnull
     for name in SECRETS & {"database_url", "redis_url"}:
         environ.pop(f"PAPERBOY_{name.upper()}_FILE", None)
     environ["PAPERBOY_DATABASE_URL"] = settings.database_url
@@ -180,13 +191,28 @@ def listening_port(settings: Settings) -> int:
     return (parts.port or 80) if is_local else 8000
 
 
+def check_place(host: str, port: int) -> None:
+    """Raise `CommandError` with what to do where the site cannot listen on this address."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} is taken; choose another one with --port"
+        elif error.errno == errno.EACCES:
+            message = f"port {port} is only for root; choose one over 1023 with --port"
+        else:
+            message = f"--host {host} is no address of this machine; leave it out, or use 0.0.0.0"
+        raise CommandError(message) from error
+
+
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        check_place(LOOPBACK, port)
+    except CommandError:
+        return False
     return True
 
 

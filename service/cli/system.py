@@ -1,4 +1,4 @@
-"""The commands `up demo migrate doctor`: running and checking the installation."""
+"""The commands `up demo init migrate doctor`: running and checking the installation."""
 
 from __future__ import annotations
 
@@ -15,39 +15,105 @@ from service.cli.context import (
     open_settings,
 )
 from service.cli.output import counted
+from service.sample.manuscripts import SAMPLE_DAYS
 
 if TYPE_CHECKING:
     from service.operations.domain.finding import Finding
 
 
 def register(app: typer.Typer) -> None:
-    for command in (up, demo, migrate, doctor):
+    for command in (up, demo, init, migrate, doctor):
         app.command()(command)
 
 
-def up(context: typer.Context, as_json: Json = False) -> None:
-    """Run the whole service on this machine until Ctrl-C."""
+def up(
+    context: typer.Context,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on; 0.0.0.0 for all.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=1, max=65535, help="Default: that of a local BASE_URL, else 8000."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole service on this machine until Ctrl-C.
+
+    Settings come from the environment and from .env in the working directory.
+    """
     from service.cli import up as service_up
 
     _refuse_clock(context)
-    service_up.run(context, as_json=as_json)
+    service_up.run(context, as_json=as_json, host=host, port=port)
 
 
 def demo(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Print the accounting and stop.")] = False,
+    days: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=SAMPLE_DAYS,
+            help=f"Let N days with papers pass, up to today; 1 to {SAMPLE_DAYS}.",
+        ),
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Show a whole day: new papers, a sign-up, a digest.
 
-    With today's papers if the sources answer, else with a built-in day of invented ones.
+    With today's papers if the sources answer, else with built-in invented ones; several days are
+    always invented. It has a database and a mailbox of its own.
     """
     from service.cli import demo as sample_demo
-    from service.cli.processes import ending_at_signals
 
     _refuse_clock(context)
-    with ending_at_signals(), command_context(context, as_json=as_json) as command:
-        sample_demo.run(command, is_once=once)
+    sample_demo.run(context, as_json=as_json, day_count=days, is_once=once)
+
+
+def init(
+    context: typer.Context,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The address of the site.")
+    ] = None,
+    mail_from: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The From address of the mails.")
+    ] = None,
+    smtp_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The relay; empty for the mailbox on this machine."),
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="The arXiv categories to watch.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The time zone of new readers.")
+    ] = None,
+    contact: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Your own address, for alerts.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take the defaults.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a settings file, .env, from six answers.
+
+    Asks for those that are not given as options. An existing file is not changed.
+    """
+    from service.cli import init as settings_file
+
+    given = {
+        "base_url": base_url,
+        "mail_from": mail_from,
+        "smtp_url": smtp_url,
+        "arxiv_categories": categories,
+        "digest_timezone": timezone,
+        "alert_to": contact,
+    }
+    output = make_output(context, as_json=as_json)
+    settings_file.run(output, given, asks=not (yes or output.is_json))
 
 
 def _refuse_clock(context: typer.Context) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryKind, Phase
+from service.deliveries.store.demo_mark import is_demo
 from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
 from service.messages.identity import make_renderer, sender_fields, signer_of
@@ -76,9 +77,13 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
         with transaction(sessions) as session:
             version = session.execute(text("SHOW server_version")).scalar_one()
             due_count, oldest = count_due(session, system_clock())
+            is_of_demo = is_demo(session)
     except SQLAlchemyError as error:
         return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
     detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
+    if is_of_demo:
+        hint = "Set DATA_DIR or DATABASE_URL to a place of your own"
+        return Finding("database", "bad", "made by `paperboy demo`, so nothing is sent", hint)
     if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
         return Finding(
             "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"

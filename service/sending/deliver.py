@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.domain.states import DeliveryState
 from service.editions.store.editions import close_finished
 from service.platform.database.engine import transaction
+from service.sending.demo_guard import refuse_demo
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
 from service.sending.send_loop import DeliverReport, Sender, SendRequest, run_sender
 from service.sending.store.claim import resolve_in_doubt, sweep_abandoned
@@ -31,8 +32,9 @@ def deliver(
     `longest` nothing more is claimed, so that a worker can stop before a whole edition is sent.
 
     Raises `DatabaseRestored` where this database is a restored backup; then only the alert to the
-    operator is sent.
+    operator is sent. Raises `DemoDatabase` where it is a demo's and there is a relay.
     """
+    refuse_demo(sender.sessions, sender.settings)
     try:
         refuse_restored(sender.sessions, sender.settings)
     except DatabaseRestored as error:

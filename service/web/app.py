@@ -70,7 +70,11 @@ def create_app(
     """Return the application. `enqueue(task, *ids)` is called after commits and must not raise."""
     # FastAPI's documentation pages load scripts from other hosts, which our policy forbids.
     app = FastAPI(
-        title=BRAND, docs_url=None, redoc_url=None, lifespan=_end_with_server, redirect_slashes=False
+        title=BRAND,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_end_with_server,
+        redirect_slashes=False,
     )
     app.state.context = AppContext(
         settings=settings,

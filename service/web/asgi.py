@@ -9,7 +9,7 @@ import service.operations.store.tables  # noqa: F401  # registers every table
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform import logs
-from service.platform.clock import system_clock
+from service.platform.clock import process_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.embedded import resolve_services
 from service.platform.queue import make_enqueue
@@ -31,11 +31,12 @@ def app_from_environment() -> FastAPI:
     atexit.register(shares.close)
     settings = shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
     logs.configure_service(settings.log_level, settings.log_file)
+    clock = process_clock()
     app = create_app(
         settings,
         make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
         enqueue=make_enqueue(settings.broker_url),
-        clock=system_clock,
+        clock=clock,
     )
-    app.state.context.previews.warm(announcement_date(system_clock()))
+    app.state.context.previews.warm(announcement_date(clock()))
     return app

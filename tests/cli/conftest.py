@@ -41,6 +41,8 @@ def environment(
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"PAPERBOY_{name}", value)
+    # A developer's own .env is not for tests.
+    monkeypatch.setenv("PAPERBOY_ENV_FILE", os.devnull)
     # Nothing in this suite waits for the sources themselves.
     monkeypatch.setenv("PAPERBOY_ARXIV_FEED_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("PAPERBOY_HUGGINGFACE_URL", "http://127.0.0.1:1")

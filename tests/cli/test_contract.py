@@ -13,8 +13,9 @@ from typer.main import get_command
 from service.cli.main import app
 
 CONTRACT = {
-    "up": [],
-    "demo": ["--once"],
+    "up": ["--host", "--port"],
+    "demo": ["--once", "--days"],
+    "init": ["--base-url", "--mail-from", "--smtp-url", "--categories", "--timezone", "--contact"],
     "migrate": [],
     "ingest": ["--since", "--date", "sources"],
     "publish": ["--cadence", "--date", "--force"],

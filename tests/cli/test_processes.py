@@ -322,10 +322,18 @@ def test_up_prints_the_addresses(
     result = paperboy("up")
     stopper.join()
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines()[:3] == [
+    assert result.out.splitlines() == [
         f"Paperboy: {address}",
         f"Mailbox:  {address}/mailbox",
+        f"Settings: {os.devnull}, and the environment",
         f"Logs:     {beat_log.parent}",
+        "Before others can use it, set:",
+        "  PAPERBOY_SMTP_URL: now mails stay in the mailbox on this machine",
+        "  PAPERBOY_BASE_URL: now links in mails work only on this machine",
+        "  PAPERBOY_ADMIN_PASSWORD: now the operator's pages are closed",
+        "  PAPERBOY_CONTACT: now sources cannot reach you before they block you",
+        "`paperboy init` writes a settings file, `paperboy doctor` checks everything.",
+        "Ctrl-C stops it after the mails that are being sent; a second Ctrl-C stops it at once.",
     ]
 
 
@@ -340,5 +348,57 @@ def test_up_does_not_take_a_port_that_is_in_use(
     result = paperboy("up")
     assert (result.code, result.out) == (1, "")
     assert result.complaint == (
-        f"port {loopback_http.port} is taken; set PAPERBOY_BASE_URL to another one"
+        f"port {loopback_http.port} is taken; choose another one with --port"
     )
+
+
+def test_up_listens_only_on_an_address_of_this_machine(paperboy: Paperboy) -> None:
+    result = paperboy("up", "--host", "192.0.2.1")
+    assert (result.code, result.out) == (1, "")
+    hint = "leave it out, or use 0.0.0.0"
+    assert result.complaint == f"--host 192.0.2.1 is no address of this machine; {hint}"
+
+
+@pytest.mark.slow
+def test_up_and_doctor_read_the_settings_file_in_the_working_directory(
+    environment: None, tmp_path: Path
+) -> None:
+    """Every setting is in the file; `--port` moves the site, and links in mails with it."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
+    file = tmp_path / ".env"
+    settings = {
+        **{k: v for k, v in os.environ.items() if k.startswith("PAPERBOY_")},
+        "PAPERBOY_ADMIN_PASSWORD": "a password of the file",
+        "PAPERBOY_CONTACT": "me@example.org",
+    }
+    del settings["PAPERBOY_ENV_FILE"]
+    file.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+    port = free_port()
+    command = [sys.executable, "-m", "service.cli", "--json"]
+    with subprocess.Popen(
+        [*command, "up", "--host", "0.0.0.0", "--port", str(port)],  # noqa: S104  # closed again soon
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=kept,
+    ) as process:
+        event = read_value(process)
+        assert event["url"] == f"http://127.0.0.1:{port}"
+        assert event["settings_file"] == str(file)
+        assert event["missing"] == ["PAPERBOY_BASE_URL"]
+        answer = httpx2.get(f"{event['url']}/admin", auth=("me", "a password of the file"))
+        assert answer.is_success
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+
+    file.write_text(file.read_text() + "\nthis is no setting\n")
+    for name in ("doctor", "up"):
+        done = subprocess.run(
+            [*command, name], check=False, capture_output=True, text=True, cwd=tmp_path, env=kept
+        )
+        line = len(file.read_text().splitlines())
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"paperboy: {file}, line {line}: this is no setting. ")
+        assert done.stderr.count("\n") == 1

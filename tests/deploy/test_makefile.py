@@ -42,7 +42,7 @@ def ready(project: Path) -> Path:
 def make(project: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
     # Under `make test` this process has make's own variables, which would change the inner make.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    for name in ("ONCE", "ARGS", "JOBS", "PYTHON"):
+    for name in ("ONCE", "DAYS", "ARGS", "JOBS", "PYTHON"):
         environment.pop(name, None)
     program = shutil.which("make")
     assert program, "GNU make is needed"
@@ -127,11 +127,23 @@ def test_setup_installs_by_hash_and_the_project_without_dependencies(project: Pa
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [((), "demo"), (("ONCE=1",), "demo --once"), (("ONCE=0",), "demo"), (("ONCE=",), "demo")],
+    [
+        (("demo",), "demo"),
+        (("demo", "ONCE=1"), "demo --once"),
+        (("demo", "ONCE=0"), "demo"),
+        (("demo", "ONCE="), "demo"),
+        (("demo", "DAYS=10"), "demo --days 10"),
+        (("demo", "DAYS=10", "ONCE=1"), "demo --once --days 10"),
+        (("run",), "up"),
+        (("run", "ARGS=--host 0.0.0.0 --port 80"), "up --host 0.0.0.0 --port 80"),
+        (("init", "ARGS=--yes"), "init --yes"),
+    ],
 )
-def test_once_is_passed_to_the_demo(ready: Path, given: tuple[str, ...], expected: str) -> None:
-    planned = make(ready, "--dry-run", "demo", *given).stdout.strip()
-    assert planned == f"exec .venv/bin/paperboy {expected}"
+def test_what_is_given_is_passed_to_the_program(
+    ready: Path, given: tuple[str, ...], expected: str
+) -> None:
+    planned = make(ready, "--dry-run", *given).stdout.split()
+    assert planned == ["exec", ".venv/bin/paperboy", *expected.split()]
 
 
 def test_the_suite_runs_with_the_arguments_given(ready: Path) -> None:

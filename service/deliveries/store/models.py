@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     SmallInteger,
     UniqueConstraint,
+    false,
     func,
     text,
 )
@@ -132,11 +133,16 @@ class DeliveryEvent(Base):
 
 
 class Installation(Base):
-    """One row with a random name, made with the tables and shared by all backups."""
+    """One row with a random name, made with the tables and shared by all backups.
+
+    `paperboy demo` sets `is_demo`, and `has_sample_papers` where its papers are invented.
+    """
 
     __tablename__ = "installations"
 
     name: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    is_demo: Mapped[bool] = mapped_column(server_default=false())
+    has_sample_papers: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Restore(Base):

@@ -98,6 +98,17 @@ def count_first_announced(session: Session, batch_id: int) -> int:
     return count_first_by_batch(session, [batch_id]).get(batch_id, 0)
 
 
+def count_by_type(session: Session, source: str, on: date) -> dict[AnnounceType, int]:
+    """Return how many papers a source announced on a date, by type; one may have several types."""
+    statement = (
+        select(Announcement.announce_type, func.count(Announcement.paper_id.distinct()))
+        .join(Batch, Batch.id == Announcement.batch_id)
+        .where(Batch.source == source, Batch.announced_on == on)
+        .group_by(Announcement.announce_type)
+    )
+    return dict(session.execute(statement).all())
+
+
 def count_first_by_batch(session: Session, batch_ids: Iterable[int]) -> dict[int, int]:
     """Return the same for several batches; those without any are left out."""
     first = [AnnounceType.NEW, AnnounceType.CROSS]

@@ -17,6 +17,13 @@ class SettingFault:
         return f"{PREFIX}{self.setting.upper()}: {self.problem}. {self.hint}."
 
 
+class FileFault(SettingFault):
+    """A fault of a settings file; `setting` is its path and perhaps the line."""
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.problem}. {self.hint}."
+
+
 class Refused(ValueError):
     """A value that cannot be used: `str()` is one line about the problem, `hint` says what to do."""
 

@@ -1,4 +1,4 @@
-"""Load the settings from the environment and check them, reporting all faults at once."""
+"""Load the settings from the environment and `.env`, reporting all faults at once."""
 
 import os
 import secrets
@@ -6,10 +6,13 @@ import tempfile
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from service.platform.clock import DEMO_CLOCK
+from service.platform.settings.env_file import ENV_FILE, environ_with_file
 from service.platform.settings.faults import PREFIX, Refused, SettingFault, SettingsError
 from service.platform.settings.kinds import split_words
 from service.platform.settings.settings import Settings
@@ -22,7 +25,8 @@ SECRETS = frozenset(
 )  # fmt: skip
 
 # The test suite's own variables are in the same environment as those of the services it starts.
-_NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_")
+# The last two say where settings and the clock are, and so cannot be settings.
+_NOT_SETTINGS = ("PAPERBOY_REAL_DATA", "PAPERBOY_REQUIRE_", "PAPERBOY_TEST_", ENV_FILE, DEMO_CLOCK)
 
 
 def setting_names() -> frozenset[str]:
@@ -41,14 +45,17 @@ def load_data_dir(environ: Mapping[str, str] | None = None) -> Path:
 def load_settings(
     known_sources: Collection[str], environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Load the settings from `environ` (default: this process's), complete with a secret key.
+    """Load the settings from `environ`, complete with a secret key.
+
+    The default is this process's environment, with the settings file for what it leaves unset.
 
     `known_sources` are all names that `sources` may hold. An empty variable counts as unset,
     because compose files pass empty ones.
 
     Raises SettingsError with every fault; its text never holds the value of a secret.
     """
-    given = {k: v.strip() for k, v in (os.environ if environ is None else environ).items()}
+    found = environ_with_file() if environ is None else environ
+    given = {k: v.strip() for k, v in found.items()}
     faults = _find_unknown(given)
     _load_secret_files(given, faults)
     source = EnvSettingsSource(Settings)
@@ -62,6 +69,15 @@ def load_settings(
     if faults:
         raise SettingsError(faults)
     return settings if settings.secret_key else _with_secret_key(settings)
+
+
+def check_setting(name: str, text: str) -> None:
+    """Raise SettingsError where this text cannot be the value of a setting."""
+    values: dict[str, Any] = {name: text}
+    try:
+        Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_describe(error)) from error
 
 
 def _find_unknown(given: Mapping[str, str]) -> list[SettingFault]:

@@ -16,6 +16,23 @@ def find_risks(settings: Settings) -> list[SettingFault]:
     return [fault for find in checks for fault in find(settings)]
 
 
+def find_missing(settings: Settings) -> list[SettingFault]:
+    """Return the settings that are still to be set before others can use this installation."""
+    is_loopback_site = is_loopback(urlsplit(settings.base_url).hostname or "")
+    missing = {
+        "smtp_url": not settings.smtp_url and "mails stay in the mailbox on this machine",
+        "mail_from": settings.from_domain == "localhost" and "mails come from nowhere",
+        "base_url": is_loopback_site and "links in mails work only on this machine",
+        "admin_password": not settings.admin_password and "the operator's pages are closed",
+        "contact": not settings.contact and "sources cannot reach you before they block you",
+    }
+    return [
+        SettingFault(name, problem, "Set it in .env; `paperboy init` writes one")
+        for name, problem in missing.items()
+        if problem
+    ]
+
+
 def _weak_protection(settings: Settings) -> Iterator[SettingFault]:
     if 0 < len(settings.admin_password) < 12:
         problem = "the password is shorter than 12 characters"

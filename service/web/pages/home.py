@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from service.deliveries.store.demo_mark import has_sample_papers
 from service.editions.coverage import day_coverage
 from service.editions.domain.coverage import Coverage
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
@@ -41,6 +42,7 @@ class DayPage:
     later: date | None
     is_trending: bool
     silence: str
+    is_sample: bool
 
 
 @router.get("/")
@@ -109,6 +111,7 @@ def load_day(
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
         is_trending=any(paper.upvotes for paper in announced),
+        is_sample=has_sample_papers(session),
         silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
     )
 

@@ -26,6 +26,8 @@ def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
         "MAIL_FROM": settings.mail_from,
         "SOURCES": "arxiv",
         "ARXIV_CATEGORIES": "cs.CL",
+        # A developer's own .env is not for tests.
+        "ENV_FILE": os.devnull,
         **changes,
     }
     return inherited | {f"PAPERBOY_{name}": value for name, value in own.items()}
@@ -51,15 +53,23 @@ def run_command(environ: dict[str, str], *arguments: str) -> str:
     return output
 
 
+WORKER = [
+    sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
+    "--queues", "paperboy.ingest,paperboy.compose,paperboy.send", "--loglevel", "WARNING",
+    "--without-gossip", "--without-mingle", "--without-heartbeat",
+]  # fmt: skip
+
+
+def start_worker(environ: dict[str, str]) -> subprocess.Popen[str]:
+    """Start a worker whose complaints are read; the caller waits for it or kills it."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(WORKER, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
+
+
 @contextmanager
 def running_worker(environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Celery worker that takes one task at a time, from all queues."""
-    command = [
-        sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
-        "--queues", "paperboy.ingest,paperboy.compose,paperboy.send", "--loglevel", "WARNING",
-        "--without-gossip", "--without-mingle", "--without-heartbeat",
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=ROOT, env=environ) as process:
+    with subprocess.Popen(WORKER, cwd=ROOT, env=environ) as process:
         try:
             yield process
         finally:

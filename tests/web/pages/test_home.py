@@ -4,6 +4,7 @@ import httpx2
 from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
+from service.deliveries.store.demo_mark import mark_demo
 from service.papers.domain.types import AnnounceType, BatchState
 
 
@@ -29,6 +30,17 @@ def test_the_dateline_says_that_all_announced_papers_were_checked(
     store_papers(session, [make_announcement(1, "One"), make_announcement(2, "Two")])
     assert '<p class="whole">2 of 2 announced papers checked</p>' in web.get("/").text
     assert "<p>2 of 2 announced papers checked</p>" in web.get("/status").text
+
+
+def test_the_dateline_says_so_while_the_papers_are_the_samples(
+    web: httpx2.Client, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "One")])
+    assert "Sample papers" not in web.get("/").text
+    assert mark_demo(session, has_sample_papers=True)
+    session.commit()
+    for path in ("/", "/daily/2026-09-18"):
+        assert "<p>Sample papers, all of them invented</p>" in web.get(path).text
 
 
 def test_the_dateline_names_the_categories_that_are_still_to_come(
