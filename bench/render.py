@@ -32,7 +32,6 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
     read_papers,
 )
 
-from service.deliveries.domain.digest_json import digest_from_json  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
 from service.messages.build import build_mail  # noqa: E402
 from service.messages.edition_data import EditionDataCache  # noqa: E402
@@ -48,8 +47,7 @@ def measure(claims: list[Claim], papers: int, topics: int, folder: Path) -> dict
     """Return milliseconds of processor time per message, with empty caches and then with full ones."""
     day = make_day(read_papers(folder, papers), topics)
     settings, renderer = make_settings(), Renderer()
-    chosen = {claim.delivery.id: _topics(claim) for claim in claims}
-    editions = make_materials(day, chosen)
+    editions = make_materials(day, claims)
     build_mail(claims[0], editions, settings, renderer, MORNING)
     gc.collect()
     began = time.process_time()
@@ -111,11 +109,6 @@ def _by_library(text: str, html: str) -> bytes:
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     return message.as_bytes()
-
-
-def _topics(claim: Claim) -> list[str]:
-    digest = digest_from_json(claim.delivery.digest)
-    return [group.title for group in digest.groups]
 
 
 def main() -> int:

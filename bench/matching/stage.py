@@ -118,14 +118,14 @@ def store_subscriptions(database_url: str, topics: Sequence[str], count: int) ->
                 address = f"reader-{number}@example.org"
                 copy.write_row((number, address, address, "active", "daily", 7, "UTC", NOW))
         with cursor.copy(
-            "COPY topics (subscriber_id, query, canonical, position, created_at) FROM STDIN"
+            "COPY topics (subscriber_id, name, query, canonical, position, created_at) FROM STDIN"
         ) as copy:
             for subscriber in range(subscribers):
                 # A subscriber who drew a topic twice has it once: a handful in a million.
                 for at, topic in enumerate(
                     dict.fromkeys(chosen[subscriber * 3 : subscriber * 3 + 3])
                 ):
-                    copy.write_row((subscriber + 1, topic, topic, at, NOW))
+                    copy.write_row((subscriber + 1, topic[:40], topic, topic, at, NOW))
         cursor.execute("ANALYZE")
 
 

@@ -143,7 +143,8 @@ def _provider(line: ProviderLine) -> str:
 
 
 def story_lines(story: Story) -> list[str]:
-    topics = "; ".join(story.topics) or "none: the day’s best papers"
+    topics = "; ".join(map("{} ({})".format, story.topic_names, story.topics))
+    topics = topics or "none: the day’s best papers"
     lines = [f"{story.email} is {story.state}. Topics: {topics}."]
     if story.suppressed:
         lines.append(f"The address is suppressed: {story.suppressed}.")

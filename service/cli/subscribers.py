@@ -109,23 +109,27 @@ def _row(subscriber: Subscriber) -> dict[str, object]:
 def list_all(context: typer.Context, as_json: Json = False) -> None:
     """List the subscribers."""
     from service.platform.database.engine import transaction
-    from service.subscribers.store.subscribers import get_topics, list_subscribers
+    from service.subscribers.store.subscribers import get_named_topics, list_subscribers
 
     with command_context(context, as_json=as_json) as command:
         with transaction(command.sessions) as session:
             subscribers = list_subscribers(session)
-            topics = get_topics(session, [subscriber.id for subscriber in subscribers])
-        texts = {
-            subscriber.id: [text for text, _ in topics.get(subscriber.id, [])]
-            for subscriber in subscribers
-        }
+            topics = get_named_topics(session, [subscriber.id for subscriber in subscribers])
+        names = {i: [topic.name for topic in own] for i, own in topics.items()}
         rows = [
-            (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(texts[r.id]))
+            (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(names.get(r.id, [])))
             for r in subscribers
         ]
         lines = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
         total = f"{counted(len(rows), 'subscriber')}."
-        value = [_row(subscriber) | {"topics": texts[subscriber.id]} for subscriber in subscribers]
+        value = [
+            _row(subscriber)
+            | {
+                "topics": [topic.query for topic in topics.get(subscriber.id, [])],
+                "topic_names": names.get(subscriber.id, []),
+            }
+            for subscriber in subscribers
+        ]
         command.print(value, *([lines, total] if rows else [total]))
 
 

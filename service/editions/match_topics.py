@@ -36,7 +36,7 @@ def load_matched_topics(
     texts = index.texts_of(wanted)
     topics: dict[int, list[MatchedTopic]] = {}
     for subscriber_id, topic in zip(
-        found.subscriber_ids, map(MatchedTopic, found.topic_ids, found.titles, texts), strict=True
+        found.subscriber_ids, map(MatchedTopic, found.topic_ids, found.names, texts), strict=True
     ):
         topics.setdefault(subscriber_id, []).append(topic)
     return topics

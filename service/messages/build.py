@@ -123,6 +123,7 @@ def digest_context(
     digest = delivery.digest or _NOTHING
     edition_id = delivery.edition_id or 0
     entries = editions.entries_of(edition_id, settings, subscriber)
+    topics = editions.topics.get(subscriber_id, ())
     days = editions.days(edition_id) or missed_days(delivery, subscriber)
     joined_at = subscriber.confirmed_at or subscriber.created_at
     return DigestContext(
@@ -130,10 +131,10 @@ def digest_context(
         local_date=days.until,
         since=days.since,
         coverage=days.coverage,
-        groups=entries.parse_groups(digest),
+        groups=entries.parse_groups(digest, topics),
         also=entries.parse_also(digest),
         links=subscriber_links(settings, subscriber_id, delivery.id, created_at),
-        topics=tuple([text for text, _ in editions.topics.get(subscriber_id, ())]),
+        topics=tuple([topic.name for topic in topics]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
         locale=subscriber.locale,

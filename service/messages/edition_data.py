@@ -20,9 +20,10 @@ from service.papers.store.read import get_papers
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.presentation.reasons import mutable_words
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import get_named_topics
 from service.topics.domain.language import QueryError, parse_query
 from service.topics.domain.language.edits import leaves_nothing, parse_clause
+from service.topics.domain.types import NamedTopic
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class PaperEntries:
     late_ids: frozenset[int]
     settings: Settings
     has_ai_summaries: bool = True
-    # By topic and note, then by paper. A clause matches the same words of a paper for everyone,
+    # By the topic's query and note, then by paper. A clause matches the same words of a paper for everyone,
     # so a note's key leaves the words out: comparing them would cost more.
     _placed: dict[tuple[str | None, digest_json.NoteKey], dict[int, DigestPaper]] = field(
         default_factory=dict
@@ -46,7 +47,7 @@ class PaperEntries:
     def take(
         self, entries: Iterable[DigestEntry], topic: str | None = None
     ) -> Iterator[DigestPaper]:
-        """Yield the frozen entries whose papers still exist; without a topic, as suggestions."""
+        """Yield the frozen entries whose papers still exist; without a query, as suggestions."""
         for entry in entries:
             placed = self._placed.setdefault((topic, digest_json.note_key(entry)), {})
             if entry.paper_id not in placed and entry.paper_id in self.papers:
@@ -54,12 +55,17 @@ class PaperEntries:
             if entry.paper_id in placed:
                 yield placed[entry.paper_id]
 
-    def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
-        """Return the groups of a digest in JSON."""
+    def parse_groups(
+        self, value: Mapping[str, Any], topics: Iterable[NamedTopic]
+    ) -> tuple[DigestSection, ...]:
+        """Return the groups of a digest in JSON; a group's topic may be gone from `topics`."""
         keys = digest_json.note_keys(value)
+        queries = {topic.topic_id: topic.query for topic in topics}
         return tuple(
             DigestSection(
-                title=title, papers=self._read(value, keys, ids, notes, title), topic_id=topic_id
+                title=title,
+                papers=self._read(value, keys, ids, notes, queries.get(topic_id, "")),
+                topic_id=topic_id,
             )
             for title, topic_id, ids, notes in value["groups"]
         )
@@ -91,8 +97,8 @@ class PaperEntries:
 
     def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
         paper = self.papers[entry.paper_id]
-        title = topic or ""
-        words = [word for word in mutable_words(entry.reasons, title) if _can_mute(title, word)]
+        query = topic or ""
+        words = [word for word in mutable_words(entry.reasons, query) if _can_mute(query, word)]
         links = paper_links(self.settings, paper)
         if any(reason.field == "author" for reason in entry.reasons):
             links = replace(links, follow="")
@@ -107,7 +113,7 @@ class PaperEntries:
             reasons=entry.reasons,
             maybe_seen=entry.is_maybe_seen,
             revision=entry.revision,
-            mutes=tuple((word, mute_url("", 0, word)) for word in words),
+            mutes=tuple((word, mute_url("", 0, word, paper.id)) for word in words),
             is_suggested=topic is None,
         )
 
@@ -118,7 +124,7 @@ def _can_mute(topic: str, word: str) -> bool:
     try:
         return not leaves_nothing(parse_query(topic), parse_clause(word))
     except QueryError:
-        return False  # the heading is not a topic: trending or carried-over papers
+        return False  # there is no topic: trending or carried-over papers
 
 
 @dataclass(slots=True)
@@ -128,7 +134,7 @@ class EditionDataCache:
     editions: dict[int, Edition] = field(default_factory=dict)
     papers: dict[int, PaperView] = field(default_factory=dict)
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
-    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    topics: dict[int, list[NamedTopic]] = field(default_factory=dict)
     _entries: dict[tuple[int, bool], PaperEntries] = field(default_factory=dict)
     stored_parts: set[bytes] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
@@ -178,4 +184,4 @@ def gather_edition_data(
     if everything:
         wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
     editions.papers.update(get_papers(session, wanted))
-    editions.topics = get_topics(session, [c.subscriber.id for c in claims if c.subscriber])
+    editions.topics = get_named_topics(session, [c.subscriber.id for c in claims if c.subscriber])

@@ -65,9 +65,10 @@ def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
     )
 
 
-def mute_url(base: str, topic_id: int, word: str) -> str:
-    """Return the link that excludes papers with `word` from a topic."""
-    return f"{base}?topic={topic_id}&mute={quote(word, safe='')}"
+def mute_url(base: str, topic_id: int, word: str, paper_id: int = 0) -> str:
+    """Return the link that excludes papers with `word` from a topic; `paper_id` had the link."""
+    paper = f"&paper={paper_id}" if paper_id else ""
+    return f"{base}?topic={topic_id}&mute={quote(word, safe='')}{paper}"
 
 
 def follow_url(base: str, author: str) -> str:

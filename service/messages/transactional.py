@@ -21,6 +21,7 @@ from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import LIFETIME, Purpose
+from service.topics.domain.types import NamedTopic
 
 
 def transactional_context(
@@ -82,8 +83,8 @@ class _Mail:
             **self.subscription(),
         }
 
-    def topics(self) -> tuple[str, ...]:
-        return tuple(text for text, _ in self.editions.topics.get(self.subscriber.id, []))
+    def topics(self) -> tuple[NamedTopic, ...]:
+        return tuple(self.editions.topics.get(self.subscriber.id, ()))
 
 
 def _lifetime_days(purpose: Purpose) -> int:

@@ -20,7 +20,7 @@ from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.sending.domain.providers import provider_of
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import find_by_email, get_topics
+from service.subscribers.store.subscribers import find_by_email, get_named_topics
 from service.subscribers.store.suppressions import find_reason
 from service.topics.domain.types import Reason
 
@@ -96,7 +96,7 @@ class DeliveryStory:
 class Story:
     """The mails of a subscriber on one date.
 
-    `suppressed` is the reason why the address gets no mail, or empty; `limit_state` is the current
+    `topics` are the queries of the topics with these `topic_names`. `suppressed` is the reason why the address gets no mail, or empty; `limit_state` is the current
     limit of its mail `provider`; `bounces` are those that belong to no delivery.
     """
 
@@ -104,6 +104,7 @@ class Story:
     on: date
     state: str
     topics: tuple[str, ...]
+    topic_names: tuple[str, ...]
     deliveries: tuple[DeliveryStory, ...]
     suppressed: str = ""
     provider: str = ""
@@ -154,14 +155,15 @@ def explain_date(
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
-    topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
+    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
     provider = provider_of(subscriber.email)
     limit_state = edition_reports.find_limit(session, provider)
     return Story(
         email=subscriber.email,
         on=on,
         state=subscriber.state,
-        topics=tuple(text for text, _ in topics),
+        topics=tuple(topic.query for topic in topics),
+        topic_names=tuple(topic.name for topic in topics),
         deliveries=tuple(deliveries),
         suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,

@@ -1,4 +1,4 @@
-"""Short phrases for mails and pages: counts, cadences, bylines, topic titles, lists."""
+"""Short phrases for mails and pages: counts, cadences, bylines, headings, lists."""
 
 import re
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def comes_at(cadence: Cadence, hour: int, zone: str) -> str:
 
 @cached("topic headings", maxsize=4_096)
 def topic_title(title: str) -> str:
-    """Return a topic as a one-line heading; a topic that is one quoted phrase loses its quotes."""
+    """Return a topic's name as a one-line heading; a name that is all in quotes loses them."""
     title = " ".join(title.split())
     quoted = _QUOTED.fullmatch(title)
     return shorten(quoted[1] if quoted else title, _LONGEST_HEADING)

@@ -14,14 +14,22 @@ _MOST_REASONS = 4
 _MOST_WORDS = 4
 _MOST_TOPICS = 12
 _MOST_MUTES = 2
+_INNER_QUOTES = str.maketrans({'"': "'", "“": "‘", "”": "’"})
 
 
 def listed_topics(topics: Sequence[str]) -> str:
-    """Return the subscriber's topics in quotes, as one list: `“a b”, “cat:cs.CL” and “c”`."""
-    shown = [f"“{shorten(topic_title(topic), _LONGEST_TOPIC)}”" for topic in topics[:_MOST_TOPICS]]
+    """Return the names of topics in quotes, as one list: `“a b”, “cs.CL” and “c”`.
+
+    Quotes inside a name become single ones, so that none stand side by side.
+    """
+    shown = [f"“{_quotable(topic)}”" for topic in topics[:_MOST_TOPICS]]
     if len(topics) > len(shown):
         shown.append(f"{len(topics) - len(shown)} more")
     return joined(shown)
+
+
+def _quotable(topic: str) -> str:
+    return shorten(topic_title(topic), _LONGEST_TOPIC).translate(_INNER_QUOTES)
 
 
 def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:

@@ -244,6 +244,7 @@ class _OwnSubscriber(BaseModel):
     catch_up_since: date | None = None
     has_suggestions: bool = True
     has_empty_digests: bool = False
+    has_ai_summaries: bool = True
     has_catch_up: bool = False
     moves_from_id: int | None = None
     locale: str = ""
@@ -251,6 +252,7 @@ class _OwnSubscriber(BaseModel):
 
 class _OwnTopic(BaseModel):
     query: str
+    name: str = ""
     position: int = 0
 
 
@@ -305,15 +307,18 @@ def _own_row(line: int, entry: Any) -> FileRow:
 
 def _own_form(export: _OwnExport) -> SignUpForm:
     person = export.subscriber
+    topics = sorted(export.topics, key=lambda one: one.position)
     return SignUpForm(
         email=person.email,
-        topics=tuple(each.query for each in sorted(export.topics, key=lambda one: one.position)),
+        topics=tuple(each.query for each in topics),
+        names=tuple(each.name for each in topics),
         cadence=person.cadence,
         hour=str(person.hour),
         timezone=person.timezone,
         page=f"import from {ImportFormat.PAPERBOY}",
         locale=person.locale,
         has_empty_digests=person.has_empty_digests,
+        has_ai_summaries=person.has_ai_summaries,
     )
 
 

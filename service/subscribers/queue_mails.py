@@ -18,7 +18,7 @@ from service.deliveries.store import deliveries
 from service.papers.best_of_day import find_best_of_day
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import get_named_topics
 from service.topics.topics import TopicError, preview_topic
 
 # A day later, the mail would only confuse.
@@ -108,19 +108,19 @@ def _recent_papers(
 
     Without topics: the best papers of the latest day, as a digest would have them.
     """
-    topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
+    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
     groups: list[DigestGroup] = []
     shown: set[int] = set()
     if not topics and (best := find_best_of_day(session, now.date(), _PREVIEW_PAPERS)):
         title = TRENDING_TITLE if best.is_trending else NEWEST_TITLE
         groups.append(DigestGroup(title, tuple(DigestEntry(paper.id) for paper in best.papers)))
-    for text, _ in topics:
+    for topic in topics:
         room = _PREVIEW_PAPERS - len(shown)
         if not room:
             break
         try:
             found = preview_topic(
-                session, settings, text, now.date(), _PREVIEW_DAYS, _PREVIEW_PAPERS
+                session, settings, topic.query, now.date(), _PREVIEW_DAYS, _PREVIEW_PAPERS
             ).newest
         except TopicError:
             # The language or the dictionary changed since the topic was saved.
@@ -128,7 +128,7 @@ def _recent_papers(
         ids = [paper.id for paper in found if paper.id not in shown][:room]
         if ids:
             shown.update(ids)
-            groups.append(DigestGroup(text, tuple(map(DigestEntry, ids))))
+            groups.append(DigestGroup(topic.name, tuple(map(DigestEntry, ids))))
     return digest_to_json(Digest(tuple(groups)))
 
 

@@ -10,6 +10,7 @@ from service.deliveries.domain.recipients import Cadence
 from service.platform.signing.address_hash import email_key
 from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
+from service.topics.domain.names import LONGEST_NAME
 from service.topics.topics import MOST_TOPICS, TopicError, check_topics
 
 
@@ -93,7 +94,7 @@ def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False
 
 
 def _find_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
-    return [*_topic_faults(form, topics), *_schedule_faults(form)]
+    return [*_topic_faults(form, topics), *_name_faults(form), *_schedule_faults(form)]
 
 
 def _topic_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
@@ -104,6 +105,12 @@ def _topic_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
         message = f"At most {MOST_TOPICS} topics are allowed. Combine some of them with OR."
         faults.append(topic_fault(TopicError(text, message), row))
     return faults
+
+
+def _name_faults(form: SignUpForm) -> list[FormFault]:
+    message = f"A name has at most {LONGEST_NAME} characters."
+    written = form.written_names()
+    return [FormFault("name", message, row) for row, _, name in written if len(name) > LONGEST_NAME]
 
 
 def topic_fault(error: TopicError, row: int = 0) -> FormFault:
@@ -142,4 +149,5 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
         form.has_empty_digests,
         form.has_ai_summaries,
         tuple((text, str(topics[text])) for _, text in form.written_topics()),
+        {str(topics[text]): name for _, text, name in reversed(form.written_names())},
     )

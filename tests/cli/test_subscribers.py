@@ -26,7 +26,10 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     )  # fmt: skip
     assert result.code == 0
     (row,) = paperboy("--json", "subscribers", "list").value
-    assert row == result.value | {"topics": ["cat:cs.CL", "graph OR tree"]}
+    assert row == result.value | {
+        "topics": ["cat:cs.CL", "graph OR tree"],
+        "topic_names": ["All of computational linguistics", "Graph, tree"],
+    }
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
     assert row["timezone"] == "Europe/Berlin"
     assert row["has_empty_digests"] is True
@@ -67,6 +70,7 @@ def test_the_list_is_a_table_for_people(paperboy: Paperboy) -> None:
     head, row, total = paperboy("subscribers", "list").out.splitlines()
     assert head.split() == ["email", "state", "cadence", "hour", "zone", "topics"]
     assert row.split()[:3] == [EMAIL, "pending", "daily"]
+    assert row.endswith("[graph] tree")
     assert total == "1 subscriber."
 
 

@@ -228,7 +228,7 @@ def test_each_transactional_mail_has_its_links_and_auto_submitted(
     assert ("List-Unsubscribe" in message) is (kind is DeliveryKind.WELCOME)
     # A mail to an unconfirmed address repeats no text that a visitor typed.
     has_topics = kind in {DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED}
-    assert ("parsing" in text) is has_topics
+    assert ("Parsing" in text) is has_topics
 
 
 def test_a_farewell_is_sent_after_unsubscribing(press: Press) -> None:

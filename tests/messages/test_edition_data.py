@@ -12,7 +12,7 @@ from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.messages.edition_data import EditionDataCache, PaperEntries
 from service.papers.domain.types import AnnounceType, PaperView
-from service.topics.domain.types import Reason
+from service.topics.domain.types import NamedTopic, Reason
 
 PAPER = PaperView(
     id=1,
@@ -37,6 +37,7 @@ DIGEST = Digest(
     ),
     also=(DigestEntry(4),),
 )
+TOPICS = (NamedTopic(7, "Cats", "cats"), NamedTopic(8, "Animals", "animals"))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def paper_entries() -> PaperEntries:
 def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
     paper_entries: PaperEntries,
 ) -> None:
-    cats, animals = paper_entries.parse_groups(digest_to_json(DIGEST))
+    cats, animals = paper_entries.parse_groups(digest_to_json(DIGEST), TOPICS)
     assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
         "cats", 7, "animals", 8,
     )  # fmt: skip
@@ -60,8 +61,8 @@ def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
 
 
 def test_entries_and_stored_digests_share_one_paper_value(paper_entries: PaperEntries) -> None:
-    groups = paper_entries.parse_groups(digest_to_json(DIGEST))
-    again = paper_entries.parse_groups(digest_to_json(DIGEST))
+    groups = paper_entries.parse_groups(digest_to_json(DIGEST), TOPICS)
+    again = paper_entries.parse_groups(digest_to_json(DIGEST), TOPICS)
     for group, other, group_entries in zip(groups, again, DIGEST.groups, strict=True):
         taken = tuple(paper_entries.take(group_entries.entries, group_entries.title))
         assert all(a is b is c for a, b, c in zip(group.papers, other.papers, taken, strict=True))
@@ -76,10 +77,9 @@ def test_a_different_topic_reason_or_note_is_a_different_paper_value(
         DigestEntry(1, TITLE, is_maybe_seen=True),
         DigestEntry(1, TITLE, revision=2),
     )
-    rows = [DigestGroup(topic, (entry,)) for topic in ("cats", "animals") for entry in entries]
-    placed = [
-        group.papers[0] for group in paper_entries.parse_groups(digest_to_json(Digest(tuple(rows))))
-    ]
+    rows = [DigestGroup("", (entry,), topic.topic_id) for topic in TOPICS for entry in entries]
+    groups = paper_entries.parse_groups(digest_to_json(Digest(tuple(rows))), TOPICS)
+    placed = [group.papers[0] for group in groups]
     assert len({id(paper) for paper in placed}) == 8
     assert [paper.maybe_seen for paper in placed[:4]] == [False, False, True, False]
     assert [paper.revision for paper in placed[:4]] == [0, 0, 0, 2]

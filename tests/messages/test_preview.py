@@ -88,10 +88,8 @@ def test_a_preview_before_publishing_equals_the_published_digest(press: Press) -
     sent = plain_text(transport.sent[0].payload)
     assert without_links(plain_text(shown.payload)) == without_links(sent)
     # Both topics have papers only if the edition was prepared.
-    assert [title for title in ("splatting of a number", "trend>90") if title in sent] == [
-        "splatting of a number",
-        "trend>90",
-    ]
+    names = ("Splatting of a number", "Trending above 90%")
+    assert [name for name in names if name in sent] == [*names]
 
 
 def without_links(mail: str) -> str:

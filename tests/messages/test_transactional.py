@@ -93,7 +93,7 @@ def test_a_confirmed_subscriber_gets_one_welcome_with_recent_papers(press: Press
     assert "What it looks like" in text
     assert "Parsing number 2" in text
     assert "Parsing number 1" in text
-    assert "nothing-like-it" in text
+    assert "- Nothing-like-it" in text
     assert "/change/" not in text
 
 
@@ -116,9 +116,9 @@ def test_topic_changes_are_notified_once_after_a_quiet_period(press: Press) -> N
     press.clock.forward(minutes=11)
     (mail,) = send_due(press)
     text = text_of(mail)
-    assert "- graphs" in text
-    assert "- trees" in text
-    assert "- parsing" not in text
+    assert "- Graphs" in text
+    assert "- Trees" in text
+    assert "- Parsing" not in text
 
 
 def test_equal_topics_are_not_a_change(press: Press) -> None:

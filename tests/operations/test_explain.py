@@ -50,7 +50,7 @@ def test_the_story_has_every_paper_reason_cut_and_reply(press: Press) -> None:
     (delivery,) = story.deliveries
     assert (delivery.kind, delivery.edition_id, delivery.cadence) == ("digest", edition_id, "daily")
     assert (delivery.state, delivery.attempt, delivery.reason) == ("sent", 2, "")
-    assert [paper.topic for paper in delivery.papers] == ["parsing", "parsing"]
+    assert [paper.topic for paper in delivery.papers] == ["Parsing", "Parsing"]
     assert delivery.papers[0].reasons[0] == "parsing in the title"
     assert delivery.cut == ("arxiv:2609.00003",)
     assert delivery.message_id.startswith("<digest.")

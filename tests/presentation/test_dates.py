@@ -75,7 +75,7 @@ def test_a_digest_has_dates_in_the_subscribers_locale(
 ) -> None:
     context = replace(make_digest(make_entry()), locale="de-DE")
     mail = renderer.render(DeliveryKind.DIGEST, context)
-    assert mail.subject == "1 new on prompt tuning · Di., 21. Apr."
+    assert mail.subject == "1 new on Prompt tuning · Di., 21. Apr."
     assert '<span lang="de-DE" dir="auto">Dienstag, 21. April 2026</span>' in mail.html
     assert "Dienstag, 21. April 2026 · 1 paper for you" in mail.text
     assert "You asked for this on 3. März 2026" in " ".join(mail.text.split())

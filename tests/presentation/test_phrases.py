@@ -96,10 +96,11 @@ def test_the_subject_names_topics_only_if_they_are_short(
     assert subject_topic(make_digest(groups=groups)) == expected
 
 
-def test_topics_are_listed_as_written() -> None:
+def test_topics_are_listed_by_name_and_never_quoted_twice() -> None:
     assert topic_title("“prompt\n tuning”") == "prompt tuning"
     assert topic_title('"a" OR "b"') == '"a" OR "b"'
-    assert listed_topics(['"a b"', "cat:cs.CL", "c"]) == "“a b”, “cat:cs.CL” and “c”"
+    assert listed_topics(['"a b"', "cs.CL", "c"]) == "“a b”, “cs.CL” and “c”"
+    assert listed_topics(['"a" OR "b"', "“best” of c"]) == "“'a' OR 'b'” and “‘best’ of c”"
     assert listed_topics([str(n) for n in range(14)]).endswith("“11” and 2 more")
 
 

@@ -29,9 +29,15 @@ from service.subscribers.import_file import ImportFault, inspect_file
 from service.subscribers.lifecycle import erase, pause, suppress_address, unsubscribe
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Consent, Subscriber
-from service.subscribers.store.subscribers import find_by_email, get_topics, list_subscribers
+from service.subscribers.store.subscribers import (
+    find_by_email,
+    get_named_topics,
+    get_topics,
+    list_subscribers,
+)
 from service.subscribers.store.suppressions import find_reason
 from service.subscribers.validate import validate_sign_up
+from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.topics import MOST_TOPICS
 
 KEYS = ("a secret",)
@@ -122,6 +128,21 @@ def test_a_file_becomes_subscribers_with_topics_in_their_order(
         (c.action, c.page) for c in session.scalars(select(Consent).filter_by(subscriber_id=ada.id))
     ] == [("confirmed", "operator")]
     assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 0
+
+
+def test_a_file_may_name_its_topics(session: Session, bring_in: BringIn) -> None:
+    ready = READY_FIELDS[0].topics[0]
+    query = ready.query.replace('"', '""')
+    bring_in(
+        "email,topic1,topic_name1,topic2,topic3\n"
+        f'ada@example.org,cats OR dogs,Pets,"{query}","""prompt tuning"" cat:cs.CL"\n'
+        "bo@example.org,cats OR dogs|birds,|Wings,cats OR dogs -birds,\n"
+    )
+    named = get_named_topics(session, [each.id for each in list_subscribers(session)])
+    assert [[topic.name for topic in topics] for topics in named.values()] == [
+        ["Pets", ready.name, "Prompt tuning in cs.CL"],
+        ["Cats, dogs", "Wings", "Cats, dogs (2)"],
+    ]
 
 
 def test_people_without_proof_are_sent_one_confirmation_that_lives_as_long_as_its_link(

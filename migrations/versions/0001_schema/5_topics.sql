@@ -27,6 +27,7 @@ CREATE TABLE topics (
     id bigserial CONSTRAINT pk_topics PRIMARY KEY,
     subscriber_id bigint NOT NULL
         CONSTRAINT fk_topics_subscriber_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    name text NOT NULL,
     query text NOT NULL,
     canonical text NOT NULL,
     canonical_id bigint CONSTRAINT fk_topics_canonical_id_canonicals REFERENCES canonicals,

@@ -28,7 +28,7 @@ class DigestEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DigestGroup:
-    """The papers of one topic; `title` is the topic as the subscriber wrote it.
+    """The papers of one topic; `title` is the topic's name when it was composed.
 
     `topic_id` is its row, for links that change it; 0 where no topic matched the papers.
     """

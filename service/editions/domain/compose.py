@@ -22,7 +22,7 @@ CARRIED_TITLE = "From your last edition"
 
 
 class MatchedTopic(NamedTuple):
-    """A topic for composing: its row, its text as the subscriber wrote it, its canonical form."""
+    """A topic for composing: its row, its name, its canonical form."""
 
     topic_id: int
     title: str

@@ -73,7 +73,7 @@ class DigestPaper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestSection:
-    """The papers of one topic, best first; `title` is the topic as the subscriber wrote it.
+    """The papers of one topic, best first; `title` is the topic's name when it was composed.
 
     `topic_id` is the topic's row, 0 where the papers belong to no topic.
     """
@@ -101,7 +101,7 @@ class DigestContext(MailBase):
     The mail shows at most `most_updates` of `updates`, the browser all of them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `Renderer.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
-    the subscriber's locale for dates (`de-AT`), empty for plain English.
+    the subscriber's locale for dates (`de-AT`), empty for plain English. `topics` are their names.
     """
 
     cadence: Cadence

@@ -7,6 +7,7 @@ from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts import base
 from service.messages.contexts.digest import DigestContext, DigestSection
+from service.topics.domain.types import NamedTopic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class WelcomeContext(base.SubscriberBase):
     `preview` has recent papers of the topics.
     """
 
-    topics: tuple[str, ...]
+    topics: tuple[NamedTopic, ...]
     next_hour: int
     timezone: str
     cadence: Cadence = Cadence.DAILY
@@ -71,7 +72,7 @@ class WelcomeContext(base.SubscriberBase):
 class TopicsChangedContext(base.SubscriberBase):
     """The notice that topics were changed, by anyone who has a link; `topics` are the new ones."""
 
-    topics: tuple[str, ...]
+    topics: tuple[NamedTopic, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from email.utils import getaddresses
 from enum import StrEnum
+from itertools import zip_longest
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.subscribers.domain.sign_up import ImportedState, SignUpForm
@@ -76,6 +77,8 @@ _STATES = {
     **dict.fromkeys(("cleaned", "bounced", "hard_bounce", "hard_bounced", "bounce"), _BOUNCED),
     **dict.fromkeys(("complained", "complaint", "abuse", "spam", "spam_complaint"), _COMPLAINED),
 }  # fmt: skip
+_NAMES = "topic_name"
+_PARTS = re.compile(r"[|\r\n]")
 _COMPLAINTS = re.compile(r"abuse|spam|complain", re.IGNORECASE)
 
 
@@ -97,19 +100,25 @@ class Columns:
             raise RowFault("more fields than columns; put quotes around fields with a separator")
         # Of several columns with one name the first counts.
         row = dict(zip(reversed(self.names), reversed(_padded(fields, self.names)), strict=True))
-        form = _parse_form(row, defaults, self._split_topics(fields))
+        form = _parse_form(row, defaults, self._split_topics(fields, row))
         return ImportRow(line, form, _parse_state(row, self.format))
 
-    def _split_topics(self, fields: Sequence[str]) -> tuple[str, ...]:
-        """Return the topics of all columns `topic…`; in a field they are separated by `|`."""
-        texts = [
-            text
-            for name, text in zip(self.names, fields, strict=False)
-            if name.startswith("topic") and text
+    def _split_topics(self, fields: Sequence[str], row: dict[str, str]) -> list[tuple[str, str]]:
+        """Return the topics of all columns `topic…`, each with its name.
+
+        In a field they are separated by `|`, as are their names in the column `topic_name…`.
+        """
+        return [
+            (topic, name)
+            for column, text in zip(self.names, fields, strict=False)
+            if column.startswith("topic") and not column.startswith(_NAMES)
+            for topic, name in zip_longest(
+                _PARTS.split(text),
+                _PARTS.split(row.get(column.replace("topic", _NAMES, 1), "")),
+                fillvalue="",
+            )
+            if topic.strip()
         ]
-        return tuple(
-            topic for text in texts for topic in re.split(r"[|\r\n]", text) if topic.strip()
-        )
 
     def find_email(self, fields: Sequence[str]) -> str:
         """Return the address of a row as written, or an empty text."""
@@ -139,7 +148,9 @@ def parse_addresses(line: int, text: str, defaults: SignUpForm) -> list[ImportRo
     return [ImportRow(line, replace(defaults, email=address), _UNKNOWN) for address in found]
 
 
-def _parse_form(row: dict[str, str], defaults: SignUpForm, topics: tuple[str, ...]) -> SignUpForm:
+def _parse_form(
+    row: dict[str, str], defaults: SignUpForm, topics: list[tuple[str, str]]
+) -> SignUpForm:
     email = next(row[name] for name in EMAIL_COLUMNS if name in row)
     if email.endswith(">"):
         ((_, email),) = getaddresses([email])[:1]
@@ -148,7 +159,8 @@ def _parse_form(row: dict[str, str], defaults: SignUpForm, topics: tuple[str, ..
     return replace(
         defaults,
         email=email,
-        topics=topics or defaults.topics,
+        topics=tuple(topic for topic, _ in topics) or defaults.topics,
+        names=tuple(name for _, name in topics),
         has_empty_digests=bool(empty_digests),
         **given,
     )

@@ -1,6 +1,7 @@
 """A sign-up form as typed, and its validated values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
@@ -12,7 +13,8 @@ class SignUpForm:
 
     `page` is the form's page (for the consent), `locale` the browser's preferred locale (`de-AT`)
     or empty. `has_empty_digests`: a short mail also where nothing matched; the sign-up page does
-    not offer it.
+    not offer it. `names`: the names of the first topics, each as typed, or None where the form had
+    no field for it.
     """
 
     email: str = ""
@@ -24,6 +26,15 @@ class SignUpForm:
     locale: str = ""
     has_empty_digests: bool = False
     has_ai_summaries: bool = True
+    names: tuple[str | None, ...] = ()
+
+    def written_names(self) -> list[tuple[int, str, str]]:
+        """Return the names that were sent, each with its row and its topic, whitespace collapsed."""
+        return [
+            (row, text, " ".join(name.split()))
+            for row, text in self.written_topics()
+            if row < len(self.names) and (name := self.names[row]) is not None
+        ]
 
     def written_topics(self) -> list[tuple[int, str]]:
         """Return the topics that are not blank, each with its row and with whitespace collapsed."""
@@ -36,7 +47,9 @@ class Preferences:
     """A subscriber's choices: cadence, local hour (0..23), tz database zone and topics.
 
     `has_empty_digests`: a short mail also where nothing matched. `has_ai_summaries`: summaries that
-    a machine wrote, in place of the abstract. `topics`: (text as written, canonical form).
+    a machine wrote, in place of the abstract. `topics`: (text as written, canonical form). `names`:
+    chosen names by canonical form, empty to derive one; a topic without an entry keeps its name, and
+    a new one gets a derived name.
     """
 
     cadence: Cadence
@@ -45,6 +58,7 @@ class Preferences:
     has_empty_digests: bool = False
     has_ai_summaries: bool = True
     topics: tuple[tuple[str, str], ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.copy_rows import copy_rows
 from service.platform.database.text_formats import write_numbers, write_texts
 from service.subscribers.domain.sign_up import ImportedState, ValidSignUp
-from service.subscribers.store.subscribers import CONSENT_TEXT_VERSION, distinct_topics, row_values
+from service.subscribers.store.subscribers import CONSENT_TEXT_VERSION, name_distinct, row_values
 from service.topics.store.save_compiled import save_compiled_topics
 
 
@@ -50,8 +50,8 @@ def lock_imports(session: Session) -> None:
 
 
 _COLUMNS = (
-    "email, email_key, state, cadence, hour, timezone, has_empty_digests, created_at, confirmed_at,"
-    " unsubscribed_at, paused_at, paused_until, catch_up_since, has_catch_up, has_suggestions, locale"
+    "email, email_key, state, cadence, hour, timezone, has_empty_digests, has_ai_summaries, created_at,"
+    " confirmed_at, unsubscribed_at, paused_at, paused_until, catch_up_since, has_catch_up, has_suggestions, locale"
 )
 # One parameter with all rows: a statement with sixteen thousand costs more than their insertion.
 _INSERT = text(f"""
@@ -101,13 +101,11 @@ def _insert_topics(session: Session, rows: Sequence[_NewRow], now: datetime) -> 
     )
     copy_rows(
         session,
-        "topics (subscriber_id, query, canonical, canonical_id, position, created_at)",
+        "topics (subscriber_id, name, query, canonical, canonical_id, position, created_at)",
         (
-            (row.id, query, canonical, numbers[canonical], position, now)
+            (row.id, name, query, canonical, numbers[canonical], position, now)
             for row in rows
-            for position, (canonical, query) in enumerate(
-                distinct_topics(row.form.preferences.topics).items()
-            )
+            for position, (name, canonical, query) in enumerate(name_distinct(row.form.preferences))
         ),
     )
 

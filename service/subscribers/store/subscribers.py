@@ -1,7 +1,8 @@
 """Subscribers, their consents and their topics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import case, delete, func, select, text, update
@@ -12,9 +13,11 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
-from service.platform.database.text_formats import write_numbers
+from service.platform.database.text_formats import is_among, write_numbers
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Consent, Subscriber
+from service.topics.domain.names import name_topics
+from service.topics.domain.types import NamedTopic
 from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.topics import list_topics
@@ -40,9 +43,18 @@ def row_values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict
         "hour": form.preferences.hour,
         "timezone": form.preferences.timezone,
         "has_empty_digests": form.preferences.has_empty_digests,
+        "has_ai_summaries": form.preferences.has_ai_summaries,
         "created_at": now,
         "confirmed_at": now if state is SubscriberState.ACTIVE else None,
     }
+
+
+def name_distinct(chosen: Preferences) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the canonical form and the text of each distinct topic."""
+    distinct = distinct_topics(chosen.topics)
+    names = name_topics([(query, chosen.names.get(c, "")) for c, query in distinct.items()])
+    for name, (canonical, query) in zip(names, distinct.items(), strict=True):
+        yield name, canonical, query
 
 
 def distinct_topics(topics: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -176,15 +188,20 @@ def set_preferences(
     subscriber.timezone = chosen.timezone
     subscriber.has_empty_digests = chosen.has_empty_digests
     subscriber.has_ai_summaries = chosen.has_ai_summaries
-    replace_topics(session, subscriber.id, chosen.topics, now)
+    replace_topics(session, subscriber.id, chosen.topics, now, chosen.names)
 
 
 def replace_topics(
-    session: Session, subscriber_id: int, topics: Sequence[tuple[str, str]], now: datetime
+    session: Session,
+    subscriber_id: int,
+    topics: Sequence[tuple[str, str]],
+    now: datetime,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Set a subscriber's topics to exactly these (text as written, canonical form).
 
-    An existing topic keeps its row, because links in mails name it by its id.
+    An existing topic keeps its row, because links in mails name it by its id. `names`: see
+    `Preferences`.
     """
     distinct = distinct_topics(topics)
     numbers = save_compiled_topics(session, distinct)
@@ -194,10 +211,16 @@ def replace_topics(
         )
     )
     existing = {topic.canonical: topic for topic in list_topics(session, subscriber_id)}
+    kept = {canonical: topic.name for canonical, topic in existing.items()}
+    chosen = {**kept, **names}
+    named = name_topics(
+        [(query, chosen.get(canonical, "")) for canonical, query in distinct.items()]
+    )
     for position, (canonical, query) in enumerate(distinct.items()):
         topic = existing.get(canonical) or Topic(
             subscriber_id=subscriber_id, canonical=canonical, created_at=now
         )
+        topic.name = named[position]
         topic.query = query
         topic.canonical_id = numbers[canonical]
         topic.position = position
@@ -219,6 +242,21 @@ def get_topics(session: Session, subscriber_ids: Iterable[int]) -> dict[int, lis
     topics: dict[int, list[tuple[str, str]]] = {}
     for subscriber_id, query, canonical in rows:
         topics.setdefault(subscriber_id, []).append((query, canonical))
+    return topics
+
+
+def get_named_topics(
+    session: Session, subscriber_ids: Iterable[int]
+) -> dict[int, list[NamedTopic]]:
+    """Return the topics by subscriber, in their order."""
+    rows = session.execute(
+        select(Topic.subscriber_id, Topic.id, Topic.name, Topic.query)
+        .where(is_among(Topic.subscriber_id, subscriber_ids))
+        .order_by(Topic.position, Topic.id)
+    )
+    topics: dict[int, list[NamedTopic]] = {}
+    for subscriber_id, *topic in rows:
+        topics.setdefault(subscriber_id, []).append(NamedTopic(*topic))
     return topics
 
 

@@ -1,4 +1,4 @@
-"""Value types of topics: the reason of a match, the kind of a clause, the kind of a change."""
+"""Value types of topics: a named topic, the reason of a match, the kind of a clause, the kind of a change."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -21,6 +21,14 @@ class ClauseKind(StrEnum):
     LIKE = "like"
     GROUP = "group"
     OTHER = "other"
+
+
+class NamedTopic(NamedTuple):
+    """A saved topic for people: its row, its name, its text as the subscriber wrote it."""
+
+    topic_id: int
+    name: str
+    query: str
 
 
 class Reason(NamedTuple):

@@ -45,7 +45,8 @@ class Topic(Base):
     `canonical_id` is the row of that text in `canonicals`; it is null until the text is compiled
     (`save_compiled.compile_missing`), and a trigger sets it to null where the text alone changes.
     Links in mails hold a topic's id, so a topic keeps its row when it is edited or moved.
-    `position` is its place among the subscriber's topics, ties in order of id.
+    `position` is its place among the subscriber's topics, ties in order of id. `name` is what pages
+    and mails call it (`domain.names`), different for all topics of a subscriber.
     """
 
     __tablename__ = "topics"
@@ -53,6 +54,7 @@ class Topic(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    name: Mapped[str]
     query: Mapped[str]
     canonical: Mapped[str] = mapped_column(index=True)
     canonical_id: Mapped[int | None] = mapped_column(ForeignKey("canonicals.id"), index=True)

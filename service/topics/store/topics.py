@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from service.platform.database.text_formats import is_among
+from service.topics.domain.names import name_topics
 from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_compiled_topics
 
@@ -25,14 +26,14 @@ class TopicColumns(NamedTuple):
 
     subscriber_ids: list[int]
     topic_ids: list[int]
-    titles: list[str]
+    names: list[str]
     canonical_ids: list[int | None]
 
 
 def get_subscriber_topics(session: Session, subscriber_ids: Iterable[int]) -> TopicColumns:
     """Return the topics of some subscribers, as columns since an edition loads a million."""
     own = (
-        select(Topic.subscriber_id, Topic.id, Topic.query, Topic.canonical_id)
+        select(Topic.subscriber_id, Topic.id, Topic.name, Topic.canonical_id)
         .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
         .subquery()
@@ -52,15 +53,14 @@ def append_topic(
     session: Session, subscriber_id: int, query: str, canonical: str, now: datetime
 ) -> Topic:
     """Insert a topic after the subscriber's others; the caller has checked that it is a new one."""
-    last = select(func.coalesce(func.max(Topic.position), -1)).where(
-        Topic.subscriber_id == subscriber_id
-    )
+    others = list_topics(session, subscriber_id)
     topic = Topic(
         subscriber_id=subscriber_id,
+        name=name_topics([*((each.query, each.name) for each in others), (query, "")])[-1],
         query=query,
         canonical=canonical,
         canonical_id=save_compiled_topics(session, [canonical])[canonical],
-        position=session.scalars(last).one() + 1,
+        position=max((each.position for each in others), default=-1) + 1,
         created_at=now,
     )
     session.add(topic)
@@ -69,7 +69,7 @@ def append_topic(
 
 
 def change_topic(session: Session, topic: Topic, query: str, canonical: str) -> None:
-    """Change the text of a topic; the row keeps its id, to which links in mails point."""
+    """Change the text of a topic; it keeps its name, and its id, to which links in mails point."""
     topic.canonical_id = save_compiled_topics(session, [canonical])[canonical]
     topic.query, topic.canonical = query, canonical
     session.flush()

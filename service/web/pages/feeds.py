@@ -27,6 +27,7 @@ from service.platform.settings.settings import Settings
 from service.presentation.dates import long_date
 from service.presentation.phrases import count_of
 from service.presentation.sanitize import clean
+from service.topics.domain.names import derive_name
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids, select_changed_at
 from service.topics.topics import TopicError, validate_topic
@@ -91,7 +92,7 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
     query = quote(topic, safe="")
     feed = Feed(
-        title=f"{topic} · {BRAND}",
+        title=f"{derive_name(topic)} · {BRAND}",
         url=f"{_base(context)}/feeds/search.{form}?q={query}",
         page_url=f"{_base(context)}/search?q={query}",
         entries=tuple(_paper_entry(paper, _base(context)) for paper in papers),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
@@ -18,13 +18,14 @@ from service.subscribers.address_change import request_address
 from service.subscribers.export import export_subscriber
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import get_named_topics
 from service.subscribers.validate import FormFault, SignUpError, validate_preferences
+from service.topics.domain.names import LONGEST_NAME, find_chosen_name
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.saved import OwnChoices, load_own_choices
 from service.web.pages.subscribe import show_busy
-from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
+from service.web.views.sign_up_form import TypedForm, parse_named_rows, parse_word, with_faults
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
@@ -41,13 +42,15 @@ Word = Annotated[str, AfterValidator(parse_word)]
 class PreferencesForm(BaseModel):
     """The posted preferences form: an action and its values.
 
-    Blank values and `topic=None` were not sent and leave the stored value. `ai_summaries`,
-    `empty_digests` and `catch_up` are `yes` or `no`; the form sends a hidden `no` before the box, so that an unticked
+    Blank values and `topic=None` were not sent and leave the stored value. `name` has the names of
+    the first topics, row by row. `ai_summaries`, `empty_digests` and `catch_up` are `yes` or `no`;
+    the form sends a hidden `no` before the box, so that an unticked
     box differs from a form without the field, and the last value counts.
     """
 
     action: str = "save"
     topic: list[str] | None = None
+    name: list[str] = Field(default_factory=list)
     cadence: str = ""
     hour: Word = ""
     timezone: Word = ""
@@ -198,11 +201,12 @@ def _load_page(session: Session, subscriber: Subscriber) -> PreferencesPage:
 
 
 def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
-    topics = tuple(text for text, _ in get_topics(session, [subscriber.id]).get(subscriber.id, []))
+    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
     hour = str(subscriber.hour)
     return TypedForm(
         subscriber.email,
-        topics,
+        tuple(topic.query for topic in topics),
+        names=tuple(find_chosen_name(topic.name, topic.query) for topic in topics),
         cadence=subscriber.cadence,
         hour=hour,
         timezone=subscriber.timezone,
@@ -213,9 +217,13 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
 
 def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
     """Return the posted values, with the stored ones where a field was not sent."""
+    topics, names = parse_named_rows(form.topic or (), form.name)
+    if form.topic is None:
+        topics, names = stored.topics, stored.names
     return replace(
         stored,
-        topics=stored.topics if form.topic is None else parse_rows(form.topic),
+        topics=topics,
+        names=names,
         cadence=form.cadence or stored.cadence,
         hour=form.hour or stored.hour,
         timezone=form.timezone or stored.timezone,
@@ -248,4 +256,5 @@ def _show(context: AppContext, token: str, page: PreferencesPage, notice: str = 
         form=page.form,
         notice=notice,
         own=page.own,
+        longest_name=LONGEST_NAME,
     )

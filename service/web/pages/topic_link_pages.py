@@ -159,7 +159,7 @@ def _ask_topic(
     if draft.kind is TopicChangeKind.MUTED:
         return ChangePage(
             heading=f"Mute {clause_label(draft.clause)}?",
-            lead="One of your topics will leave out papers that match it.",
+            lead=f"Your topic “{draft.topic.name if draft.topic else ''}” will leave out papers that match it.",
             button="Mute",
             fields=(("topic", str(link.topic_id)), ("mute", link.text)),
             before=draft.before,

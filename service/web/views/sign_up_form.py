@@ -10,6 +10,7 @@ from service.presentation.phrases import clock, comes_at
 from service.presentation.sanitize import clean
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.validate import FormFault, is_hour
+from service.topics.domain.names import name_topics
 from service.topics.topics import TopicError
 
 # How many characters of a long topic are shown on each side of an error.
@@ -36,6 +37,15 @@ class FieldFault:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicRow:
+    """A topic with its chosen name, and the `shown_name` that it has, derived where none is chosen."""
+
+    query: str = ""
+    name: str = ""
+    shown_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TypedForm(SignUpForm):
     """A form as shown on a page. `token` proves that it was fetched (`signed_links.sign_form`)."""
 
@@ -45,6 +55,16 @@ class TypedForm(SignUpForm):
     def fault_of(self, name: str, row: int = 0) -> FieldFault | None:
         """Return the error of a field, if any."""
         return next((f for f in self.faults if (f.field, f.row) == (name, row)), None)
+
+    def named_rows(self, spare: int) -> tuple[TopicRow, ...]:
+        """Return the topics with their names, followed by `spare` blank rows."""
+        typed = [*self.names, *[None] * len(self.topics)]
+        pairs = [(query, name or "") for query, name in zip(self.topics, typed, strict=False)]
+        named = [
+            TopicRow(query, name, found)
+            for (query, name), found in zip(pairs, name_topics(pairs), strict=True)
+        ]
+        return (*named, *[TopicRow()] * spare)
 
     def rows(self, spare: int) -> tuple[str, ...]:
         """Return the topics followed by `spare` blank rows, at least one row in all."""
@@ -72,6 +92,19 @@ def parse_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
     """Return the posted topics without blank rows and control characters."""
     cleaned = (clean(topic) for topic in topics or ())
     return tuple(topic for topic in cleaned if topic.strip())
+
+
+def parse_named_rows(
+    topics: Sequence[str], names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
+    """Return the posted topics as `parse_rows` does, and the name in the row of each, if sent."""
+    sent = [clean(name) for name in names]
+    rows = [
+        (clean(topic), sent[row] if row < len(sent) else None)
+        for row, topic in enumerate(topics)
+        if clean(topic).strip()
+    ]
+    return tuple(topic for topic, _ in rows), tuple(name for _, name in rows)
 
 
 def parse_word(text: str) -> str:

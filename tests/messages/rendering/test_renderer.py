@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.mail.fixtures import name_queries
 from support.mail.read_html import ALLOWED_TAGS, Page, letters, paragraphs
 
-from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import Brand
@@ -22,7 +22,11 @@ from service.messages.contexts.digest import (
     DigestUpdate,
     PaperLinks,
 )
-from service.messages.contexts.transactional import MailContext, WelcomeContext
+from service.messages.contexts.transactional import (
+    MailContext,
+    TopicsChangedContext,
+    WelcomeContext,
+)
 from service.messages.domain.errors import RenderError
 from service.messages.rendering.renderer import Renderer, keep_first
 from service.papers.domain.types import PaperEventKind
@@ -92,7 +96,7 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
     coverage = Coverage(announced=412, checked=380, late=3, is_complete=False, note=note)
     entry = make_entry(upvotes=4, github_url="https://github.com/example/code", maybe_seen=True)
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(entry, coverage=coverage, cut_count=23))
-    assert mail.subject == "24 new on prompt tuning · Tue 21 Apr"
+    assert mail.subject == "24 new on Prompt tuning · Tue 21 Apr"
     for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
         assert "Tuesday 21 April 2026 · 24 papers for you" in shown_text
         assert "380 of 412 announced papers checked (day incomplete) · 3 late" in shown_text
@@ -104,7 +108,7 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
         )
         assert "It attaches a soft prompt to the input." in shown_text
         assert "And 23 more papers" in shown_text
-        assert "You asked for this on 3 March 2026 with topic “prompt tuning”" in shown_text
+        assert "You asked for this on 3 March 2026 with topic “Prompt tuning”" in shown_text
         assert "every weekday" in shown_text
     assert "<mark>Prompt Tuning</mark> by Invented Means" in mail.html
     assert "the title says “prompt tuning”." in mail.text
@@ -145,15 +149,14 @@ def test_a_welcome_without_topics_promises_trending_papers(
     assert "You chose no topics yet" in mail.text
 
 
-def test_a_welcome_with_many_topics_counts_the_rest(
-    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
+@pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED])
+def test_a_mail_with_many_topics_counts_the_rest(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind
 ) -> None:
-    topics = tuple(f"topic {number}" for number in range(23))
-    welcome = every_mail[DeliveryKind.WELCOME]
-    assert isinstance(welcome, WelcomeContext)
-    context = replace(welcome, topics=topics, cadence=Cadence.WEEKLY)
-    mail = renderer.render(DeliveryKind.WELCOME, context)
-    assert "once a week" in mail.text
+    topics = name_queries(*(f"topic{number}" for number in range(23)))
+    context = every_mail[kind]
+    assert isinstance(context, WelcomeContext | TopicsChangedContext)
+    mail = renderer.render(kind, replace(context, topics=topics))
     assert "and 3 more" in mail.text
     assert "and 3 more" in Page(mail.html).shown_text
 

@@ -39,7 +39,8 @@ from service.platform.settings.relays import SmtpRelay
 from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import SendRate
 from service.sending.smtp.transport import SmtpTransport
-from service.topics.domain.types import Reason
+from service.topics.domain.names import derive_name
+from service.topics.domain.types import NamedTopic, Reason
 from support.smtp.scripted_smtp import ScriptedSmtp
 
 TUESDAY = date(2026, 4, 21)
@@ -76,10 +77,15 @@ A_DIGEST = DigestContext(
         browser=f"{BASE}/editions/{TOKEN}",
         home=BASE,
     ),
-    topics=('"prompt tuning"',),
+    topics=("Prompt tuning",),
     subscribed_on=date(2026, 3, 3),
     operator_address=ADDRESS,
 )
+
+
+def name_queries(*queries: str) -> tuple[NamedTopic, ...]:
+    """Return saved topics with derived names."""
+    return tuple(NamedTopic(n, derive_name(query), query) for n, query in enumerate(queries, 1))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +119,7 @@ def make_digest() -> Callable[..., DigestContext]:
     """Return a digest with one group of the given entries; keywords change the context."""
 
     def make(*entries: DigestPaper, **changes: Any) -> DigestContext:
-        groups = (DigestSection(title='"prompt tuning"', papers=entries),) if entries else ()
+        groups = (DigestSection(title="Prompt tuning", papers=entries),) if entries else ()
         return replace(A_DIGEST, **{"groups": groups, **changes})
 
     return make
@@ -137,9 +143,9 @@ def every_mail(
         "on": TUESDAY,
         **own,
     }
-    topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
+    topics = name_queries('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
     hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
-    shown = DigestSection(title=topics[0], papers=(make_entry(3),))
+    shown = DigestSection(title=topics[0].name, papers=(make_entry(3),))
     at = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
     alert = Alert(
         subject="arXiv has not answered for 6 hours",

@@ -106,7 +106,7 @@ def make_digest(*groups: DigestSection, **changes: Any) -> DigestContext:
             change=f"{HOME}/change/{TOKEN}",
             also_off=f"{HOME}/change/{TOKEN}?also=off",
         ),
-        topics=('"prompt tuning" OR "language model"',),
+        topics=("Prompt tuning, language model",),
         subscribed_on=date(2026, 3, 3),
         operator_address=ADDRESS,
     )

@@ -8,7 +8,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -28,7 +28,7 @@ from service.papers.domain.latex.readable import to_readable, to_readable_line
 from service.papers.domain.types import AnnounceType, PaperView
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
-from service.topics.domain.types import Reason
+from service.topics.domain.types import NamedTopic, Reason
 
 MORNING = datetime(2026, 9, 18, 7, 0, tzinfo=UTC)
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
@@ -100,7 +100,7 @@ def _reasons(phrase: str, paper: PaperView) -> Iterator[Reason]:
             yield Reason(f'"{phrase}"', field, tuple(phrase.split()))
 
 
-def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionDataCache:
+def make_materials(day: Day, claims: Iterable[Claim]) -> EditionDataCache:
     """Return the edition data that sending would read from the database."""
     count = len(day.papers)
     edition = Edition(
@@ -115,7 +115,11 @@ def make_materials(day: Day, topics: Mapping[int, Sequence[str]]) -> EditionData
         papers=dict(day.papers),
         late_ids={_EDITION: frozenset(i for i in day.papers if i % 40 == 0)},
         topics={
-            subscriber: [(text, text) for text in texts] for subscriber, texts in topics.items()
+            claim.delivery.id: [
+                NamedTopic(group[1], group[0], group[0])
+                for group in (claim.delivery.digest or {})["groups"]
+            ]
+            for claim in claims
         },
     )
 

@@ -30,6 +30,7 @@ from service.messages.contexts.transactional import (
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.papers.domain.types import AnnounceType, PaperEventKind
 from service.topics.domain.types import Reason
+from support.mail.fixtures import name_queries
 from support.mail.invented_digests import (
     ABSTRACT,
     ADDRESS,
@@ -59,7 +60,7 @@ def _group(title: str, *entries: DigestPaper, topic_id: int = 12) -> DigestSecti
 
 
 def _digests() -> Iterator[tuple[str, str, DigestContext]]:
-    topic = '"prompt tuning" OR "language model"'
+    topic = "Prompt tuning, language model"
     yield "one", "One paper", make_digest(_group(topic, make_entry(0)))
     yield "typical", "A typical day", _typical()
     many = tuple(make_entry(n, upvotes=n % 5) for n in range(25))
@@ -71,13 +72,13 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
     yield (
         "empty",
         "Nothing today, for readers who want a mail all the same",
-        make_digest(topics=('"prompt tuning"',)),
+        make_digest(topics=("Prompt tuning",)),
     )
     yield (
         "empty-so-far",
         "Nothing yet, and the day is incomplete",
         make_digest(
-            topics=('"prompt tuning"',),
+            topics=("Prompt tuning",),
             coverage=Coverage(
                 announced=412, checked=371, is_complete=False, note="Not complete yet: stat.ML."
             ),
@@ -132,7 +133,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
 def _typical() -> DigestContext:
     return make_digest(
         _group(
-            '"prompt tuning" OR "language model"',
+            "Prompt tuning, language model",
             make_entry(0, upvotes=14, github_url="https://github.com/example/twelve"),
             make_entry(1, revision=3, announced_as=AnnounceType.REPLACE, version=3),
             make_entry(2, is_late=True, announced_on=date(2026, 4, 20), maybe_seen=True),
@@ -172,7 +173,7 @@ def _typical() -> DigestContext:
                 detail="v3",
             ),
         ),
-        topics=('"prompt tuning" OR "language model"', 'au:"Ada Example"'),
+        topics=("Prompt tuning, language model", "Ada Example"),
     )
 
 
@@ -211,7 +212,7 @@ def _right_to_left() -> DigestContext:
             authors=("آدا مثال", "Cleo Placeholder"),
         ),
     )
-    return make_digest(_group('"prompt tuning"', *entries))
+    return make_digest(_group("Prompt tuning", *entries))
 
 
 def _wide() -> DigestContext:
@@ -222,7 +223,7 @@ def _wide() -> DigestContext:
         ),
         make_entry(32, title="언어 모델의 프롬프트 튜닝: 가상의 연구", authors=("홍 길동",)),
     )
-    return make_digest(_group('"prompt tuning"', *entries))
+    return make_digest(_group("Prompt tuning", *entries))
 
 
 def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
@@ -240,7 +241,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         **own,
     }
     hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
-    topics = ('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
+    topics = name_queries('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
     kind = DeliveryKind
     yield ("confirmation", "Confirm the address", kind.CONFIRMATION, ConfirmationContext(**proof))
     yield (
@@ -257,7 +258,7 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
             is_paused=True, until=date(2026, 5, 4), on=TUESDAY, locale="fr-FR", **hour, **ways
         ),
     )
-    shown = DigestSection(title=topics[0], papers=(make_entry(0), make_entry(1)))
+    shown = DigestSection(title=topics[0].name, papers=(make_entry(0), make_entry(1)))
     welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
     yield "welcome", "Welcome, with papers of the last days", kind.WELCOME, welcome
     yield (

@@ -32,7 +32,7 @@ def test_a_search_is_an_atom_feed_of_its_newest_papers(
     feed = feedparser.parse(answer.content)
     assert not feed.bozo
     assert feed.version == "atom10"
-    assert feed.feed.title == "cats OR mice · Paperboy"
+    assert feed.feed.title == "Cats, mice · Paperboy"
     assert [entry.title for entry in feed.entries] == ["Mice", "Cats & <Dogs>", "Old Cats"]
     newest, second, old = feed.entries
     assert second.id == "http://127.0.0.1:8000/papers/arxiv:2609.00002"
