@@ -10,7 +10,7 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
-from service.topics.domain.language import QueryError, canonical, edits, parse_query
+from service.topics.domain.language import Leaf, QueryError, canonical, edits, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.types import TopicChangeKind
 from service.topics.store import topics as topic_store
@@ -21,6 +21,15 @@ from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, valida
 
 class ChangeRefused(ValueError):
     """A change that cannot be made; the message says why."""
+
+
+class MuteLeavesNothing(ChangeRefused):
+    """A mute after which `topic` would bring no paper."""
+
+    def __init__(self, message: str, topic: Topic, clause: Leaf) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.clause = clause
 
 
 class TopicGone(LookupError):
@@ -53,7 +62,8 @@ class Difference:
 def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) -> TopicChangeDraft:
     """Draft a topic that excludes a word, a phrase or another clause.
 
-    Raises `TopicGone`, and `ChangeRefused` where the clause cannot be excluded from this topic.
+    Raises `TopicGone`, `MuteLeavesNothing` where the topic asks for the clause, and `ChangeRefused`
+    where it cannot be excluded for another reason.
     """
     topic = topic_store.get_topic(session, subscriber_id, topic_id)
     if topic is None:
@@ -67,9 +77,8 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
     except TopicError as error:
         raise ChangeRefused(str(error)) from error
     if edits.leaves_nothing(parse_query(topic.query), clause):
-        raise ChangeRefused(
-            "This topic asks for exactly that, so without it nothing would be left."
-        )
+        message = "This topic asks for exactly that, so without it nothing would be left."
+        raise MuteLeavesNothing(message, topic, clause)
     is_done = after == topic.query
     if not is_done and _find_equal(session, subscriber_id, after):
         raise ChangeRefused("Another of your topics means exactly this already.")
@@ -101,6 +110,18 @@ def measure_draft(
     after = preview_topic(session, settings, draft.after, until).total
     before = preview_topic(session, settings, draft.before, until).total if draft.before else 0
     return Difference(before, after)
+
+
+def measure_mute(
+    session: Session, settings: Settings, draft: TopicChangeDraft, until: date
+) -> Difference:
+    """Return `measure_draft` of a mute; raises `MuteLeavesNothing` where it would take all papers."""
+    difference = measure_draft(session, settings, draft, until)
+    if draft.topic and difference.before and not difference.after:
+        count = "The only paper" if difference.before == 1 else f"All {difference.before:,} papers"
+        message = f"{count} of this topic in the last 30 days would go, and nothing would be left."
+        raise MuteLeavesNothing(message, draft.topic, edits.parse_clause(draft.clause))
+    return difference
 
 
 def find_change_of(session: Session, draft: TopicChangeDraft) -> TopicChange | None:

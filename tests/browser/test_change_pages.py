@@ -20,10 +20,11 @@ from service.web.app import create_app
 
 pytestmark = pytest.mark.browser
 
+NAME = "Retrieval-augmented generation, agents…"
 TOPIC = '"retrieval-augmented generation" OR agents OR "tool use" OR ti:planning'
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "has_script"), [(320, False), (375, True), (1280, False)])
 def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
     *,
     browser: Browser,
@@ -32,8 +33,10 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
     session: Session,
     now: datetime,
     width: int,
+    has_script: bool,
 ) -> None:
-    announcements = [make_announcement(n, f"A Survey of Agents, Part {n}") for n in (1, 2)]
+    titles = [f"A Survey of Agents, Part {n}" for n in (1, 2)] + [f"Agents {n}" for n in range(4)]
+    announcements = [make_announcement(n, title) for n, title in enumerate(titles, 1)]
     paper = min(store_papers(session, announcements).values())
     subscribers = Subscribers(session, settings, Turnable(now))
     subscriber = subscribers.add("reader@example.org", TOPIC)
@@ -44,7 +47,9 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
     app = create_app(settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: now)
     with serve(app) as address:
         context = browser.new_context(
-            base_url=address, java_script_enabled=False, viewport={"width": width, "height": 800}
+            base_url=address,
+            java_script_enabled=has_script,
+            viewport={"width": width, "height": 800},
         )
         page = context.new_page()
         heading = page.get_by_role("heading", level=1)
@@ -56,6 +61,7 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
         page.goto(mute_url(base, topic, "survey"))
+        expect(page.get_by_text(f"Your topic “{NAME}” will leave out")).to_be_visible()
         press("Mute", "“survey” is muted")
         press("Undo", "Undone")
         page.goto(follow_url(base, "Ada Lovelace"))
@@ -65,6 +71,15 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
         press("Mute", "ti:Survey is muted")
         page.goto(keep_url(base, paper))
         press("Save", "Saved")
+        page.goto(less_url(base, paper))
+        expect(heading).to_have_text("You saved this paper")
+        page.get_by_role("link", name="Keep it saved").click()
+        expect(heading).to_have_text("Saved")
+        page.goto(less_url(base, paper))
+        press("Less like this instead", "Noted")
+        press("Undo", "Undone")
+        page.goto(mute_url(base, topic, "agents", paper))
+        expect(heading).to_have_text(f"“agents” cannot be muted in “{NAME}”")
         page.goto(preferences)
         press("Undo: ti:Survey", "Undone")
         page.goto(f"{preferences}/kept")

@@ -211,6 +211,18 @@ def count_each(
     return list(session.execute(select(*counts)).one())
 
 
+def count_within(
+    session: Session,
+    condition: ColumnElement[bool],
+    parts: Sequence[ColumnElement[bool]],
+    since: date,
+) -> list[int]:
+    """Count a compiled topic's papers announced on or after `since`: all, then those of each part."""
+    counts = [func.count(), *(func.count().filter(part) for part in parts)]
+    recent = Paper.first_announced_on >= since
+    return list(session.execute(select(*counts).select_from(Paper).where(condition, recent)).one())
+
+
 def latest_day(session: Session, until: date) -> date | None:
     """Return the last date on or before `until` on which a paper was announced."""
     return session.execute(

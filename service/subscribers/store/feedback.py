@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -42,9 +43,22 @@ def delete_feedback(session: Session, subscriber_id: int, paper_id: int, kind: F
     return session.scalar(gone) is not None
 
 
-def find_feedback(session: Session, subscriber_id: int, paper_id: int) -> Feedback | None:
+class Rating(NamedTuple):
+    """Feedback on one paper, and when it was given."""
+
+    kind: Feedback
+    at: datetime
+
+
+def find_rating(session: Session, subscriber_id: int, paper_id: int) -> Rating | None:
     own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
-    return session.scalar(select(PaperFeedback.kind).where(*own))
+    row = session.execute(select(PaperFeedback.kind, PaperFeedback.created_at).where(*own)).first()
+    return Rating(*row) if row else None
+
+
+def find_feedback(session: Session, subscriber_id: int, paper_id: int) -> Feedback | None:
+    rating = find_rating(session, subscriber_id, paper_id)
+    return rating.kind if rating else None
 
 
 def get_rated_papers(session: Session, subscriber_ids: Iterable[int]) -> dict[int, RatedPapers]:

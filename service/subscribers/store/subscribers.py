@@ -255,8 +255,8 @@ def get_named_topics(
         .order_by(Topic.position, Topic.id)
     )
     topics: dict[int, list[NamedTopic]] = {}
-    for subscriber_id, *topic in rows:
-        topics.setdefault(subscriber_id, []).append(NamedTopic(*topic))
+    for subscriber_id, topic_id, name, query in rows:
+        topics.setdefault(subscriber_id, []).append(NamedTopic(topic_id, name, query))
     return topics
 
 

@@ -20,7 +20,8 @@ from service.topics.store.models import TopicChange
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link
-from service.web.pages.topic_link_pages import ChangePage, Undo, switch_suggestions, take_back
+from service.web.pages.change_page import ChangePage, Undo
+from service.web.pages.topic_link_pages import switch_suggestions, take_back
 from service.web.pages.topic_links import parse_row_id
 
 router = APIRouter(include_in_schema=False)

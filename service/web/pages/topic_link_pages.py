@@ -1,98 +1,42 @@
 """The contents of the pages for a change by link: the question, the result, and the undo."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime
 from typing import NoReturn
 
 from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
+from service.presentation.phrases import count_of
 from service.subscribers.domain.types import Feedback
-from service.subscribers.feedback import (
-    MuteOffer,
-    find_matching_topic,
-    list_mute_offers,
-    rate_paper,
-    take_back_feedback,
-)
-from service.subscribers.store.feedback import find_feedback
+from service.subscribers.feedback import take_back_feedback
 from service.subscribers.store.models import Subscriber
 from service.topics import edit_by_link
-from service.topics.domain.language import Author, Text
+from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import parse_clause
 from service.topics.domain.types import TopicChangeKind
-from service.topics.store.models import Topic, TopicChange
+from service.topics.mute_offers import leaves_few
+from service.topics.store.models import TopicChange
 from service.topics.store.topics import list_topics
 from service.web.core.errors import PageNotFound
-
-Fields = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRequest:
-    """The request of a link. `verb`: mute, follow, less, keep or also, empty where it is none of
-    them or several; `number` is the id in `text`, 0 where there is none.
-    """
-
-    verb: str
-    text: str
-    number: int
-    topic_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """What to undo: a topic change, the feedback on a paper (with the `previous` one to restore),
-    or, with `also`, the end of suggestions.
-    """
-
-    change_id: int = 0
-    paper_id: int = 0
-    feedback: Feedback | None = None
-    previous: Feedback | None = None
-    also: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Offers:
-    """Clauses that the topic which matched a paper could exclude."""
-
-    topic: Topic
-    clauses: tuple[MuteOffer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChangePage:
-    """A page about one change. `fields` are the hidden inputs of its button, or of the undo.
-
-    `before` and `after` are the texts of a topic; `paper` is the paper of the link.
-    """
-
-    heading: str
-    lead: str
-    button: str = ""
-    fields: Fields = ()
-    before: str = ""
-    after: str = ""
-    difference: edit_by_link.Difference | None = None
-    paper: PaperView | None = None
-    offers: Offers | None = None
+from service.web.pages.change_page import ChangePage, LinkRequest, Undo, clause_label, offer_mutes
+from service.web.pages.feedback_pages import ask_for_feedback, rate
 
 
 def ask(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
 ) -> ChangePage:
     """Return the page that a link opens. Raises `TopicGone`, `ChangeRefused` and `PageNotFound`."""
+    until = announcement_date(now)
     match link.verb:
-        case "mute" | "follow":
-            return _ask_topic(session, settings, subscriber, link, now)
-        case "keep":
-            return _ask_to_keep(session, subscriber, link)
-        case "less":
-            return _ask_for_less(session, settings, subscriber, link, announcement_date(now))
+        case "mute":
+            return _ask_to_mute(session, settings, subscriber, link, until)
+        case "follow":
+            return _ask_to_follow(session, settings, subscriber, link, until)
+        case "keep" | "less":
+            return ask_for_feedback(session, settings, subscriber, link, until)
         case "also":
             return _ask_about_suggestions(subscriber, link)
         case _:
@@ -106,19 +50,22 @@ def _refuse_link() -> NoReturn:
     )
 
 
-def apply(session: Session, subscriber: Subscriber, link: LinkRequest, now: datetime) -> ChangePage:
+def apply(
+    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
+) -> ChangePage:
     """Carry out the request and return its result page. Raises as `ask` does."""
-    if link.verb in {"mute", "follow"}:
-        draft = _draft(session, subscriber, link)
-        return _done_page(draft, edit_by_link.apply_draft(session, subscriber.id, draft, now))
-    if link.verb == "also":
-        return switch_suggestions(subscriber, link.text)
-    if not link.verb:
-        _refuse_link()
-    paper = _find_paper(session, link.number)
-    kind = Feedback.KEPT if link.verb == "keep" else Feedback.DISMISSED
-    previous = rate_paper(session, subscriber, paper.id, kind, now)
-    return _feedback_page(paper, kind, previous)
+    match link.verb:
+        case "mute":
+            return _mute(session, settings, subscriber, link, now)
+        case "follow":
+            draft = edit_by_link.draft_follow(session, subscriber.id, link.text)
+            return _done_page(draft, edit_by_link.apply_draft(session, subscriber.id, draft, now))
+        case "keep" | "less":
+            return rate(session, settings, subscriber, link, now)
+        case "also":
+            return switch_suggestions(subscriber, link.text)
+        case _:
+            return _refuse_link()
 
 
 def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetime) -> ChangePage:
@@ -128,7 +75,12 @@ def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetim
     if undo.also:
         return switch_suggestions(subscriber, undo.also)
     if undo.feedback is None or not take_back_feedback(
-        session, subscriber, undo.paper_id, undo.feedback, undo.previous, now
+        session,
+        subscriber,
+        undo.paper_id,
+        undo.feedback,
+        undo.previous,
+        min(undo.since or now, now),
     ):
         return ChangePage("Nothing to undo", "You changed your feedback on this paper since.")
     return ChangePage("Undone", _UNDONE_TEXTS[undo.previous])
@@ -137,35 +89,67 @@ def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetim
 _UNDONE_TEXTS = {
     None: "Your feedback on this paper is removed.",
     Feedback.KEPT: "It is among your saved papers again.",
-    Feedback.DISMISSED: "We suggest fewer papers like it, as before.",
+    Feedback.DISMISSED: "It counts as “less like this” again.",
 }
 
 
-def _draft(
-    session: Session, subscriber: Subscriber, link: LinkRequest
-) -> edit_by_link.TopicChangeDraft:
-    if link.verb == "mute":
-        return edit_by_link.draft_mute(session, subscriber.id, link.topic_id, link.text)
-    return edit_by_link.draft_follow(session, subscriber.id, link.text)
+def _ask_to_mute(
+    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
+) -> ChangePage:
+    paper = get_papers(session, [link.paper_id]).get(link.paper_id)
+    try:
+        draft = edit_by_link.draft_mute(session, subscriber.id, link.topic_id, link.text)
+        if draft.is_done:
+            return _done_page(draft, edit_by_link.find_change_of(session, draft))
+        difference = edit_by_link.measure_mute(session, settings, draft, until)
+    except edit_by_link.MuteLeavesNothing as error:
+        label = clause_label(write_leaf(error.clause))
+        offers = offer_mutes(session, settings, error.topic, paper, until, error.clause)
+        heading = f"{label} cannot be muted in “{error.topic.name}”"
+        return ChangePage(heading, str(error), paper=paper, offers=offers, is_refused=True)
+    name = draft.topic.name if draft.topic else ""
+    page = ChangePage(
+        heading=f"Mute {clause_label(draft.clause)}?",
+        lead=f"Your topic “{name}” will leave out papers that match it.",
+        button="Mute",
+        fields=(("topic", str(link.topic_id)), ("mute", link.text), ("paper", str(link.paper_id))),
+        paper=paper,
+        before=draft.before,
+        after=draft.after,
+        difference=difference,
+    )
+    if draft.topic is None or not leaves_few(difference.before, difference.after):
+        return page
+    left = f"Only {difference.after:,} of {count_of(difference.before, 'paper')} would be left"
+    return replace(
+        page,
+        lead=f"{left} of the last 30 days in your topic “{name}”.",
+        button="Mute all the same",
+        offers=offer_mutes(
+            session, settings, draft.topic, paper, until, parse_clause(draft.clause)
+        ),
+    )
 
 
-def _ask_topic(
+def _mute(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
 ) -> ChangePage:
-    draft = _draft(session, subscriber, link)
+    until = announcement_date(now)
+    try:
+        draft = edit_by_link.draft_mute(session, subscriber.id, link.topic_id, link.text)
+        if not draft.is_done:
+            edit_by_link.measure_mute(session, settings, draft, until)
+    except edit_by_link.MuteLeavesNothing:
+        return _ask_to_mute(session, settings, subscriber, link, until)
+    return _done_page(draft, edit_by_link.apply_draft(session, subscriber.id, draft, now))
+
+
+def _ask_to_follow(
+    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
+) -> ChangePage:
+    draft = edit_by_link.draft_follow(session, subscriber.id, link.text)
     if draft.is_done:
         return _done_page(draft, edit_by_link.find_change_of(session, draft))
-    difference = edit_by_link.measure_draft(session, settings, draft, announcement_date(now))
-    if draft.kind is TopicChangeKind.MUTED:
-        return ChangePage(
-            heading=f"Mute {clause_label(draft.clause)}?",
-            lead=f"Your topic “{draft.topic.name if draft.topic else ''}” will leave out papers that match it.",
-            button="Mute",
-            fields=(("topic", str(link.topic_id)), ("mute", link.text)),
-            before=draft.before,
-            after=draft.after,
-            difference=difference,
-        )
     lead = "You get a new topic with the papers of this author."
     if not list_topics(session, subscriber.id):
         lead += " It is your first topic, and takes the place of the day’s best papers."
@@ -175,16 +159,8 @@ def _ask_topic(
         button="Follow",
         fields=(("follow", link.text),),
         after=draft.after,
-        difference=difference,
+        difference=edit_by_link.measure_draft(session, settings, draft, until),
     )
-
-
-def clause_label(clause: str) -> str:
-    """Return a clause for people: `survey` -> `“survey”`, `au:"Ada Lovelace"` -> `Ada Lovelace`."""
-    leaf = parse_clause(clause)
-    if isinstance(leaf, Author):
-        return leaf.name
-    return f"“{leaf.text}”" if isinstance(leaf, Text) and leaf.field == "any" else clause
 
 
 def _done_page(draft: edit_by_link.TopicChangeDraft, change: TopicChange | None) -> ChangePage:
@@ -206,46 +182,6 @@ def _undone_page(change: TopicChange) -> ChangePage:
     if change.kind is TopicChangeKind.FOLLOWED:
         return ChangePage("Undone", "The topic for this author is removed.")
     return ChangePage("Undone", "The topic is as it was.", after=change.before_query)
-
-
-def _ask_to_keep(session: Session, subscriber: Subscriber, link: LinkRequest) -> ChangePage:
-    paper = _find_paper(session, link.number)
-    if find_feedback(session, subscriber.id, paper.id) is Feedback.KEPT:
-        return _feedback_page(paper, Feedback.KEPT, Feedback.KEPT)
-    return ChangePage(
-        heading="Save this paper?",
-        lead="It is added to the saved papers in your preferences, and improves our suggestions.",
-        button="Save",
-        fields=(("keep", str(paper.id)),),
-        paper=paper,
-    )
-
-
-def _ask_for_less(
-    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
-) -> ChangePage:
-    paper = _find_paper(session, link.number)
-    topic = find_matching_topic(session, settings, subscriber, paper.id)
-    offers = tuple(list_mute_offers(session, topic, paper, until)) if topic else ()
-    return ChangePage(
-        heading="Less like this?",
-        lead="We will suggest fewer papers like it. Your topics stay as they are and may still match "
-        "such papers.",
-        button="Less like this",
-        fields=(("less", str(paper.id)),),
-        paper=paper,
-        offers=Offers(topic, offers) if topic and offers else None,
-    )
-
-
-def _feedback_page(paper: PaperView, kind: Feedback, previous: Feedback | None) -> ChangePage:
-    # Where the same feedback was given before, undo removes it.
-    before = "" if previous in {None, kind} else str(previous)
-    fields = (("paper", str(paper.id)), ("rating", kind.value), ("was", before))
-    if kind is Feedback.KEPT:
-        lead = "Your preferences list all your saved papers."
-        return ChangePage("Saved", lead, fields=fields, paper=paper)
-    return ChangePage("Noted", "We will suggest fewer papers like it.", fields=fields, paper=paper)
 
 
 def switch_suggestions(subscriber: Subscriber, setting: str) -> ChangePage:
@@ -279,10 +215,3 @@ def _suggestions_page(*, is_wanted: bool) -> ChangePage:
         )
     lead = "Digests contain only papers that match your topics."
     return ChangePage("Suggestions are off", lead, fields=(("also", "on"),))
-
-
-def _find_paper(session: Session, paper_id: int) -> PaperView:
-    paper = get_papers(session, [paper_id]).get(paper_id)
-    if paper is None:
-        raise PageNotFound("We do not know this paper", "It may have been removed since the mail.")
-    return paper

@@ -5,6 +5,7 @@ of topics and feedback only, and none after an unsubscribe.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
@@ -22,17 +23,25 @@ from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link, preferences_url
-from service.web.pages.topic_link_pages import ChangePage, LinkRequest, Undo, apply, ask, take_back
+from service.web.pages.change_page import ChangePage, LinkRequest, Undo
+from service.web.pages.topic_link_pages import apply, ask, take_back
 
 router = APIRouter(include_in_schema=False)
 
+_BESIDE = {"topic", "paper", "over"}
 _SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 class ChangeForm(BaseModel):
-    """The parameters of a link or its form: one verb with its value, and a topic's id."""
+    """The parameters of a link or its form: one verb with its value, and what goes with it.
+
+    `topic` and `paper` are the ids of the topic to mute in and of the paper that had the link;
+    `over` is the feedback that the form showed, which the new one replaces.
+    """
 
     topic: str = ""
+    paper: str = ""
+    over: str = ""
     mute: str = ""
     follow: str = ""
     less: str = ""
@@ -41,10 +50,12 @@ class ChangeForm(BaseModel):
 
     def read(self) -> LinkRequest:
         """Return the request; its verb is empty where there is not exactly one."""
-        given = [(verb, text) for verb, text in self if text and verb != "topic"]
+        given = [(verb, text) for verb, text in self if text and verb not in _BESIDE]
         verb, text = given[0] if len(given) == 1 else ("", "")
         text = clean(text).strip()
-        return LinkRequest(verb, text, parse_row_id(text), parse_row_id(self.topic))
+        topic_id, paper_id = parse_row_id(self.topic), parse_row_id(self.paper)
+        over = _parse_feedback(self.over)
+        return LinkRequest(verb, text, parse_row_id(text), topic_id, paper_id, over)
 
 
 class UndoForm(BaseModel):
@@ -54,6 +65,7 @@ class UndoForm(BaseModel):
     paper: str = ""
     rating: str = ""
     was: str = ""
+    since: str = ""
     also: str = ""
 
     def read(self) -> Undo:
@@ -62,6 +74,7 @@ class UndoForm(BaseModel):
             paper_id=parse_row_id(self.paper),
             feedback=_parse_feedback(self.rating),
             previous=_parse_feedback(self.was),
+            since=_parse_moment(self.since),
             also=self.also,
         )
 
@@ -73,6 +86,14 @@ def parse_row_id(text: str) -> int:
 
 def _parse_feedback(text: str) -> Feedback | None:
     return Feedback(text) if text in set(Feedback) else None
+
+
+def _parse_moment(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 @router.get("/change/{token}")
@@ -90,7 +111,7 @@ def take_change(context: Context, token: str, form: Annotated[ChangeForm, Form()
     """Carry out the request; idempotent."""
 
     def make(session: Session, subscriber: Subscriber) -> ChangePage:
-        return apply(session, subscriber, form.read(), context.clock())
+        return apply(session, context.settings, subscriber, form.read(), context.clock())
 
     return _show(context, token, "changed.html", make, lock=True)
 
@@ -128,7 +149,13 @@ def _show(
         return context.pages.show(
             "unchanged.html", status=409, text=str(error), preferences=preferences
         )
-    return context.pages.show(template, page=page, token=token, preferences=preferences)
+    return context.pages.show(
+        "change.html" if page.is_refused else template,
+        status=409 if page.is_refused else 200,
+        page=page,
+        token=token,
+        preferences=preferences,
+    )
 
 
 def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:

@@ -29,7 +29,13 @@ def test_a_paper_has_one_feedback_and_undo_restores_the_previous_one(
     assert press(web, question).status_code == 200
     assert feedback(session, subscriber, paper) is Feedback.KEPT
     assert "Saved" in web.get(keep_url(base, paper)).text
-    less = press(web, web.get(less_url(base, paper)))
+    asked = web.get(less_url(base, paper))
+    assert "You saved this paper" in asked.text
+    assert "Which should hold?" in asked.text
+    kept = web.get(f"{base}?keep={paper}")
+    assert f'href="{base}?keep={paper}">Keep it saved' in asked.text
+    assert "<h1>Saved</h1>" in kept.text
+    less = press(web, asked)
     assert "Noted" in less.text
     assert feedback(session, subscriber, paper) is Feedback.DISMISSED
     # An outdated undo leaves newer feedback.
@@ -42,23 +48,97 @@ def test_a_paper_has_one_feedback_and_undo_restores_the_previous_one(
     assert feedback(session, subscriber, paper) is None
 
 
+def test_neither_feedback_replaces_the_other_unasked(
+    web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
+) -> None:
+    """Two pages are open; what one did, the other does not know."""
+    paper = papers[TITLES[0]]
+    pages = {verb: web.get(f"{base}?{verb}={paper}") for verb in ("keep", "less")}
+    for first, then, holds, label in (
+        ("keep", "less", Feedback.KEPT, "Less like this instead"),
+        ("less", "keep", Feedback.DISMISSED, "Save it instead"),
+    ):
+        done = press(web, pages[first])
+        assert feedback(session, subscriber, paper) is holds
+        asked = press(web, pages[then])
+        assert asked.status_code == 409
+        assert "Which should hold?" in asked.text
+        assert label in asked.text
+        assert feedback(session, subscriber, paper) is holds
+        changed = press(web, asked)
+        assert changed.status_code == 200
+        assert feedback(session, subscriber, paper) is not holds
+        press(web, changed)
+        assert feedback(session, subscriber, paper) is holds
+        press(web, done)
+        assert feedback(session, subscriber, paper) is None
+
+
+def test_undo_restores_the_place_among_the_saved_papers(
+    *,
+    web: httpx2.Client,
+    subscribers: Subscribers,
+    papers: dict[str, int],
+    subscriber: Subscriber,
+    base: str,
+) -> None:
+    for title in TITLES[:2]:
+        press(web, web.get(keep_url(base, papers[title])))
+        subscribers.clock.forward(minutes=1)
+    link = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}/kept"
+    before = web.get(link).text
+    assert before.index(TITLES[1]) < before.index(TITLES[0])
+    less = press(web, web.get(less_url(base, papers[TITLES[0]])))
+    assert TITLES[0] not in web.get(link).text
+    subscribers.clock.forward(minutes=1)
+    press(web, less)
+    assert web.get(link).text == before
+
+
+def test_less_says_what_it_changes(
+    web: httpx2.Client, papers: dict[str, int], subscriber: Subscriber, base: str
+) -> None:
+    paper = papers[TITLES[4]]
+
+    def texts() -> list[str]:
+        question = web.get(less_url(base, paper))
+        done = press(web, question)
+        press(web, done)
+        return [question.text, done.text]
+
+    for text in texts():
+        assert "It counts only for “You may also like”" in text
+        assert "Papers that match your topics come as before, in the same order." in text
+        assert "Suggestions begin with 2 saved papers, and you have 0." in text
+    for title in TITLES[:2]:
+        press(web, web.get(keep_url(base, papers[title])))
+    for text in texts():
+        assert "Suggestions begin" not in text
+    # The paper itself would no longer be saved.
+    assert "and you have 1." in web.get(less_url(base, papers[TITLES[0]])).text
+    web.post(base, data={"also": "off"})
+    for text in texts():
+        assert "Suggestions are off, so nothing changes" in text
+
+
 def test_less_offers_mutes_for_the_topic_that_matched(
     web: httpx2.Client, session: Session, papers: dict[str, int], subscriber: Subscriber, base: str
 ) -> None:
     page = web.get(less_url(base, papers[TITLES[3]])).text
     offered = re.findall(r'href="(/change/[^"]*mute=[^"]*)"', page)
+    paper = papers[TITLES[3]]
+    # Without ti:Agents two papers would be left, and without cat:cs.CL none.
     assert {unescape(link).partition("mute=")[2] for link in offered} == {
-        "ti%3ASurvey",
-        "ti%3AAgents",
-        "ti%3AGames",
-        "cat%3Acs.CL",
+        f"ti%3ASurvey&paper={paper}",
+        f"ti%3AGames&paper={paper}",
     }
-    assert "<code>Retrieval OR agents</code> without" in page
+    assert "“Retrieval, agents” without" in page
+    assert "2 papers of the last 30 days fewer, 3 left" in page
     question = web.get(unescape(next(link for link in offered if "Survey" in link)))
     press(web, question)
     assert texts_of(session, subscriber)[0] == "(Retrieval OR agents) -ti:Survey"
     page = web.get(less_url(base, papers[TITLES[3]])).text
-    assert "Or leave something out" not in page
+    assert "ti:Survey</code></a>" not in page
 
 
 def test_less_offers_no_mutes_where_the_topic_is_too_long(
@@ -69,7 +149,7 @@ def test_less_offers_no_mutes_where_the_topic_is_too_long(
     base = f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
     page = web.get(less_url(base, papers[TITLES[3]]))
     assert page.status_code == 200
-    assert "Or leave something out" not in page.text
+    assert "Or mute something" not in page.text
 
 
 def wants_suggestions(subscribers: Subscribers, subscriber: Subscriber) -> bool:

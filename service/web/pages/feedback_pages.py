@@ -1,0 +1,124 @@
+"""The pages that save a paper or mark it “less like this”; a paper is never both."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from service.editions.domain.recommendations import FEWEST_KEPT
+from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.types import PaperView
+from service.papers.store.read import get_papers
+from service.platform.settings.settings import Settings
+from service.subscribers.domain.types import Feedback
+from service.subscribers.feedback import find_matching_topic, rate_paper
+from service.subscribers.store.feedback import Rating, find_rating, get_rated_papers
+from service.subscribers.store.models import Subscriber
+from service.web.core.errors import PageNotFound
+from service.web.pages.change_page import ChangePage, Fields, LinkRequest, offer_mutes
+
+_VERBS = {"keep": Feedback.KEPT, "less": Feedback.DISMISSED}
+
+
+def ask_for_feedback(
+    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
+) -> ChangePage:
+    """Return the page of a link that saves a paper or marks it “less like this”."""
+    paper, kind = _find_paper(session, link.number), _VERBS[link.verb]
+    previous = find_rating(session, subscriber.id, paper.id)
+    if previous and previous.kind is kind:
+        page = _feedback_page(session, subscriber, paper, kind, previous)
+    else:
+        page = _feedback_question(session, subscriber, paper, kind, previous)
+    if kind is Feedback.KEPT:
+        return page
+    topic = find_matching_topic(session, settings, subscriber, paper.id)
+    offers = offer_mutes(session, settings, topic, paper, until) if topic else None
+    return replace(page, offers=offers)
+
+
+def _feedback_question(
+    session: Session,
+    subscriber: Subscriber,
+    paper: PaperView,
+    kind: Feedback,
+    previous: Rating | None,
+) -> ChangePage:
+    """Return the question; where the paper has the other feedback, which of the two should hold."""
+    over = (("over", previous.kind.value),) if previous else ()
+    if kind is Feedback.KEPT:
+        fields = (("keep", str(paper.id)), *over)
+        lead = "It is added to the saved papers in your preferences, and improves our suggestions."
+        if not previous:
+            return ChangePage("Save this paper?", lead, "Save", fields, paper=paper)
+        heading = "You marked this paper “less like this”"
+        lead = "Saving it takes that back: a paper can be one or the other. Which should hold?"
+        other = ("Leave it at “less like this”", f"?less={paper.id}")
+        return ChangePage(heading, lead, "Save it instead", fields, paper=paper, other=other)
+    fields = (("less", str(paper.id)), *over)
+    effect = describe_less(subscriber, _count_saved(session, subscriber, but=paper.id))
+    if not previous:
+        return ChangePage("Less like this?", effect, "Less like this", fields, paper=paper)
+    lead = (
+        f"Marking it “less like this” takes it from your saved papers. {effect} Which should hold?"
+    )
+    other = ("Keep it saved", f"?keep={paper.id}")
+    heading = "You saved this paper"
+    return ChangePage(heading, lead, "Less like this instead", fields, paper=paper, other=other)
+
+
+def rate(
+    session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
+) -> ChangePage:
+    """Record the feedback, unless it would replace other feedback that the form did not show."""
+    paper, kind = _find_paper(session, link.number), _VERBS[link.verb]
+    previous = find_rating(session, subscriber.id, paper.id)
+    if previous and previous.kind not in {kind, link.over}:
+        page = ask_for_feedback(session, settings, subscriber, link, announcement_date(now))
+        return replace(page, is_refused=True)
+    rate_paper(session, subscriber, paper.id, kind, now)
+    return _feedback_page(session, subscriber, paper, kind, previous)
+
+
+def _feedback_page(
+    session: Session,
+    subscriber: Subscriber,
+    paper: PaperView,
+    kind: Feedback,
+    previous: Rating | None,
+) -> ChangePage:
+    fields: Fields = (("paper", str(paper.id)), ("rating", kind.value))
+    # Where the same feedback was given before, undo removes it.
+    if previous and previous.kind is not kind:
+        fields += (("was", previous.kind.value), ("since", previous.at.isoformat()))
+    if kind is Feedback.KEPT:
+        lead = "Your preferences list all your saved papers."
+        return ChangePage("Saved", lead, fields=fields, paper=paper)
+    lead = describe_less(subscriber, _count_saved(session, subscriber))
+    return ChangePage("Noted", lead, fields=fields, paper=paper)
+
+
+def _count_saved(session: Session, subscriber: Subscriber, but: int = 0) -> int:
+    rated = get_rated_papers(session, [subscriber.id]).get(subscriber.id)
+    return len({*rated.kept} - {but}) if rated else 0
+
+
+def describe_less(subscriber: Subscriber, saved_count: int) -> str:
+    """Say what “less like this” changes (`editions.domain.recommendations`), and if it does so now."""
+    effect = (
+        "It counts only for “You may also like” at the end of a digest: this paper never comes "
+        "there, and papers like it less often. Papers that match your topics come as before, in "
+        "the same order."
+    )
+    if not subscriber.has_suggestions:
+        return f"{effect} Suggestions are off, so nothing changes until you switch them on."
+    if saved_count < FEWEST_KEPT:
+        return f"{effect} Suggestions begin with {FEWEST_KEPT} saved papers, and you have {saved_count}."
+    return effect
+
+
+def _find_paper(session: Session, paper_id: int) -> PaperView:
+    paper = get_papers(session, [paper_id]).get(paper_id)
+    if paper is None:
+        raise PageNotFound("We do not know this paper", "It may have been removed since the mail.")
+    return paper
