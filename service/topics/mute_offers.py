@@ -30,11 +30,11 @@ _FEW_LEFT, _FEW_SHARE = 2, 10
 
 @dataclass(frozen=True, slots=True)
 class MuteOffer:
-    """A clause that a topic could exclude: `muted` of its papers of the last 30 days, `left` stay."""
+    """A clause that a topic could exclude: how many of its papers of 30 days go, and how many stay."""
 
     clause: str
-    muted: int
-    left: int
+    muted_count: int
+    left_count: int
 
 
 def leaves_few(before: int, after: int) -> bool:

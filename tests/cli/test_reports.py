@@ -89,12 +89,12 @@ def test_why_shows_papers_clauses_and_replies(day: date, paperboy: Paperboy) -> 
     assert [event["detail"][:4] for event in delivery["events"]][-1] == "250 "
     lines = paperboy(*NOW, "why", SUBSCRIBER, "2026-09-18").out.splitlines()
     assert lines[:3] == [
-        f"{SUBSCRIBER} is active. Topics: reasoning.",
+        f"{SUBSCRIBER} is active. Topics: Reasoning (reasoning).",
         "",
         "Digest of the daily edition 1: sent",
     ]
     assert f"  {delivery['message_id']}" in lines
-    assert "  reasoning" in lines
+    assert "  Reasoning" in lines
     first = delivery["papers"][0]
     place = lines.index(f"    {first['key']}  {first['title']}")
     assert lines[place + 1] == f"      {'; '.join(first['reasons'])}"

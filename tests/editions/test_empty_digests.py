@@ -71,5 +71,5 @@ def test_with_papers_it_is_the_usual_digest(press: Press) -> None:
     press.add_papers(1)
     press.publish()
     subject, text = sent(press)[ANNE]
-    assert subject == "1 new on parsing · Fri 18 Sep"
+    assert subject == "1 new on Parsing · Fri 18 Sep"
     assert "You asked for a mail" not in text

@@ -242,8 +242,8 @@ def test_a_paper_is_listed_once_under_the_first_topic_that_matches_it(press: Pre
     ids = press.add_papers(1, announcements=[make_announcement(2, "Something else")])
     digest = digest_of(press, press.publish())
     assert [(g.title, [e.paper_id for e in g.entries]) for g in digest.groups] == [
-        ("parsing", [ids["arxiv:2609.00001"]]),
-        ("cat:cs.CL", [ids["arxiv:2609.00002"]]),
+        ("Parsing", [ids["arxiv:2609.00001"]]),
+        ("All of computational linguistics", [ids["arxiv:2609.00002"]]),
     ]
     assert {r.clause for r in digest.groups[0].entries[0].reasons} == {"parsing"}
 

@@ -45,7 +45,8 @@ def name_topics(topics: Sequence[tuple[str, str]]) -> list[str]:
 def _number(name: str, taken: set[str]) -> str:
     if name.casefold() not in taken:
         return name
-    numbered = (f"{name} ({number})" for number in count(2))
+    suffixes = (f" ({number})" for number in count(2))
+    numbered = (f"{name[: LONGEST_NAME - len(suffix)]}{suffix}" for suffix in suffixes)
     return next(each for each in numbered if each.casefold() not in taken)
 
 

@@ -60,7 +60,7 @@ class ChangePage:
     """A page about one change. `fields` are the hidden inputs of its button, or of the undo.
 
     `before` and `after` are the texts of a topic; `paper` is the paper of the link. `other` is the
-    label and the query of the link to leave things as they are. `is_refused`: a button was pressed
+    label and the query of the link to leave things as they are, `note` a text in smaller letters. `is_refused`: a button was pressed
     or a link opened for something that is not done, or not without this question.
     """
 
@@ -74,6 +74,7 @@ class ChangePage:
     paper: PaperView | None = None
     offers: Offers | None = None
     other: tuple[str, str] = ("", "")
+    note: str = ""
     is_refused: bool = False
 
 

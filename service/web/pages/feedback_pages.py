@@ -113,7 +113,8 @@ def describe_less(subscriber: Subscriber, saved_count: int) -> str:
     if not subscriber.has_suggestions:
         return f"{effect} Suggestions are off, so nothing changes until you switch them on."
     if saved_count < FEWEST_KEPT:
-        return f"{effect} Suggestions begin with {FEWEST_KEPT} saved papers, and you have {saved_count}."
+        start = f"Suggestions begin with {FEWEST_KEPT} saved papers"
+        return f"{effect} {start}; with {saved_count} nothing changes yet."
     return effect
 
 

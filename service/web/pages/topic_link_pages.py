@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
-from service.presentation.phrases import count_of
 from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import take_back_feedback
 from service.subscribers.store.models import Subscriber
@@ -120,10 +119,10 @@ def _ask_to_mute(
     )
     if draft.topic is None or not leaves_few(difference.before, difference.after):
         return page
-    left = f"Only {difference.after:,} of {count_of(difference.before, 'paper')} would be left"
+    left = f"Only {difference.after:,} of the {difference.before:,} papers of the last 30 days"
     return replace(
         page,
-        lead=f"{left} of the last 30 days in your topic “{name}”.",
+        lead=f"{left} would be left in your topic “{name}”.",
         button="Mute all the same",
         offers=offer_mutes(
             session, settings, draft.topic, paper, until, parse_clause(draft.clause)

@@ -51,6 +51,7 @@ def test_a_ready_made_topic_keeps_its_name_also_with_muted_words() -> None:
 
 def test_no_two_topics_have_one_name_and_chosen_names_come_first() -> None:
     topics = [("cats", ""), ("cats -dogs", ""), ("x", "Cats"), ("y", "cats"), ("dogs", "")]
+    assert name_topics([("x", "n" * 60), ("y", "N" * 60)])[1] == "N" * 56 + " (2)"
     assert name_topics(topics) == ["Cats (3)", "Cats (4)", "Cats", "cats (2)", "Dogs"]
 
 

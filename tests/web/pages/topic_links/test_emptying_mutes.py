@@ -43,11 +43,11 @@ def test_a_mute_that_leaves_few_papers_says_how_many_and_offers_to_mute_less(
 ) -> None:
     topic = topics_of(session, subscriber)[0].id
     page = web.get(mute_url(base, topic, "model", papers[MODELS[0]]))
-    warning = "Only 1 of 20 papers would be left of the last 30 days in your topic “Attention”."
+    warning = "Only 1 of the 20 papers of the last 30 days would be left in your topic “Attention”."
     assert warning in page.text
     first, second, *others = offers_of(page)
     assert [first[0], second[0]] == ['"Model Number"', '"Pruned Model"']
-    assert ("ti:Pruned", "4 papers of the last 30 days fewer, 16 left") in others
+    assert ("ti:Pruned", "4 fewer, 16 left") in others
     # The offers come before the button, and none of them leaves nearly nothing.
     assert page.text.index("Mute less instead") < page.text.index("Mute all the same")
     assert all("16 left" in counts for _, counts in others)
