@@ -14,7 +14,7 @@ from service.topics.domain.language import Leaf, QueryError, canonical, edits, p
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.types import TopicChangeKind
 from service.topics.store import topics as topic_store
-from service.topics.store.changes import find_score_change, get_change, record_change
+from service.topics.store.changes import find_same_change, get_change, record_change
 from service.topics.store.models import Topic, TopicChange
 from service.topics.topics import MOST_TOPICS, TopicError, preview_topic, validate_topic
 
@@ -128,7 +128,7 @@ def find_change_of(session: Session, draft: TopicChangeDraft) -> TopicChange | N
     """Return the earlier change by a link that already did this and was not undone, if any."""
     if draft.topic is None:
         return None
-    change = find_score_change(session, draft.kind, draft.topic.id, draft.clause)
+    change = find_same_change(session, draft.kind, draft.topic.id, draft.clause)
     return change if change and change.after_query == draft.topic.query else None
 
 

@@ -44,7 +44,7 @@ def record_change(
     return change
 
 
-def find_score_change(
+def find_same_change(
     session: Session, kind: TopicChangeKind, topic_id: int, clause: str
 ) -> TopicChange | None:
     """Return the change of this kind to a topic that was not undone, if any."""
