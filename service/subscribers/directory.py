@@ -12,7 +12,8 @@ from service.platform.database.engine import transaction
 from service.subscribers.store import directory as store
 from service.subscribers.store.directory import SubscriberFilter
 from service.subscribers.store.models import Consent, Subscriber
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import get_named_topics
+from service.topics.domain.types import NamedTopic
 
 # So many subscribers are read in one transaction of an export.
 _EXPORT_ROWS = 1000
@@ -51,19 +52,20 @@ def write_csv(sessions: sessionmaker[Session], chosen: SubscriberFilter) -> Iter
     """
     with transaction(sessions) as session:
         topic_count = store.count_topic_columns(session)
-    yield _csv([[*_COLUMNS, *(f"topic{number}" for number in range(1, topic_count + 1))]])
+    numbers = range(1, topic_count + 1)
+    yield _csv([[*_COLUMNS, *(f"topic{part}{n}" for n in numbers for part in ("", "_name"))]])
     last_id = 0
     while True:
         with transaction(sessions) as session:
             found = store.list_after(session, chosen, last_id, _EXPORT_ROWS)
-            topics = get_topics(session, [subscriber.id for subscriber in found])
+            topics = get_named_topics(session, [subscriber.id for subscriber in found])
         if not found:
             return
         last_id = found[-1].id
         yield _csv([_cells(subscriber, topics) for subscriber in found])
 
 
-def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[tuple[str, str]]]) -> list[str]:
+def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -> list[str]:
     confirmed_at = subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else ""
     cells = [
         subscriber.email,
@@ -73,7 +75,7 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[tuple[str, str]
         subscriber.timezone,
         "yes" if subscriber.has_empty_digests else "no",
         confirmed_at,
-        *(text for text, _ in topics.get(subscriber.id, [])),
+        *(cell for topic in topics.get(subscriber.id, []) for cell in (topic.query, topic.name)),
     ]
     # A leading space disarms formulas, and importing removes it.
     return [f" {cell}" if cell.startswith(_FORMULA) else cell for cell in cells]

@@ -154,7 +154,6 @@ def _parse_form(
     email = next(row[name] for name in EMAIL_COLUMNS if name in row)
     if email.endswith(">"):
         ((_, email),) = getaddresses([email])[:1]
-    given = {name: row[name] for name in ("cadence", "hour", "timezone") if row.get(name)}
     empty_digests = parse_truth(row.get("empty_digests", ""), "empty_digests")
     return replace(
         defaults,
@@ -162,7 +161,9 @@ def _parse_form(
         topics=tuple(topic for topic, _ in topics) or defaults.topics,
         names=tuple(name for _, name in topics),
         has_empty_digests=bool(empty_digests),
-        **given,
+        cadence=row.get("cadence") or defaults.cadence,
+        hour=row.get("hour") or defaults.hour,
+        timezone=row.get("timezone") or defaults.timezone,
     )
 
 

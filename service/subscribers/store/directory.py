@@ -65,7 +65,7 @@ def list_after(
     return session.scalars(statement.order_by(Subscriber.id).limit(limit)).all()
 
 
-def _filtered(chosen: SubscriberFilter) -> Select[tuple[Subscriber]]:
+def _filtered(chosen: SubscriberFilter) -> Select[Subscriber]:
     statement = select(Subscriber)
     if chosen.state is not None:
         statement = statement.where(Subscriber.state == chosen.state)
@@ -77,6 +77,7 @@ def _filtered(chosen: SubscriberFilter) -> Select[tuple[Subscriber]]:
             ),
             select(Topic.subscriber_id).where(
                 func.lower(Topic.query).contains(part, autoescape=True)
+                | func.lower(Topic.name).contains(part, autoescape=True)
             ),
         )
         statement = statement.where(Subscriber.id.in_(found))

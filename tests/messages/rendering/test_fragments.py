@@ -157,6 +157,7 @@ def test_an_operators_template_is_escaped_and_strict_like_ours(
     write(tmp_path, "farewell/body.mjml", body)
     context = FarewellContext(
         undo_url=farewell.undo_url,
+        preferences=farewell.preferences,
         home=farewell.home,
         operator_address="",
         on=farewell.on,

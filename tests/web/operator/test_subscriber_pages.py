@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,7 +18,8 @@ from support.web.site import EnqueuedTasks
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.platform.database.engine import make_sessions
 from service.sending.deliver import deliver
-from service.subscribers.bulk_import import import_subscribers, parse_import
+from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import_file
+from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.directory import PAGE_SIZE, SubscriberFilter, list_page
 from service.web.app import create_app
@@ -158,7 +160,7 @@ def test_a_page_is_a_walk_of_an_index_however_many_subscribers_there_are(
 
 
 def test_the_export_holds_the_filtered_and_can_be_imported(
-    operator: httpx2.Client, press: Press, session: Session
+    operator: httpx2.Client, press: Press, session: Session, tmp_path: Path
 ) -> None:
     press.add_subscribers(ANNE, topics=("graph tree", "-survey cat:cs.CL"), hour=5)
     press.add_subscribers("=cmd@uni.example", topics=(), cadence=Cadence.WEEKLY)
@@ -173,11 +175,14 @@ def test_the_export_holds_the_filtered_and_can_be_imported(
     assert [row["email"] for row in csv.DictReader(StringIO(some))] == [ANNE]
     session.execute(text("TRUNCATE subscribers CASCADE"))
     session.commit()
-    forms = parse_import(answer.text, press.settings)
-    keys, now = press.settings.secret_key, press.clock()
-    report = import_subscribers(session, forms, keys, now, is_confirmed=True)
-    session.commit()
-    assert report.added == 2
+    file = tmp_path / "subscribers.csv"
+    file.write_text(answer.text, encoding="utf-8")
+    blank = blank_sign_up(press.settings, "")
+    choices = ImportChoices(blank, tmp_path / "rejected.csv", is_confirmed=True)
+    report = import_file(
+        press.sessions, press.settings, inspect_file(file), choices, press.clock(), lambda *_: None
+    )
+    assert (sum(report.added.values()), report.rejected) == (2, 0)
     again = operator.get("/admin/subscribers.csv").text
     assert sorted(again.splitlines()) == sorted(answer.text.splitlines())
 
