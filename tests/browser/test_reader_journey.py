@@ -106,7 +106,14 @@ def test_a_reader_signs_up_confirms_changes_leaves_and_returns_without_javascrip
     page.context.close()
 
 
-PATHS = ("/", "/search?q=cats", "/search?q=%22cats", "/topics", "/papers/arxiv:2609.00002")
+PATHS = (
+    "/",
+    "/search?q=cats",
+    "/search?q=%22cats",
+    "/topics",
+    "/papers/arxiv:2609.00002",
+    "/privacy",
+)
 
 
 @pytest.mark.parametrize("width", [320, 640, 1280])

@@ -51,6 +51,7 @@ def pages(
         "/search?q=)",
         "/topics",
         "/topics/preview?q=cats",
+        "/privacy",
         "/nowhere",
         "/confirm/broken",
         *(f"/{name}/{token}" for name, token in tokens.items()),

@@ -56,7 +56,7 @@ def test_the_page_says_who_runs_the_site(web: httpx2.Client) -> None:
     assert "Example Institute, 1 Sample Street" in text
     assert '<a href="https://example.org/contact" rel="noopener">' in text
     assert '<a href="mailto:help@example.org">help@example.org</a>' in text
-    assert "Mails load one picture, the logo." in text
+    assert "Mails load one picture, the logo;" in text
     assert "/mailbox" not in text
 
 
