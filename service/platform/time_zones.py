@@ -61,7 +61,7 @@ def suggest_zones(text: str) -> tuple[str, ...]:
         # `Etc/GMT+2` is two hours *behind* UTC: never suggest it to people who write `GMT+2`.
         return ()
     known = _zones_by_words()
-    close = get_close_matches(_fold(text), known, n=6, cutoff=0.7)
+    close = get_close_matches(_fold(text), known, n=6, cutoff=0.8)
     return tuple(dict.fromkeys(known[words] for words in close))[:3]
 
 

@@ -108,6 +108,7 @@ def test_a_reader_signs_up_confirms_changes_leaves_and_returns_without_javascrip
 
 PATHS = (
     "/",
+    "/link",
     "/search?q=cats",
     "/search?q=%22cats",
     "/topics",
@@ -163,13 +164,13 @@ def test_all_text_reaches_a_contrast_of_4_5(browser: Browser, site: str, scheme:
     context.close()
 
 
-def test_the_first_tab_skips_to_the_content_and_focus_is_seen(browser: Browser, site: str) -> None:
+def test_the_first_tab_skips_to_the_form_and_focus_is_seen(browser: Browser, site: str) -> None:
     context = browser.new_context(base_url=site)
     page = context.new_page()
     page.goto("/")
     page.keyboard.press("Tab")
     focused = page.locator(":focus")
-    expect(focused).to_have_text("Skip to the content")
+    expect(focused).to_have_text("Skip to the sign-up form")
     expect(focused).to_be_in_viewport()
     assert focused.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
     context.close()

@@ -30,7 +30,7 @@ from service.web.views.sign_up_form import TypedForm, parse_named_rows, parse_wo
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
 # The same for every address, known or not.
-_CONFIRMATION_SENT = "If that address can receive our mail, a confirmation is on its way. Nothing changes until then."
+_REQUESTED = "If that address can receive our mail, a confirmation is on its way. Nothing changes until then."
 _MISSED = "What you missed comes in a separate mail."
 
 router = APIRouter(include_in_schema=False)
@@ -110,7 +110,7 @@ def _act(
             request_address(
                 session, subscriber, address, context.settings.secret_key, context.clock()
             )
-            return _CONFIRMATION_SENT
+            return _REQUESTED
         case "unsubscribe":
             lifecycle.leave(
                 session, context.settings, subscriber.id, "/preferences", context.clock()

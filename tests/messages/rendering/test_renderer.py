@@ -149,6 +149,15 @@ def test_a_welcome_without_topics_promises_trending_papers(
     assert "You chose no topics yet" in mail.text
 
 
+def test_a_weekly_welcome_names_the_day_and_the_hour(
+    renderer: Renderer, every_mail: dict[DeliveryKind, MailContext]
+) -> None:
+    welcome = every_mail[DeliveryKind.WELCOME]
+    assert isinstance(welcome, WelcomeContext)
+    mail = renderer.render(DeliveryKind.WELCOME, replace(welcome, cadence=Cadence.WEEKLY))
+    assert "every Monday at 07:00, Berlin time" in mail.text
+
+
 @pytest.mark.parametrize("kind", [DeliveryKind.WELCOME, DeliveryKind.TOPICS_CHANGED])
 def test_a_mail_with_many_topics_counts_the_rest(
     renderer: Renderer, every_mail: dict[DeliveryKind, MailContext], kind: DeliveryKind

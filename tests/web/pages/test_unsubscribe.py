@@ -9,6 +9,7 @@ from support.web.site import Subscribers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.signing.tokens import Purpose
+from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.suppressions import is_suppressed
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
@@ -84,6 +85,32 @@ def test_undo_brings_the_digests_back(web: httpx2.Client, subscribers: Subscribe
     assert [answer.status_code for answer in answers] == [200, 200]
     assert "Welcome back" in answers[0].text
     assert state_of(subscribers, subscriber) is SubscriberState.ACTIVE
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_a_used_link_names_the_address_and_offers_the_way_back_that_works(
+    web: httpx2.Client, subscribers: Subscribers, *, is_confirmed: bool
+) -> None:
+    subscriber = subscribers.add(is_confirmed=is_confirmed)
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
+    web.post(link)
+    page = web.get(link).text
+    assert "You are already unsubscribed" in page
+    assert "r***@example.org gets no mail from us" in page
+    assert (f'action="{link}/undo"' in page) == is_confirmed
+    assert ("Sign up again" in page) != is_confirmed
+
+
+def test_the_link_of_a_suppressed_subscriber_offers_no_way_back(
+    web: httpx2.Client, subscribers: Subscribers, session: Session
+) -> None:
+    subscriber = subscribers.add()
+    keys, now = subscribers.settings.secret_key, subscribers.clock()
+    suppress_address(session, subscriber.email, keys, "complained", now)
+    session.commit()
+    page = web.get(f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}").text
+    assert "You are already unsubscribed" in page
+    assert "Changed your mind?" not in page
 
 
 def test_undo_never_subscribes_an_address_that_was_not_confirmed(
