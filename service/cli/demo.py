@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -125,11 +126,15 @@ def run(context: typer.Context, *, as_json: bool, day_count: int, is_once: bool)
         demo = _start(stack, command, plan)
         states = [_sign_up(demo, one) for one in plan.subscribers]
         days = _live(demo)
-        _print_summary(demo, days, is_up=not is_once)
-        _check(days, is_sending=SubscriberState.ACTIVE in states)
+        print_all = partial(_print_summary, demo, days, is_up=not is_once)
+        fault = _find_fault(days, is_sending=SubscriberState.ACTIVE in states)
+        if is_once or fault:
+            print_all()
+        if fault:
+            raise CommandError(fault)
         if not is_once:
             demo.services.start("beat", *beat_schedule(demo.settings.data_dir))
-            demo.services.stay_up()
+            demo.services.stay_up(print_all)
 
 
 def _make_plan(day_count: int, now: datetime) -> _Plan:
@@ -271,14 +276,14 @@ def _publish(demo: _Demo, on: date) -> Iterator[Balance]:
         yield balance
 
 
-def _check(days: list[_Day], *, is_sending: bool) -> None:
-    """Raise `CommandError` where an edition does not balance, or nothing came of all of them."""
+def _find_fault(days: list[_Day], *, is_sending: bool) -> str:
+    """Return what is wrong: an edition that does not balance, or nothing came of all of them."""
     balances = [balance for day in days for balance in day.balances]
     wrong = [f"{one.cadence} {one.local_date}" for one in balances if not one.closes]
     if wrong:
-        raise CommandError(f"the balance does not close: {', '.join(wrong)}")
-    if is_sending and not any(one.states.get(DeliveryState.SENT) for one in balances):
-        raise CommandError("nothing was sent")
+        return f"the balance does not close: {', '.join(wrong)}"
+    is_sent = any(one.states.get(DeliveryState.SENT) for one in balances)
+    return "nothing was sent" if is_sending and not is_sent else ""
 
 
 def _print_summary(demo: _Demo, days: list[_Day], *, is_up: bool) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -113,9 +113,13 @@ class Stack:
             if child.poll() is not None:
                 raise CommandError(f"{name} ended by itself{self._see(name)}")
 
-    def stay_up(self) -> None:
-        """Return at Ctrl-C, the ordinary end. Raises `CommandError` if a child ends by itself."""
+    def stay_up(self, announce: Callable[[], None] = lambda: None) -> None:
+        """Announce that all is up, and return at Ctrl-C, the ordinary end from then on.
+
+        Raises `CommandError` if a child ends by itself.
+        """
         try:
+            announce()
             while True:
                 self.check()
                 time.sleep(0.5)

@@ -71,8 +71,7 @@ def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -
                 "settings_file": str(find_env_file() or ""),
                 "missing": [PREFIX + fault.setting.upper() for fault in find_missing(site)],
             }
-            command.print(value, *_lines(site, place))
-            stack.stay_up()
+            stack.stay_up(lambda: command.print(value, *_lines(site, place)))
 
 
 def _with_local_address(settings: Settings, place: Place) -> Settings:
