@@ -16,7 +16,7 @@ from service.subscribers.store.subscribers import get_named_topics
 from service.topics.domain.types import NamedTopic
 
 # So many subscribers are read in one transaction of an export.
-_EXPORT_ROWS = 1000
+_EXPORT_ROWS = 10_000
 _COLUMNS = ("email", "state", "cadence", "hour", "timezone", "empty_digests", "confirmed_at")
 # A spreadsheet runs a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@")
@@ -37,11 +37,11 @@ def list_history(session: Session, subscriber_id: int) -> list[ChangeLine]:
 
 
 def _describe(row: Consent) -> ChangeLine:
-    where = f"on {row.page}" if row.page.startswith("/") else f"by {_article(row.page)}"
+    where = f"on {row.page}" if row.page.startswith("/") else f"by {_with_the(row.page)}"
     return ChangeLine(row.created_at, f"{row.action} {where}")
 
 
-def _article(cause: str) -> str:
+def _with_the(cause: str) -> str:
     return f"the {cause}" if cause.startswith("operator") else cause
 
 

@@ -58,7 +58,9 @@ def draw_growth(days: Sequence[GrowthDay]) -> Chart:
 def draw_subscribed(days: Sequence[GrowthDay]) -> Chart:
     """Draw how many were subscribed at the end of each day; needs at least one day."""
     columns = {
-        day.on: [ChartPart(day.subscribed, "subscribed", _readers(day))] if day.subscribed else []
+        day.on: [ChartPart(day.subscribed, "subscribed", _count_subscribed(day))]
+        if day.subscribed
+        else []
         for day in days
     }
     first, last = days[0], days[-1]
@@ -66,7 +68,7 @@ def draw_subscribed(days: Sequence[GrowthDay]) -> Chart:
     return draw_columns(columns, text)
 
 
-def _readers(day: GrowthDay) -> str:
+def _count_subscribed(day: GrowthDay) -> str:
     return f"{short_date(day.on)}: {count_of(day.subscribed, 'reader')}"
 
 
