@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.mail.fixtures import name_queries
 from support.mail.read_html import ALLOWED_TAGS, Page, letters, paragraphs
 
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import Brand
