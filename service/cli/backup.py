@@ -58,10 +58,15 @@ def restore(context: typer.Context, directory: Directory, as_json: Json = False)
     given: Globals = context.obj
     manifest = load_backup(directory)
     data_dir = load_data_dir()
-    with placing_files(directory, manifest, data_dir), open_settings() as (loaded, settings):
+    with (
+        placing_files(directory, manifest, data_dir) as placed,
+        open_settings() as (loaded, settings),
+    ):
         is_embedded = not loaded.database_url
         now = clock_from(given.now)()
         restore_backup(settings, directory, manifest, now, is_embedded=is_embedded)
+        # The database is there, and needs its key whatever happens now.
+        placed.clear()
     make_output(context, as_json=as_json).print(
         manifest.model_dump(mode="json") | {"data_dir": str(data_dir)},
         f"Restored as of {manifest.taken_at:%Y-%m-%d %H:%M} UTC.",

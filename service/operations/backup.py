@@ -184,10 +184,12 @@ def _load_manifest(path: Path) -> Manifest:
 
 
 @contextmanager
-def placing_files(directory: Path, manifest: Manifest, data_dir: Path) -> Iterator[None]:
-    """Put the backup's files into the data directory; take them away again if the block fails.
+def placing_files(
+    directory: Path, manifest: Manifest, data_dir: Path
+) -> Iterator[dict[Path, Path]]:
+    """Put the backup's files into the data directory, and yield them.
 
-    Before the settings are loaded, which need some of them. Raises `BackupError` for a directory
+    Those that the block has not cleared are taken away again if it fails. Before the settings are loaded, which need some of them. Raises `BackupError` for a directory
     that has other files of these names.
     """
     sources = {
@@ -205,7 +207,7 @@ def placing_files(directory: Path, manifest: Manifest, data_dir: Path) -> Iterat
     try:
         for target, source in missing.items():
             _copy_private(source, target)
-        yield
+        yield missing
     except BaseException:
         for target in missing:
             target.unlink(missing_ok=True)

@@ -63,7 +63,8 @@ class ImportSource:
 
         Raises `ImportFault` where the first line is neither an address nor names a column.
         """
-        with self.path.open(encoding=self.encoding, newline="") as file:
+        # `inspect_file` has decoded it; what is left are the five bytes that Windows-1252 lacks.
+        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
             yield _recognize(file, defaults)
 
 

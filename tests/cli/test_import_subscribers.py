@@ -141,3 +141,18 @@ def test_an_import_that_was_killed_is_finished_by_the_same_command(
     assert result["known"] == {"pending": taken}
     for table in ("subscribers", "topics", "consents", "deliveries"):
         assert count(database_url, table) == 20_000
+
+
+@pytest.mark.usefixtures("environment")
+def test_two_imports_of_one_list_at_once_add_everybody_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    rows = [f"reader{n:05}@example.org,cat:cs.CL\n" for n in range(3000)]
+    running = []
+    for name, order in (("one.csv", rows), ("two.csv", rows[::-1])):
+        (tmp_path / name).write_text("".join(["email,topic\n", *order]))
+        command = [*NOW, "subscribers", "import", str(tmp_path / name)]
+        running.append(subprocess.Popen([sys.executable, "-m", "service.cli", *command], cwd=ROOT))
+    assert [process.wait(120) for process in running] == [0, 0]
+    for table in ("subscribers", "topics", "consents", "deliveries"):
+        assert count(database_url, table) == 3000

@@ -273,6 +273,7 @@ ENCODED = {
     "UTF-16, as Excel's Unicode text": TABLE.replace(",", "\t").encode("utf-16"),
     "UTF-16 without a mark": TABLE.encode("utf-16-le"),
     "Windows-1252": TABLE.encode("cp1252"),
+    "a byte that Windows-1252 lacks": TABLE.encode("cp1252") + b"\x81\n",
     "CRLF": TABLE.replace("\n", "\r\n").encode(),
     "CR": TABLE.replace("\n", "\r").encode(),
     "semicolons": TABLE.replace(",", ";").encode("utf-8-sig"),
