@@ -1,0 +1,211 @@
+"""The whole walk of a reader, by clicks alone: from the front page to the third digest, and out."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, FrameLocator, Page, expect
+from sqlalchemy import Engine, select
+from support.newsletter.press import Press, Turnable, make_press
+from support.web.papers import FRIDAY, THURSDAY
+from support.web.server import serve
+from support.web.site import EnqueuedTasks
+
+from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.messages.signed_links import signed_url
+from service.platform.database.engine import make_sessions
+from service.platform.dev_mailbox import Mailbox
+from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose
+from service.sending.deliver import deliver
+from service.subscribers.store.models import Subscriber
+from service.web.app import create_app
+
+pytestmark = [pytest.mark.browser, pytest.mark.settings(smtp_url=())]
+
+READER = "reader@example.org"
+MOST_TABS = 5
+
+
+@pytest.fixture
+def press(settings: Settings, engine: Engine, now: datetime) -> Iterator[Press]:
+    """An installation whose mails reach its mailbox, with links to its running site."""
+    clock = Turnable(now)
+    app = create_app(settings, make_sessions(engine), enqueue=EnqueuedTasks(), clock=clock)
+    with Mailbox(settings.data_dir / "mailbox").start() as mailbox, serve(app) as address:
+        relay = f"smtp://127.0.0.1:{mailbox.port}?starttls=off"
+        here = {"base_url": address, "mailbox_url": relay}
+        press = make_press(settings.model_copy(update=here), engine, now)
+        press.clock = clock
+        yield press
+
+
+@pytest.fixture(params=[375, 1280])
+def width(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def page(
+    browser: Browser, press: Press, width: int, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    # As tall as a mail: headless Chromium can lose a click right after it scrolled a sandboxed frame.
+    context = browser.new_context(
+        base_url=press.settings.base_url,
+        java_script_enabled=request.param,
+        viewport={"width": width, "height": 9000},
+    )
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
+
+
+def send_all(press: Press) -> None:
+    """Send in a thread of its own, because Playwright's event loop runs in this one."""
+
+    def send() -> None:
+        sender = press.sender()
+        deliver(sender)
+        sender.transport.close()
+
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(send).result()
+
+
+def open_mail(page: Page, press: Press, subject: str) -> FrameLocator:
+    """Send what is due and open the newest mail with this subject by clicks; return its frame."""
+    send_all(press)
+    page.goto("/")
+    page.get_by_role("link", name="Development mailbox").click()
+    page.get_by_role("link", name=subject).first.click()
+    return page.frame_locator("iframe.mail")
+
+
+def click_out(page: Page, mail: FrameLocator, link: str) -> Page:
+    """Click a link of a mail; return the tab that it opened."""
+    with page.expect_popup() as opened:
+        mail.get_by_role("link", name=link).first.click()
+    opened.value.wait_for_load_state()
+    return opened.value
+
+
+def publish_day(press: Press, on: date, *numbers: int) -> None:
+    press.clock.now = datetime.combine(on, press.clock.now.timetz())
+    press.add_papers(*numbers, on=on)
+    press.publish(on)
+
+
+def stored(press: Press) -> Subscriber:
+    with press.sessions() as session:
+        return session.scalars(select(Subscriber)).one()
+
+
+def sign_up(page: Page) -> None:
+    page.goto("/")
+    field = page.get_by_label("Email")
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if field.evaluate("node => node === document.activeElement"):
+            break
+    page.keyboard.type(READER)
+    page.get_by_role("textbox", name=re.compile("^Topics")).fill("parsing")
+    field.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
+
+
+def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
+    page: Page, press: Press
+) -> None:
+    sign_up(page)
+    tab = click_out(page, open_mail(page, press, "Confirm"), "Confirm")
+    tab.get_by_role("button", name="Yes, send me papers").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You are subscribed")
+    assert stored(press).state is SubscriberState.ACTIVE
+    send_all(press)
+
+    for number, on in enumerate((THURSDAY, FRIDAY, FRIDAY + timedelta(days=3)), 1):
+        publish_day(press, on, 2 * number, 2 * number + 1)
+        mail = open_mail(page, press, "2 new on")
+        expect(mail.get_by_role("heading", name=f"Parsing number {2 * number}")).to_be_visible()
+    copy = click_out(page, mail, "View in browser")
+    expect(copy.get_by_role("heading", name="Parsing number 6")).to_be_visible()
+    similar = click_out(page, mail, "Similar")
+    expect(similar.get_by_role("heading", level=1)).to_contain_text("Parsing number")
+    saved = click_out(page, mail, "Save")
+    saved.get_by_role("button", name="Save").click()
+
+    paused = click_out(page, mail, "Pause")
+    paused.get_by_role("button", name="Pause", exact=True).click()
+    expect(paused.get_by_role("status")).to_contain_text("Paused")
+    assert stored(press).state is SubscriberState.PAUSED
+
+    page.goto("/")
+    page.get_by_role("link", name="Send me my link").first.click()
+    page.get_by_label("Email").fill(READER)
+    page.get_by_label("Email").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
+    mine = click_out(page, open_mail(page, press, "link"), "preferences")
+    mine.get_by_role("button", name="Resume now").click()
+    assert stored(press).state is SubscriberState.ACTIVE
+
+    leaving = click_out(page, open_mail(page, press, "2 new on"), "Unsubscribe")
+    leaving.get_by_role("button", name="Weekly instead").click()
+    expect(leaving.get_by_role("status")).to_contain_text("Saved.")
+    assert stored(press).cadence is Cadence.WEEKLY
+
+    leaving = click_out(page, open_mail(page, press, "2 new on"), "Unsubscribe")
+    leaving.get_by_role("button", name="Unsubscribe").click()
+    expect(leaving.locator("main")).to_contain_text("You will get no more mail from us.")
+    assert stored(press).state is SubscriberState.UNSUBSCRIBED
+    leaving.get_by_role("button", name="Undo").click()
+    expect(leaving.get_by_role("heading", level=1)).to_have_text("Welcome back")
+    assert stored(press).state is SubscriberState.ACTIVE
+
+
+PATHS = (
+    "/", "/daily/2026-09-18", "/daily/2026-09-19", "/search", "/search?q=parsing", "/topics",
+    "/topics/preview", "/topics/preview?q=parsing", "/status", "/link", "/privacy", "/mailbox",
+    "/papers/arxiv:2609.00001", "/nowhere",
+)  # fmt: skip
+
+
+def personal_paths(press: Press) -> list[str]:
+    """Return the pages behind the links of a mail, of every kind."""
+    base, now = press.settings.base_url, press.clock()
+    subscriber = stored(press)
+    links = [
+        signed_url(press.settings, purpose, subscriber.id, now).removeprefix(base)
+        for purpose in (Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.UNSUBSCRIBE)
+    ]
+    change = signed_url(press.settings, Purpose.CHANGE, subscriber.id, now).removeprefix(base)
+    return [*links, f"{links[1]}/kept", f"{change}?mute=number", f"{change}?less=1"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(
+    browser: Browser, press: Press, width: int, scheme: str
+) -> None:
+    press.add_subscribers(READER, topics=["parsing"])
+    press.add_papers(1, 2)
+    press.publish()
+    send_all(press)
+    context = browser.new_context(
+        base_url=press.settings.base_url,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    found = {}
+    for path in [*PATHS, *personal_paths(press)]:
+        page.goto(path)
+        assert page.get_by_role("main").count() == 1, path
+        result = Axe().run(page).response
+        serious = [v["id"] for v in result["violations"] if v["impact"] in ("serious", "critical")]
+        if serious:
+            found[path] = serious
+    context.close()
+    assert found == {}
