@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable, make_press
+from support.smtp.smtp_sink import wait_until
 from support.web.server import serve
 from support.web.site import EnqueuedTasks, Subscribers
 
@@ -48,7 +49,6 @@ def page(browser: Browser, press: Press, request: pytest.FixtureRequest) -> Iter
     context = browser.new_context(
         base_url=press.settings.base_url, viewport={"width": request.param, "height": 9000}
     )
-    context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()
 
@@ -82,11 +82,19 @@ def open_mail(page: Page, subject: str) -> FrameLocator:
 
 def click_out(page: Page, link: Locator) -> Page:
     """Click a link once; return the tab that it opened, which must not know the mailbox."""
+    # Chromium routes the mouse to a sandboxed frame only a moment after the frame was drawn; a
+    # person sees by the pointer that it is on a link.
+    wait_until(lambda: _is_under_the_mouse(link))
     with page.expect_popup() as opened:
         link.click()
     opened.value.wait_for_load_state()
     assert opened.value.evaluate("window.opener") is None
     return opened.value
+
+
+def _is_under_the_mouse(link: Locator) -> bool:
+    link.hover()
+    return bool(link.evaluate("link => link.matches(':hover')"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,9 @@ def test_links_of_a_paper_open_outside_the_frame(page: Page, press: Press) -> No
 def test_links_within_a_digest_stay_in_it(page: Page, press: Press) -> None:
     send_digest(press)
     mail = open_mail(page, "10 new on")
-    mail.locator("ol.brief a").last.click()
+    within = mail.locator("ol.brief a").last
+    wait_until(lambda: _is_under_the_mouse(within))
+    within.click()
     expect(mail.locator("ol.brief")).to_be_visible()
     assert page.frames[1].url.rpartition("#")[2].startswith("p")
     assert len(page.context.pages) == 1
@@ -194,8 +204,9 @@ def test_scripts_of_a_mail_never_run(page: Page, press: Press, mailbox: Mailbox)
     opened = click_out(page, mail.get_by_role("link", name="ordinary"))
     expect(opened.get_by_role("heading", level=1)).to_contain_text("Did we get every paper?")
     click_out(page, mail.get_by_role("link", name="opener"))
-    mail.get_by_role("link", name="script").click()
-    mail.get_by_role("button", name="send").click()
+    for target in (mail.get_by_role("link", name="script"), mail.get_by_role("button")):
+        wait_until(lambda target=target: _is_under_the_mouse(target))  # type: ignore[misc]
+        target.click()
     assert page.frames[1].title() == "mail"
     assert all(tab.title() != "ran" for tab in page.context.pages)
     page.get_by_text("Text", exact=True).click()
