@@ -11,7 +11,7 @@ from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose, TokenExpired
 from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
-from service.sending.pause_switch import find_pause
+from service.sending.pause_switch import Pause, find_pause
 from service.subscribers.sign_up import confirm, request_subscription
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
@@ -74,7 +74,9 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
     """Accept a sign-up. The response is the same for every address, known or not."""
     if posted.trap:
         # A program filled the honeypot; it gets the same response as a person.
-        return _show_sent(context, posted.typed)
+        with transaction(context.sessions) as session:
+            pause = find_pause(session)
+        return _show_sent(context, posted.typed, pause)
     try:
         with transaction(context.sessions) as session:
             takes_utf8 = context.settings.smtputf8
@@ -84,12 +86,13 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
             wait = _seconds_to_wait(context, request, posted.typed.token)
             if not wait:
                 request_subscription(session, valid, context.settings.secret_key, context.clock())
+            pause = find_pause(session)
     except SignUpError as error:
         return _show_faults(context, posted.typed, error)
     if wait:
         return show_busy(context, wait)
     context.enqueue("deliver")
-    return _show_sent(context, posted.typed)
+    return _show_sent(context, posted.typed, pause)
 
 
 def _with_zone(context: AppContext, typed: TypedForm) -> TypedForm:
@@ -97,17 +100,10 @@ def _with_zone(context: AppContext, typed: TypedForm) -> TypedForm:
     return replace(typed, timezone=typed.timezone or context.settings.digest_timezone)
 
 
-def _show_sent(context: AppContext, typed: TypedForm) -> HTMLResponse:
+def _show_sent(context: AppContext, typed: TypedForm, pause: Pause | None) -> HTMLResponse:
     """Say when digests will come, as typed: what is stored about the address is not shown."""
-    return context.pages.show(
-        "sent.html", times=_with_zone(context, typed).times, is_paused=is_sending_paused(context)
-    )
-
-
-def is_sending_paused(context: AppContext) -> bool:
-    """Whether the operator has paused all sending, so that a promised mail has to wait."""
-    with transaction(context.sessions) as session:
-        return find_pause(session) is not None
+    times = _with_zone(context, typed).times
+    return context.pages.show("sent.html", times=times, is_paused=pause is not None)
 
 
 def _seconds_to_wait(context: AppContext, request: Request, token: str) -> int:
@@ -150,10 +146,11 @@ def take_confirmation(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.CONFIRM)
     with transaction(context.sessions) as session:
         subscriber = confirm(session, context.settings, link, context.clock())
+        pause = find_pause(session)
     context.enqueue("deliver")
     return context.pages.show(
         "confirmed.html",
         subscriber=subscriber,
         preferences=preferences_url(context, subscriber.id),
-        is_paused=is_sending_paused(context),
+        is_paused=pause is not None,
     )
