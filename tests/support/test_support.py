@@ -150,7 +150,7 @@ def run_pytest(tmp_path: Path, source: str, *options: str, **environment: str) -
     """Run a suite of its own under the rules and return its exit status and its output."""
     (tmp_path / "test_inner.py").write_text(source)
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nmarkers =\n  real: real data\n  hosts: namespaces\n"
+        "[pytest]\nmarkers =\n  real: real data\n  hosts: namespaces\n  program: a program\n"
     )
     outer = {
         name: value
@@ -235,6 +235,19 @@ def test_tests_of_several_hosts_are_left_out_aloud_or_refused_where_none_can_be_
     status, output = run_pytest(tmp_path, HOSTS, PATH=without_ip, PAPERBOY_REQUIRE_HOSTS="1")
     assert status == pytest.ExitCode.USAGE_ERROR
     assert "PAPERBOY_REQUIRE_HOSTS=1, but there is no way to make network namespaces" in output
+
+
+@pytest.mark.slow
+def test_tests_of_a_missing_program_are_left_out_aloud_or_refused(tmp_path: Path) -> None:
+    source = REAL.replace("pytest.mark.real", "pytest.mark.program('no-such-server')")
+    source += "@pytest.mark.program('env')\ndef test_env(): pass\n"
+    status, output = run_pytest(tmp_path, source)
+    assert status == 0
+    assert "2 tests deselected: no program no-such-server" in output
+    assert "2 passed" in output
+    status, output = run_pytest(tmp_path, source, PAPERBOY_REQUIRE_PROGRAM="1")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "PAPERBOY_REQUIRE_PROGRAM=1, but there is no program no-such-server" in output
 
 
 @pytest.mark.slow

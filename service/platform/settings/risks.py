@@ -41,6 +41,10 @@ def _weak_protection(settings: Settings) -> Iterator[SettingFault]:
     if site.scheme == "http" and not is_loopback(site.hostname or ""):
         problem = "plain http, so mails carry no one-click unsubscribe (RFC 8058 asks for https)"
         yield SettingFault("base_url", problem, "Put the site behind https")
+    if site.scheme == "https" and not settings.trusted_proxies:
+        problem = "no proxy is trusted, so limits on sign-ups take all visitors for one"
+        hint = "Set it to the address of the proxy; on one machine that is 127.0.0.1"
+        yield SettingFault("trusted_proxies", problem, hint)
     for relay in settings.relays:
         is_private = relay.use_tls or relay.starttls == "required" or is_loopback(relay.host)
         if relay.password and not is_private:

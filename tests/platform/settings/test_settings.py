@@ -117,12 +117,39 @@ def test_hooks_are_kept_by_provider_with_all_their_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["imaps://user:p%40ss@host:993/In%20box", "imap://user:pass@host", "maildir:/var/mail/x"],
+    [
+        "imaps://user:p%40ss@host:993/In%20box",
+        "imap://user:pass@host",
+        "maildir:/var/mail/x",
+        "listener",
+    ],
 )
 def test_a_bounce_mailbox_that_can_be_read_is_taken(tmp_path: Path, address: str) -> None:
     settings = load(tmp_path, BOUNCE_MAILBOX=address)
     assert settings.bounce_mailbox == address
     assert "pass" not in repr(settings)
+
+
+def test_mail_to_the_bounce_domain_is_read_where_both_settings_are_set(tmp_path: Path) -> None:
+    assert load(tmp_path, BOUNCE_MAILBOX="listener", BOUNCE_DOMAIN="b.example").reads_bounce_domain
+    assert not load(tmp_path, BOUNCE_MAILBOX="maildir:/var/mail/x").reads_bounce_domain
+    assert not load(tmp_path, BOUNCE_DOMAIN="b.example").reads_bounce_domain
+
+
+def test_proxies_are_addresses_and_networks_but_never_all(tmp_path: Path) -> None:
+    given = ("127.0.0.1", "172.30.57.0/24", "fd00::/8")
+    assert load(tmp_path, TRUSTED_PROXIES=" ".join(given)).trusted_proxies == given
+    for value in ("*", "0.0.0.0/0", "::/0", "proxy.example.org", "10.0.0.1/8"):
+        (line,) = faults_of(tmp_path, TRUSTED_PROXIES=value)
+        assert line.startswith("PAPERBOY_TRUSTED_PROXIES: ")
+        assert line.endswith("Use 127.0.0.1 or 172.30.57.0/24.")
+
+
+def test_a_site_behind_https_without_a_trusted_proxy_is_a_risk(tmp_path: Path) -> None:
+    behind = {"BASE_URL": "https://papers.example.org"}
+    assert "trusted_proxies" in {one.setting for one in find_risks(load(tmp_path, **behind))}
+    behind["TRUSTED_PROXIES"] = "127.0.0.1"
+    assert "trusted_proxies" not in {one.setting for one in find_risks(load(tmp_path, **behind))}
 
 
 def test_a_variable_like_no_setting_is_to_be_removed(tmp_path: Path) -> None:
@@ -210,7 +237,7 @@ def test_unwise_settings_are_reported_but_allowed(
     [
         {"BASE_URL": "http://localhost:8000"},
         {"BASE_URL": "http://[::1]:8000/"},
-        {"BASE_URL": "https://papers.example.org"},
+        {"BASE_URL": "https://papers.example.org", "TRUSTED_PROXIES": "127.0.0.1"},
         {"SMTP_URL": "smtp://u:p@127.0.0.1:2525"},
         {"ARXIV_CATEGORIES": "cond-mat.mes-hall physics.ao-ph astro-ph.CO hep-th q-bio.NC math.AG"},
         {
