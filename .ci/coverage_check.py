@@ -21,6 +21,7 @@ COMPLETE = (
     "service/messages/domain/",
     "service/sending/domain/",
     "service/bounces/domain/",
+    "service/operations/domain/",
     "service/platform/one_line.py",
     "service/platform/time_zones.py",
     "service/platform/settings/contrast.py",

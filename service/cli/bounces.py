@@ -162,7 +162,7 @@ def listen(
     lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Receive bounces and unsubscribe mails by SMTP or LMTP until Ctrl-C.
+    """Receive bounces and unsubscribe mails until Ctrl-C.
 
     Every address that we did not sign is refused.
     """

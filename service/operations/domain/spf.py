@@ -129,7 +129,7 @@ def find_spf(domain: str, dns: Dns) -> list[str]:
 def _walk(domain: str, dns: Dns, above: tuple[str, ...]) -> tuple[int, frozenset[str]]:
     """Return how many lookups a record costs at most, and the domains whose records it includes."""
     records = find_spf(domain, dns)
-    if len(records) != 1 or domain in above or len(above) > MOST_LOOKUPS:
+    if len(records) != 1 or domain in above:
         return 0, frozenset()
     count, included = 0, {domain}
     for term in parse_spf(records[0]):
@@ -140,20 +140,24 @@ def _walk(domain: str, dns: Dns, above: tuple[str, ...]) -> tuple[int, frozenset
     return count, frozenset(included)
 
 
-def is_allowed(domain: str, address: str, dns: Dns, depth: int = 0) -> bool:
-    """Return whether a domain's record lets an address send. Macros and `exists` never match."""
+def is_allowed(domain: str, address: str, dns: Dns, above: tuple[str, ...] = ()) -> bool:
+    """Return whether a domain's record lets an address send. Macros and `exists` never match.
+
+    `above` are the domains whose records led here: none is read again within itself.
+    """
     records = find_spf(domain, dns)
-    if len(records) != 1 or depth > MOST_LOOKUPS:
+    if len(records) != 1 or domain in above:
         return False
+    path = (*above, domain)
     terms = parse_spf(records[0])
     for term in terms:
-        if _matches(term, domain, address, dns, depth):
+        if _matches(term, path, address, dns):
             return term.qualifier == "+"
     target = next((term.value for term in terms if term.name == "redirect"), "")
-    return bool(target) and is_allowed(target, address, dns, depth + 1)
+    return is_allowed(target, address, dns, path) if target else False
 
 
-def _matches(term: SpfTerm, domain: str, address: str, dns: Dns, depth: int) -> bool:
+def _matches(term: SpfTerm, path: tuple[str, ...], address: str, dns: Dns) -> bool:
     if "%" in term.value:
         return False
     match term.name:
@@ -162,10 +166,11 @@ def _matches(term: SpfTerm, domain: str, address: str, dns: Dns, depth: int) -> 
         case "ip4" | "ip6":
             return _is_within(address, term.value)
         case "include":
-            return is_allowed(term.value, address, dns, depth + 1)
+            return is_allowed(term.value, address, dns, path)
         case "a" | "mx":
             name, _, bits = term.value.partition("/")
-            hosts = [name or domain] if term.name == "a" else dns.mx(name or domain)
+            name = name or path[-1]
+            hosts = [name] if term.name == "a" else dns.mx(name)
             found = [each for host in hosts if host for each in dns.addresses(host)]
             return any(_is_within(address, each, bits) for each in found)
     return False

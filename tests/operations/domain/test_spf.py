@@ -120,6 +120,17 @@ def test_the_first_mechanism_that_matches_decides() -> None:
     assert is_allowed(D, "192.0.2.8", zone("v=spf1 include:amazonses.com ip4:192.0.2.8 -all"))
 
 
+def test_other_records_macros_and_loops_are_followed_as_far_as_they_can_be() -> None:
+    assert is_allowed(D, "54.240.1.2", zone("v=spf1 redirect=moved.example"))
+    assert not is_allowed(D, "192.0.2.8", zone("v=spf1 redirect=moved.example"))
+    assert not is_allowed(D, "192.0.2.8", zone("v=spf1 mx"))
+    assert not is_allowed(D, "192.0.2.8", zone(None))
+    unknown = "v=spf1 exists:%{i}.example exists:x.example ptr a:%{d} ip4:192.0.2.8 -all"
+    assert is_allowed(D, "192.0.2.8", zone(unknown))
+    includes = f"include:{D} " * 10
+    assert is_allowed(D, "192.0.2.8", zone(f"v=spf1 {includes}ip4:192.0.2.8 -all"))
+
+
 def test_a_term_is_parsed_into_its_parts() -> None:
     (first, second, third) = parse_spf(
         "v=spf1 ~a:mail.example.org/28 exp=x.example redirect=y.example MX"
