@@ -1,24 +1,23 @@
 """Mails of the development mailbox in Chromium: each of their links works by a plain click."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.message import EmailMessage
 from smtplib import SMTP
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable, make_press
 from support.smtp.smtp_sink import wait_until
+from support.web.framed_mail import click_out, is_under_the_mouse, open_mail, send_all
 from support.web.server import serve
 from support.web.site import EnqueuedTasks, Subscribers
 
 from service.platform.database.engine import make_sessions
 from service.platform.dev_mailbox import Mailbox
 from service.platform.settings.settings import Settings
-from service.sending.deliver import deliver
 from service.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.settings(smtp_url=())]
@@ -53,48 +52,11 @@ def page(browser: Browser, press: Press, request: pytest.FixtureRequest) -> Iter
     context.close()
 
 
-def send_all(press: Press) -> None:
-    """Send in a thread of its own, because Playwright's event loop runs in this one."""
-    with ThreadPoolExecutor(1) as worker:
-        worker.submit(_send_all, press).result()
-
-
-def _send_all(press: Press) -> None:
-    sender = press.sender()
-    deliver(sender)
-    sender.transport.close()
-
-
 def send_digest(press: Press) -> None:
     press.add_subscribers(READER)
     press.add_papers(*range(1, 11))
     press.publish()
     send_all(press)
-
-
-def open_mail(page: Page, subject: str) -> FrameLocator:
-    """Open the newest mail whose subject contains a text, by clicks; return its frame."""
-    page.goto("/")
-    page.get_by_role("link", name="Development mailbox").click()
-    page.get_by_role("link", name=subject).first.click()
-    return page.frame_locator("iframe.mail")
-
-
-def click_out(page: Page, link: Locator) -> Page:
-    """Click a link once; return the tab that it opened, which must not know the mailbox."""
-    # Chromium routes the mouse to a sandboxed frame only a moment after the frame was drawn; a
-    # person sees by the pointer that it is on a link.
-    wait_until(lambda: _is_under_the_mouse(link))
-    with page.expect_popup() as opened:
-        link.click()
-    opened.value.wait_for_load_state()
-    assert opened.value.evaluate("window.opener") is None
-    return opened.value
-
-
-def _is_under_the_mouse(link: Locator) -> bool:
-    link.hover()
-    return bool(link.evaluate("link => link.matches(':hover')"))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +92,7 @@ def test_links_within_a_digest_stay_in_it(page: Page, press: Press) -> None:
     send_digest(press)
     mail = open_mail(page, "10 new on")
     within = mail.locator("ol.brief a").last
-    wait_until(lambda: _is_under_the_mouse(within))
+    wait_until(lambda: is_under_the_mouse(within))
     within.click()
     expect(mail.locator("ol.brief")).to_be_visible()
     assert page.frames[1].url.rpartition("#")[2].startswith("p")
@@ -205,7 +167,7 @@ def test_scripts_of_a_mail_never_run(page: Page, press: Press, mailbox: Mailbox)
     expect(opened.get_by_role("heading", level=1)).to_contain_text("Did we get every paper?")
     click_out(page, mail.get_by_role("link", name="opener"))
     for target in (mail.get_by_role("link", name="script"), mail.get_by_role("button")):
-        wait_until(lambda target=target: _is_under_the_mouse(target))  # type: ignore[misc]
+        wait_until(lambda target=target: is_under_the_mouse(target))  # type: ignore[misc]
         target.click()
     assert page.frames[1].title() == "mail"
     assert all(tab.title() != "ran" for tab in page.context.pages)

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 from sqlalchemy import Engine, select
 from support.newsletter.press import Press, Turnable, make_press
+from support.web.framed_mail import click_out, open_mail, send_all
 from support.web.papers import FRIDAY, THURSDAY
 from support.web.server import serve
 from support.web.site import EnqueuedTasks
@@ -20,7 +21,6 @@ from service.platform.database.engine import make_sessions
 from service.platform.dev_mailbox import Mailbox
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
-from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
 from service.web.app import create_app
 
@@ -63,33 +63,10 @@ def page(
     context.close()
 
 
-def send_all(press: Press) -> None:
-    """Send in a thread of its own, because Playwright's event loop runs in this one."""
-
-    def send() -> None:
-        sender = press.sender()
-        deliver(sender)
-        sender.transport.close()
-
-    with ThreadPoolExecutor(1) as worker:
-        worker.submit(send).result()
-
-
-def open_mail(page: Page, press: Press, subject: str) -> FrameLocator:
-    """Send what is due and open the newest mail with this subject by clicks; return its frame."""
+def next_mail(page: Page, press: Press, subject: str) -> FrameLocator:
+    """Send what is due and open the newest mail with this subject."""
     send_all(press)
-    page.goto("/")
-    page.get_by_role("link", name="Development mailbox").click()
-    page.get_by_role("link", name=subject).first.click()
-    return page.frame_locator("iframe.mail")
-
-
-def click_out(page: Page, mail: FrameLocator, link: str) -> Page:
-    """Click a link of a mail; return the tab that it opened."""
-    with page.expect_popup() as opened:
-        mail.get_by_role("link", name=link).first.click()
-    opened.value.wait_for_load_state()
-    return opened.value
+    return open_mail(page, subject)
 
 
 def publish_day(press: Press, on: date, *numbers: int) -> None:
@@ -120,7 +97,9 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
     page: Page, press: Press
 ) -> None:
     sign_up(page)
-    tab = click_out(page, open_mail(page, press, "Confirm"), "Confirm")
+    tab = click_out(
+        page, next_mail(page, press, "Confirm").get_by_role("link", name="Confirm").first
+    )
     tab.get_by_role("button", name="Yes, send me papers").click()
     expect(tab.get_by_role("heading", level=1)).to_have_text("You are subscribed")
     assert stored(press).state is SubscriberState.ACTIVE
@@ -128,16 +107,16 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
 
     for number, on in enumerate((THURSDAY, FRIDAY, FRIDAY + timedelta(days=3)), 1):
         publish_day(press, on, 2 * number, 2 * number + 1)
-        mail = open_mail(page, press, "2 new on")
+        mail = next_mail(page, press, "2 new on")
         expect(mail.get_by_role("heading", name=f"Parsing number {2 * number}")).to_be_visible()
-    copy = click_out(page, mail, "View in browser")
+    copy = click_out(page, mail.get_by_role("link", name="View in browser").first)
     expect(copy.get_by_role("heading", name="Parsing number 6")).to_be_visible()
-    similar = click_out(page, mail, "Similar")
+    similar = click_out(page, mail.get_by_role("link", name="Similar").first)
     expect(similar.get_by_role("heading", level=1)).to_contain_text("Parsing number")
-    saved = click_out(page, mail, "Save")
+    saved = click_out(page, mail.get_by_role("link", name="Save").first)
     saved.get_by_role("button", name="Save").click()
 
-    paused = click_out(page, mail, "Pause")
+    paused = click_out(page, mail.get_by_role("link", name="Pause").first)
     paused.get_by_role("button", name="Pause", exact=True).click()
     expect(paused.get_by_role("status")).to_contain_text("Paused")
     assert stored(press).state is SubscriberState.PAUSED
@@ -147,16 +126,22 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
     page.get_by_label("Email").fill(READER)
     page.get_by_label("Email").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
-    mine = click_out(page, open_mail(page, press, "link"), "preferences")
+    mine = click_out(
+        page, next_mail(page, press, "link").get_by_role("link", name="preferences").first
+    )
     mine.get_by_role("button", name="Resume now").click()
     assert stored(press).state is SubscriberState.ACTIVE
 
-    leaving = click_out(page, open_mail(page, press, "2 new on"), "Unsubscribe")
+    leaving = click_out(
+        page, next_mail(page, press, "2 new on").get_by_role("link", name="Unsubscribe").first
+    )
     leaving.get_by_role("button", name="Weekly instead").click()
     expect(leaving.get_by_role("status")).to_contain_text("Saved.")
     assert stored(press).cadence is Cadence.WEEKLY
 
-    leaving = click_out(page, open_mail(page, press, "2 new on"), "Unsubscribe")
+    leaving = click_out(
+        page, next_mail(page, press, "2 new on").get_by_role("link", name="Unsubscribe").first
+    )
     leaving.get_by_role("button", name="Unsubscribe").click()
     expect(leaving.locator("main")).to_contain_text("You will get no more mail from us.")
     assert stored(press).state is SubscriberState.UNSUBSCRIBED
@@ -186,7 +171,7 @@ def personal_paths(press: Press) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_page(
-    browser: Browser, press: Press, width: int, scheme: str
+    browser: Browser, press: Press, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     press.add_subscribers(READER, topics=["parsing"])
     press.add_papers(1, 2)

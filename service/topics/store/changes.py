@@ -22,7 +22,11 @@ def record_change(
 
     An equal change that is not undone was reverted by hand, so it is marked as undone here.
     """
-    same = (TopicChange.topic_id == topic.id, TopicChange.kind == kind, TopicChange.clause == clause)
+    same = (
+        TopicChange.topic_id == topic.id,
+        TopicChange.kind == kind,
+        TopicChange.clause == clause,
+    )
     session.execute(
         update(TopicChange).where(*same, TopicChange.undone_at.is_(None)).values(undone_at=now)
     )
@@ -44,7 +48,11 @@ def find_same_change(
     session: Session, kind: TopicChangeKind, topic_id: int, clause: str
 ) -> TopicChange | None:
     """Return the change of this kind to a topic that was not undone, if any."""
-    same = (TopicChange.topic_id == topic_id, TopicChange.kind == kind, TopicChange.clause == clause)
+    same = (
+        TopicChange.topic_id == topic_id,
+        TopicChange.kind == kind,
+        TopicChange.clause == clause,
+    )
     standing = select(TopicChange).where(*same, TopicChange.undone_at.is_(None))
     return session.scalar(standing)
 

@@ -35,7 +35,9 @@ def test_the_live_preview_has_fragments_and_a_text_for_screen_readers(
     store_papers(session, [make_announcement(1, "Cats & <b>Dogs</b>")])
     before = count_rows(session)
     preview = web.get(LIVE, params={"q": "cats"}).json()
-    assert preview["summary"].startswith("about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;")
+    assert preview["summary"].startswith(
+        "about 1 paper a day. 1 paper from Thu 20 Aug to Fri 18 Sep;"
+    )
     assert preview["fault"] == ""
     assert 'role="img" aria-label="1 paper from' in preview["result"]
     assert "<mark>Cats</mark> &amp; &lt;b&gt;Dogs&lt;/b&gt;</a>" in preview["result"]
