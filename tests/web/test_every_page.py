@@ -53,6 +53,7 @@ def pages(
         "/topics/preview?q=cats",
         "/privacy",
         "/nowhere",
+        "/link",
         "/confirm/broken",
         *(f"/{name}/{token}" for name, token in tokens.items()),
     ]
@@ -69,6 +70,8 @@ def pages(
     answers["preferences"] = web.get(preferences)
     answers["sent"] = web.post("/subscribe", data={"email": "new@example.org"})
     answers["refused"] = web.post("/subscribe", data={"email": "new"})
+    answers["link sent"] = web.post("/link", data={"email": "new@example.org"})
+    answers["link refused"] = web.post("/link", data={"email": "new"})
     answers["erase"] = web.post(preferences, data={"action": "erase"})
     answers["paused"] = web.post(preferences, data={"action": "pause"})
     answers["confirmed"] = web.post(f"/confirm/{tokens['confirm']}")
@@ -201,7 +204,7 @@ def test_a_damaged_link_has_a_page_with_advice(web: httpx2.Client, token: str) -
     for name in (*TOKEN_PURPOSES, "editions"):
         answer = web.get(f"/{name}/{token}")
         assert answer.status_code == 404, name
-        assert "ask for a new mail" in answer.text, name
+        assert "have a new link sent" in answer.text, name
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import AppContext
 from service.web.core.errors import PageNotFound
 
-# Links of mails that expire. A person who has one may have a new one mailed to the same address.
+# Links of mails that expire. Each can be renewed by a mail to the address that got it.
 _RENEWABLE = {
     "confirm": Purpose.CONFIRM,
     "preferences": Purpose.PREFERENCES,
