@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from service.subscribers.store.suppressions import find_reason
 from service.subscribers.validate import FormFault, SignUpError, validate_address, validate_sign_up
 from service.web.core.context import AppContext, Context
 from service.web.operator.auth import check_operator
-from service.web.operator.forms import check_csrf, sign_csrf
+from service.web.operator.forms import check_csrf, operator_of, sign_csrf
 from service.web.views.sign_up_form import (
     TypedForm,
     blank_form,
@@ -146,6 +146,7 @@ def _show_form(context: AppContext, form: TypedForm, *, is_confirmed: bool) -> H
 def add(
     *,
     context: Context,
+    request: Request,
     token: Annotated[str, Form()] = "",
     email: Annotated[str, Form()] = "",
     topic: Annotated[list[str] | None, Form()] = None,
@@ -164,7 +165,7 @@ def add(
         cadence=parse_word(cadence),
         hour=parse_word(hour),
         timezone=parse_word(timezone),
-        page="operator",
+        page=operator_of(request),
     )
     keys, now = context.settings.secret_key, context.clock()
     try:

@@ -207,6 +207,7 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
     }
     done = operator.post("/admin/subscribers/new", data=form)
     assert "Added." in done.text
+    assert "requested by the operator ada on /admin" in done.text
     assert "Active. Once a week, on Mondays at 6:00, Europe/Berlin" in done.text
     again = operator.post("/admin/subscribers/new", data=form)
     assert again.status_code == 422
