@@ -19,9 +19,11 @@ import httpx2
 import typer
 
 from service.cli.context import CommandContext, CommandError, command_context
+from service.cli.demo_bounce import return_last_mail
 from service.cli.demo_subscribers import (
     DAILY,
     MAIL_SECONDS,
+    MOVED,
     WEEKLY,
     SampleSubscriber,
     SignUps,
@@ -64,6 +66,7 @@ from service.sample.papers import nearest_weekday
 from service.sample.server import SampleServer
 
 LIVE_SECONDS = 5.0
+_BOUNCE_DAYS = 4
 _SHOWN_TYPES = (AnnounceType.NEW, AnnounceType.CROSS, AnnounceType.REPLACE)
 
 # The operator's settings that a demo takes. All others, which may name a relay or a database with
@@ -84,9 +87,22 @@ class _Plan:
     environ: Mapping[str, str]
     is_sample: bool
 
+    def moment(self, on: date) -> datetime:
+        """Return the moment at which a day is shown: now if it is the only one or today, else noon."""
+        now = system_clock()
+        if len(self.days) == 1 or announcement_date(now) == on:
+            return now
+        return datetime.combine(on, time_of_day(12), tzinfo=UTC)
+
     @property
     def subscribers(self) -> tuple[SampleSubscriber, ...]:
-        return (DAILY, WEEKLY) if len(self.days) > 1 else (DAILY,)
+        several = (DAILY, WEEKLY, MOVED) if self.bounces_on else (DAILY, WEEKLY)
+        return several if len(self.days) > 1 else (DAILY,)
+
+    @property
+    def bounces_on(self) -> date | None:
+        """The day on which a mail bounces, if there are enough days to see what follows."""
+        return self.days[len(self.days) // 2] if len(self.days) >= _BOUNCE_DAYS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +200,7 @@ def _mark(command: CommandContext, plan: _Plan) -> None:
 def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
     """Start the mailbox, the sample's server, the web site and a worker."""
     clock_file = command.settings.data_dir / "clock"
-    set_demo_clock(clock_file, _moment(plan.days[0], system_clock()))
+    set_demo_clock(clock_file, system_clock())
     clock = demo_clock(clock_file)
     settings = stack.enter_context(development_mailbox(command.settings))
     if plan.is_sample:
@@ -207,15 +223,17 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
     return _Demo(command, plan, settings, services, clock_file)
 
 
-def _moment(on: date, now: datetime) -> datetime:
-    """Return the moment at which a day is shown: now if it is today, else its noon."""
-    if announcement_date(now) == on:
-        return now
-    return datetime.combine(on, time_of_day(12), tzinfo=UTC)
-
-
 def _sign_up(demo: _Demo, one: SampleSubscriber) -> SubscriberState:
-    return SignUps(demo.command.sessions, demo.settings, demo.services).sign_up(one)
+    """Let a new subscriber sign up on the first day; one of an earlier demo, who has left, now.
+
+    A confirmation from before somebody left does not subscribe them again.
+    """
+    sign_ups = SignUps(demo.command.sessions, demo.settings, demo.services)
+    is_new = sign_ups.find_state(one) is None
+    set_demo_clock(
+        demo.clock_file, demo.plan.moment(demo.plan.days[0]) if is_new else system_clock()
+    )
+    return sign_ups.sign_up(one)
 
 
 def _live(demo: _Demo) -> list[_Day]:
@@ -225,11 +243,14 @@ def _live(demo: _Demo) -> list[_Day]:
     days: list[_Day] = []
     with progress_bar("reading and sending") as set_done:
         for number, on in enumerate(demo.plan.days):
-            set_demo_clock(demo.clock_file, _moment(on, system_clock()))
+            set_demo_clock(demo.clock_file, demo.plan.moment(on))
             done = iter(range(number * batch_count + 1, (number + 1) * batch_count + 1))
             whole = len(demo.plan.days) * batch_count
             reports = _ingest(demo, on, lambda: set_done(next(done), whole))  # noqa: B023
-            days.append(_Day(on, _count(demo, on), reports, list(_publish(demo, on))))
+            balances = list(_publish(demo, on))
+            if on == demo.plan.bounces_on:
+                balances = [*_bounce(demo, balances)]
+            days.append(_Day(on, _count(demo, on), reports, balances))
     set_demo_clock(demo.clock_file, system_clock())
     return days
 
@@ -274,6 +295,14 @@ def _publish(demo: _Demo, on: date) -> Iterator[Balance]:
                 break
             time.sleep(0.05)
         yield balance
+
+
+def _bounce(demo: _Demo, balances: list[Balance]) -> Iterator[Balance]:
+    """Let a mail of the day bounce, and yield the balances of the day after that."""
+    sessions = demo.command.sessions
+    return_last_mail(sessions, demo.settings, MOVED.email, demo.clock())
+    for balance in balances:
+        yield find_balance(sessions, balance.cadence, balance.local_date) or balance
 
 
 def _find_fault(days: list[_Day], *, is_sending: bool) -> str:

@@ -43,6 +43,8 @@ DAILY = SampleSubscriber(
 WEEKLY = SampleSubscriber(
     "weekly@example.org", Cadence.WEEKLY, ("robot OR drone", "cat:stat.ML causal", "diffusion")
 )
+# Their mailbox is given up while the days pass, so that their mail bounces.
+MOVED = SampleSubscriber("moved@example.org", Cadence.DAILY, ("cat:cs.LG", "cat:cs.CV"))
 
 
 @dataclass(frozen=True, slots=True)
