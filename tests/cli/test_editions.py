@@ -189,7 +189,7 @@ def test_digests_in_doubt_wait_for_the_operator(
     resolved = paperboy(*LATER, "resolve", number, "--in-doubt", "resend")
     assert resolved.out.splitlines()[:2] == [
         "1 digest: the operator asked for it to be sent again.",
-        "Daily edition of 2026-09-18: number 1, frozen, 62 papers",
+        "Daily edition of 2026-09-18: number 1, frozen, 34 papers",
     ]
     assert "The balance closes." in resolved.out
     assert paperboy(*LATER, "--json", "deliver", "--edition", number).value["sent"] == 1
