@@ -6,6 +6,7 @@ of the subscriber's row.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,7 @@ def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
         hour=str(subscriber.hour),
         timezone=subscriber.timezone,
         has_empty_digests=subscriber.has_empty_digests,
+        has_ai_summaries=subscriber.has_ai_summaries,
     )
 
 
@@ -49,6 +51,8 @@ def edit_subscriber(
     Raises `SignUpError` with all faults.
     """
     before = form_of(session, subscriber)
+    # The operator's forms do not ask for it.
+    form = replace(form, has_ai_summaries=before.has_ai_summaries)
     chosen = validate_preferences(session, form)
     changes = tuple(_list_changes(before, chosen))
     if changes:

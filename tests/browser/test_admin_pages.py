@@ -113,10 +113,11 @@ def test_the_operator_finds_edits_pauses_and_previews_a_reader_and_pauses_all_se
         page.get_by_role("link", name="Edit").click()
         look(page, "edit", width, scheme)
         page.get_by_label("How often").select_option("weekdays")
+        page.get_by_label("Time zone").fill("Berlin")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_contain_text("Saved.")
         expect(page.locator("main")).to_contain_text(
-            "edited (cadence daily → weekdays) by the operator ada"
+            "edited (cadence daily → weekdays, time zone UTC → Europe/Berlin) by the operator ada"
         )
         page.get_by_role("link", name="Preview next digest").click()
         expect(page.frame_locator("iframe").locator("body")).to_contain_text("Parsing number 1")

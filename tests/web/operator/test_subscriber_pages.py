@@ -22,6 +22,7 @@ from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import
 from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.directory import PAGE_SIZE, SubscriberFilter, list_page
+from service.subscribers.store.models import Subscriber
 from service.web.app import create_app
 
 PASSWORD = "a long password of the operator's"
@@ -236,7 +237,11 @@ def test_an_edit_shows_all_faults_and_is_in_the_history(
     )
     assert wrong.status_code == 422
     assert all(f'id="{name}-fault' in wrong.text for name in ("topic", "hour", "timezone"))
+    with press.sessions.begin() as session:
+        session.get_one(Subscriber, anne).has_ai_summaries = False
     done = operator.post(path, data=form)
+    with press.sessions() as session:
+        assert not session.get_one(Subscriber, anne).has_ai_summaries
     assert "Saved. The next digest uses these settings." in done.text
     assert (
         "edited (cadence daily → weekdays, hour 7 → 9, topics) by the operator ada on /admin"
