@@ -133,7 +133,7 @@ def test_one_click_unsubscribes_and_a_new_demo_needs_a_new_confirmation(data_dir
     with staying(environment(data_dir), "demo") as report:
         site, mailbox = report["places"]["Site"], report["places"]["Mailbox"]
         assert httpx2.get(site).is_success
-        admin, password = report["places"]["Operator"], report["admin_password"]
+        admin, password = report["places"]["Operator"], report["password"]
         assert httpx2.get(admin).status_code == 401
         assert "1 reader. The balance closes." in httpx2.get(admin, auth=("me", password)).text
         assert SUBSCRIBER in httpx2.get(mailbox).text
