@@ -24,7 +24,9 @@ from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
 from service.web.app import create_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.settings(smtp_url=())]
+PASSWORD = "a long password of the operator's"
+
+pytestmark = [pytest.mark.browser, pytest.mark.settings(smtp_url=(), admin_password=PASSWORD)]
 
 READER = "reader@example.org"
 MOST_TABS = 5
@@ -157,6 +159,9 @@ PATHS = (
 )  # fmt: skip
 
 
+OPERATOR_PATHS = ("/admin", "/admin/subscribers", "/admin/subscribers/new", "/admin/editions/1")
+
+
 def personal_paths(press: Press) -> list[str]:
     """Return the pages behind the links of a mail, of every kind."""
     base, now = press.settings.base_url, press.clock()
@@ -166,7 +171,9 @@ def personal_paths(press: Press) -> list[str]:
         for purpose in (Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.UNSUBSCRIBE)
     ]
     change = signed_url(press.settings, Purpose.CHANGE, subscriber.id, now).removeprefix(base)
-    return [*links, f"{links[1]}/kept", f"{change}?mute=number", f"{change}?less=1"]
+    reader = f"/admin/subscribers/{subscriber.id}"
+    operator = [reader, f"{reader}/edit", f"{reader}/preview", *OPERATOR_PATHS]
+    return [*links, *operator, f"{links[1]}/kept", f"{change}?mute=number", f"{change}?less=1"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -182,6 +189,7 @@ def test_axe_finds_nothing_serious_on_any_page(
         viewport={"width": width, "height": 900},
         color_scheme=scheme,
         bypass_csp=True,
+        http_credentials={"username": "ada", "password": PASSWORD},
     )
     page = context.new_page()
     found = {}
