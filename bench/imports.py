@@ -84,7 +84,7 @@ def run(data_dir: Path, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=environ | {"PAPERBOY_DATA_DIR": str(data_dir)},
+        env=environ | {"PAPERBOY_ENV_FILE": os.devnull, "PAPERBOY_DATA_DIR": str(data_dir)},
     ).stdout
 
 

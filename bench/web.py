@@ -121,7 +121,9 @@ def serve(app: str, *options: str, **environment: str) -> Iterator[str]:
     command += ["--log-level", "error", "--no-access-log"]
     path = os.pathsep.join([str(ROOT), str(ROOT / "bench")])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
-    process = subprocess.Popen(command, env={**kept, **environment, "PYTHONPATH": path})
+    process = subprocess.Popen(
+        command, env={**kept, "PAPERBOY_ENV_FILE": os.devnull, **environment, "PYTHONPATH": path}
+    )
     try:
         wait_for(port, process)
         yield f"http://127.0.0.1:{port}"

@@ -30,7 +30,7 @@ def chaos(tmp_path: Path) -> Iterator[Chaos]:
     command = [sys.executable, str(ROOT / "bench" / "chaos.py"), "--seeds=500", "--lanes=1"]
     with subprocess.Popen(
         command,
-        env=environ | {"TMPDIR": str(tmp_path)},
+        env=environ | {"TMPDIR": str(tmp_path), "PAPERBOY_ENV_FILE": os.devnull},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -246,11 +246,13 @@ def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
     assert modes == {0}
 
     other = data_dir.parent / "other"
-    environ = inherited | {
-        "PAPERBOY_DATA_DIR": str(other),
-        "PAPERBOY_DKIM_KEYS": f"one={other}/dkim/key.pem",
-        "PAPERBOY_MAIL_FROM": "Paperboy <digest@example.org>",
-    }
+    # The settings file alone names the new place, whose keys are not there yet.
+    settings_file = tmp_path / "new.env"
+    settings_file.write_text(
+        f"PAPERBOY_DATA_DIR={other}\nPAPERBOY_DKIM_KEYS=one={other}/dkim/key.pem\n"
+        'PAPERBOY_MAIL_FROM="Paperboy <digest@example.org>"\n'
+    )
+    environ = inherited | {"PAPERBOY_ENV_FILE": str(settings_file)}
     restored = run(environ, "restore", str(tmp_path / "backup"))
     assert (restored.code, restored.err) == (0, "")
     assert (other / "secret_key").read_bytes() == (data_dir / "secret_key").read_bytes()

@@ -37,7 +37,7 @@ def setting_names() -> frozenset[str]:
 
 def load_data_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Return the data directory without loading other settings, whose files may be missing yet."""
-    given = os.environ if environ is None else environ
+    given = environ_with_file() if environ is None else environ
     text = given.get(f"{PREFIX}DATA_DIR", "").strip()
     return Path(text or Settings.model_fields["data_dir"].default).expanduser().absolute()
 
