@@ -6,17 +6,19 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 RUN python -m venv /opt/venv
 
-# The pins change seldom and the code often, so the slow layer comes first.
-COPY requirements/run.txt requirements/run.txt
-RUN /opt/venv/bin/pip install --no-deps --require-hashes -r requirements/run.txt
+# The pins change seldom and the code often, so the slow layer comes first. Compose brings the servers,
+# so the embedded ones are left out.
+COPY requirements/similarity.txt requirements/similarity.txt
+RUN /opt/venv/bin/pip install --no-deps --require-hashes -r requirements/similarity.txt
 
-# Editable, because migrations/ and email_templates/ are read beside the packages.
-COPY pyproject.toml README.md ./
-COPY requirements/run.in requirements/run.in
+COPY pyproject.toml README.md LICENSE ./
+COPY requirements/run.in requirements/embedded.in requirements/similarity.in requirements/
+COPY migrations migrations
+COPY email_templates email_templates
 COPY service service
 COPY workers workers
-RUN /opt/venv/bin/pip install --no-deps --no-build-isolation -e . \
- && /opt/venv/bin/python -m compileall -q service workers
+RUN /opt/venv/bin/pip install --no-deps --no-build-isolation . \
+ && /opt/venv/bin/python -m compileall -q /opt/venv/lib
 
 
 FROM python:3.12-slim
@@ -25,9 +27,6 @@ FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/paperboy --create-home paperboy
 
 COPY --from=build /opt/venv /opt/venv
-COPY --from=build /app /app
-COPY migrations /app/migrations
-COPY email_templates /app/email_templates
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PAPERBOY := $(BIN)/paperboy
+# What running needs, and all that developing needs on top, in one environment.
+RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
 # Test processes; more than cores only makes them wait for each other.
 JOBS ?= 2
@@ -29,32 +31,39 @@ help: ## list these targets
 .PHONY: setup
 setup: $(STAMP) ## make .venv with every pinned dependency (at once when it is there already)
 
-# One environment for running and developing: a second one would save seconds and cost questions.
 # The pins are complete, so pip need not look for dependencies (--no-deps); where it did, an older pip
 # took the newest coverage for `coverage[toml]` and then found no hash for it.
-$(STAMP): requirements/run.txt requirements/dev.txt pyproject.toml
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Paperboy needs Python 3.11 or newer, and $(PYTHON) is not: try \`make setup PYTHON=python3.12\`" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot make virtual environments: try \`apt-get install python3-venv\`" >&2; exit 1; }
-	@echo "Installing the pinned dependencies into $(VENV), once (about a minute) …" >&2
+	@echo "Installing $(2) into $(VENV), once (about a minute) …" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$(1).txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
+$(RUN_STAMP): requirements/embedded.txt pyproject.toml
+	$(call install,embedded,what Paperboy needs to run)
 	@touch $@
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(call install,dev,the pinned dependencies)
+	@touch $(RUN_STAMP) $@
 
 # -- running -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(STAMP) ## everything on this machine with a sample reader; DAYS=10 lets ten days pass
+demo: $(RUN_STAMP) ## everything on this machine with a sample reader; DAYS=10 lets ten days pass
 	@exec $(PAPERBOY) demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(DAYS),--days $(DAYS))
 
 .PHONY: init
-init: $(STAMP) ## write your settings, .env, from six answers
+init: $(RUN_STAMP) ## write your settings, .env, from six answers
 	@exec $(PAPERBOY) init $(ARGS)
 
 .PHONY: run
-run: $(STAMP) ## everything on this machine with your settings; ARGS="--host 0.0.0.0 --port 80"
+run: $(RUN_STAMP) ## everything on this machine with your settings; ARGS="--host 0.0.0.0 --port 80"
 	@exec $(PAPERBOY) up $(ARGS)
 
 # -- checks --------------------------------------------------------------------------------------
@@ -117,14 +126,18 @@ gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header
 
-# uv is needed here alone, so it lives in an environment that is thrown away.
+# uv is needed here alone, so it lives in an environment that is thrown away. dev.txt has everything;
+# the other files are parts of it, with the same versions.
 .PHONY: lock
 lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
-	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/run.in -o requirements/run.txt && \
-	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/dev.in -o requirements/dev.txt && \
-	"$$tool/bin/"$(UV_COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
+	compile="$$tool/bin/$(UV_COMPILE)" && part="$$compile requirements/run.in -c requirements/dev.txt" && \
+	$$compile $(ARGS) requirements/dev.in -o requirements/dev.txt && \
+	$$part -o requirements/run.txt && \
+	$$part requirements/embedded.in -o requirements/embedded.txt && \
+	$$part requirements/similarity.in -o requirements/similarity.txt && \
+	$$compile $(ARGS) requirements/bench.in -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove what the tools made; .venv and .paperboy (your data) stay

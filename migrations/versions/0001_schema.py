@@ -19,13 +19,15 @@ ROOMS = Path(__file__).with_suffix("")
 
 # The extension is not dropped: it may have existed before, and other schemas may use it.
 DROP = """
+DROP TABLE IF EXISTS meaning_generations, lexeme_counts, probes, paper_meanings;
+DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
     bounce_events, sending_pauses, paces, restores, installations, mail_copies, mail_parts, delivery_events,
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
-    clauses, canonicals, opinions, suppressions, consents, subscribers, meaning_generations,
-    lexeme_counts, probes, paper_meanings, paper_changes, gates, signals, announcements, batches,
+    clauses, canonicals, opinions, suppressions, consents, subscribers,
+    paper_changes, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;
-DROP FUNCTION forget_canonical(), tell_meaning_changes(), tell_paper_changes();
+DROP FUNCTION forget_canonical(), tell_paper_changes();
 DROP TYPE
     bounce_verdict, breaker_state, delivery_state, delivery_kind, edition_state, topic_change_kind,
     clause_kind, opinion_kind, suppression_reason, cadence, subscriber_state, paper_event_kind,

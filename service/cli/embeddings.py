@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli.context import CommandContext, Json, command_context
+from service.cli.context import CommandContext, CommandError, Json, command_context
 from service.cli.output import counted, progress_bar
 
 
@@ -16,10 +16,16 @@ def meanings(context: typer.Context, as_json: Json = False) -> None:
     Computes an embedding of every stored paper that has none, counts word frequencies again if the
     papers have doubled since, and updates saved like: clauses. The worker does the same over time.
     """
+    from service.platform.database.engine import transaction
+    from service.similarity.availability import describe_missing
     from service.similarity.embed_papers import count_lexemes, meaning_note
     from service.topics.like_queries import renew_like_queries
 
     with command_context(context, as_json=as_json) as command:
+        with transaction(command.sessions) as session:
+            missing = describe_missing(session)
+        if missing:
+            raise CommandError(f"texts cannot be compared here: {missing[0]}. {missing[1]}", 2)
         learned = learn_all(command)
         is_counted = count_lexemes(command.sessions, command.settings)
         renewed = 0

@@ -7,7 +7,6 @@ runs. So `paperboy --help` loads no database, HTTP client or queue, and is fast.
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from typer.main import get_command
 
 from service.cli import backup, bounces, editions, embeddings, pause, reports, subscribers, system
 from service.cli.context import Globals, parse_moment
+from service.platform.release import release
 
 app = typer.Typer(
     name="paperboy",
@@ -32,7 +32,7 @@ INTERRUPTED = 130
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"paperboy {version('paperboy')}")
+        print(f"paperboy {release()}")
         raise typer.Exit
 
 

@@ -124,13 +124,23 @@ def _refuse_clock(context: typer.Context) -> None:
 
 def migrate(context: typer.Context, as_json: Json = False) -> None:
     """Migrate the database to the newest schema."""
+    from service.platform.database.engine import make_engine, make_sessions, transaction
     from service.platform.database.migrate import current_revision, upgrade
+    from service.similarity.availability import describe_missing
 
     with open_settings() as (_, settings):
         upgrade(settings.database_url)
         revision = current_revision(settings.database_url)
+        engine = make_engine(settings.database_url)
+        with transaction(make_sessions(engine)) as session:
+            missing = describe_missing(session)
+        engine.dispose()
     output = make_output(context, as_json=as_json)
-    output.print({"revision": revision}, f"The schema is at revision {revision}.")
+    output.print(
+        {"revision": revision, "like": missing is None},
+        f"The schema is at revision {revision}.",
+        *([f"like: and similar papers are off: {missing[0]}.", missing[1]] if missing else []),
+    )
 
 
 def doctor(

@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
@@ -24,6 +23,7 @@ from service.platform.clock import Clock
 from service.platform.database.dump import dump_database, is_empty, restore_database, server_major
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.database.migrate import current_revision, is_known_revision, upgrade
+from service.platform.release import release
 from service.platform.settings.settings import Settings
 from service.sending.restore_guard import block_until_accepted
 
@@ -84,7 +84,7 @@ def take_backup(
     files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
     manifest = Manifest(
         format=FORMAT,
-        paperboy=version("paperboy"),
+        paperboy=release(),
         schema_revision=revision,
         postgresql=server_major(settings.database_url),
         taken_at=clock(),
@@ -166,7 +166,7 @@ def load_backup(directory: Path) -> Manifest:
     if not is_known_revision(manifest.schema_revision):
         raise BackupError(
             f"the backup is of Paperboy {manifest.paperboy}, which is newer than this one"
-            f" ({version('paperboy')}): upgrade first"
+            f" ({release()}): upgrade first"
         )
     return manifest
 

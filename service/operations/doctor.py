@@ -36,6 +36,7 @@ from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
 from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
+from service.similarity.availability import describe_missing
 from service.similarity.embeddings.embedders import load_embedder
 
 HTTP_SECONDS = 5.0
@@ -55,7 +56,7 @@ def examine(
         Finding(fault.setting, "warn", fault.problem, fault.hint) for fault in find_risks(settings)
     ]
     findings.append(_database(settings, sessions))
-    findings.append(_model(settings))
+    findings.append(_model(settings, sessions))
     findings.append(_broker(settings))
     greetings: list[Greeting] = []
     findings += _relays(settings, greetings)
@@ -91,8 +92,16 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
     return Finding("database", "good", detail)
 
 
-def _model(settings: Settings) -> Finding:
-    """Check the model behind `like:`; running without one (BM25 only) is no fault."""
+def _model(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
+    """Check what `like:` needs; running without it, or without a model (BM25 only), is no fault."""
+    try:
+        with transaction(sessions) as session:
+            missing = describe_missing(session)
+        if missing:
+            off = f"like: and similar papers are off: {missing[0]}"
+            return Finding("model", "warn", off, missing[1])
+    except SQLAlchemyError:
+        pass  # The check of the database says it.
     try:
         return Finding("model", "good", load_embedder(settings.embedder).name)
     except SettingsError as error:

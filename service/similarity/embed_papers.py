@@ -1,4 +1,7 @@
-"""Embed papers as they arrive ("learn" them), and find similar papers."""
+"""Embed papers as they arrive ("learn" them), and find similar papers.
+
+Where texts cannot be compared (`availability.py`), nothing is embedded and no paper is similar.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +11,7 @@ from service.papers.store.works import get_works
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.similarity.availability import is_available
 from service.similarity.domain import calibration
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
@@ -56,6 +60,8 @@ def learn_meanings(
 def count_waiting(sessions: sessionmaker[Session], settings: Settings) -> int:
     """Count stored papers that are not embedded yet."""
     with transaction(sessions) as session:
+        if not is_available(session):
+            return 0
         return vector_store.count_unlearned(session, MODEL_NAMES[settings.embedder])
 
 
@@ -72,6 +78,8 @@ def embed_in_transaction(session: Session, settings: Settings, ids: Sequence[int
 
     The transaction is open while the model runs: for many papers, call `learn_papers` first.
     """
+    if not is_available(session):
+        return 0
     unlearned = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], len(ids), ids)
     for start in range(0, len(unlearned), LEARNED_AT_ONCE):
         texts = vector_store.select_texts(session, unlearned[start : start + LEARNED_AT_ONCE])
@@ -83,6 +91,8 @@ def _learn_some(
     sessions: sessionmaker[Session], settings: Settings, most: int, among: Sequence[int] | None
 ) -> int:
     with transaction(sessions) as session:
+        if not is_available(session):
+            return 0
         wanted = vector_store.find_unembedded(session, MODEL_NAMES[settings.embedder], most, among)
         texts = vector_store.select_texts(session, wanted) if wanted else []
     # No transaction is open while the model runs, and the read before takes no lock.
@@ -109,6 +119,8 @@ def count_lexemes(
     """
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
+        if not is_available(session):
+            return False
         count, newest = count_meanings(session, model), get_generation(session)
         is_due = newest is None or newest.model != model or count >= 2 * newest.paper_count
         if count < least or not is_due:
@@ -124,6 +136,8 @@ def similar_papers(
     The score is a z-score: standard deviations above the average paper. Papers below the threshold
     are left out, so the list may be short, and is empty for a paper that is not embedded yet.
     """
+    if not is_available(session):
+        return []
     (paper,) = vector_store.get_meanings(session, [paper_id])
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []

@@ -1,19 +1,21 @@
 """Evaluation of `like:` clauses: in Postgres, and over papers held in memory."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.platform.database.engine import transaction
+from service.platform.logs import get_logger
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.settings import Settings
+from service.similarity.availability import has_packages, is_available
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
-from service.similarity.embeddings.scoring import like_sets
-from service.similarity.embeddings.vector_pool import ModelVectors
 from service.similarity.store.corpus import POOL_SIZE
 from service.similarity.store.vectors import (
     get_meanings,
@@ -27,6 +29,12 @@ from service.topics.like_queries import load_like_query, make_like_queries
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 
+if has_packages():  # Loaded here, so that a worker has it before its first task.
+    from service.similarity.embeddings.scoring import like_sets
+    from service.similarity.embeddings.vector_pool import ModelVectors
+
+log = get_logger(__name__)
+
 # Built in one transaction; each takes some tens of milliseconds, most of it in Postgres.
 _LIKE_QUERIES_AT_ONCE = 50
 
@@ -34,19 +42,28 @@ _LIKE_QUERIES_AT_ONCE = 50
 def topic_condition(session: Session, settings: Settings, query: Query) -> ColumnElement[bool]:
     """Return the SQL condition for the stored papers that a topic wants, `like:` clauses included.
 
+    Where texts cannot be compared (`similarity.availability`), a `like:` clause finds nothing.
     Raises `LikeError` where the topic names a paper that is not stored.
     """
-    likes = {
-        clause: like_condition(load_like_query(session, settings, leaf.text))
-        for clause, leaf in like_leaves(query).items()
-    }
+    leaves = like_leaves(query)
+    likes: dict[str, ColumnElement[bool]] = dict.fromkeys(leaves, false())
+    if leaves and is_available(session):
+        likes = {
+            clause: like_condition(load_like_query(session, settings, leaf.text))
+            for clause, leaf in leaves.items()
+        }
     return to_sql(query, likes=likes)
 
 
 def load_model_vectors(
     session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
-) -> ModelVectors:
-    """Load the vectors of these papers and of the newest `pool_size`, to match `like:` clauses."""
+) -> ModelVectors | None:
+    """Load the vectors of these papers and of the newest `pool_size`, to match `like:` clauses.
+
+    None where texts cannot be compared.
+    """
+    if not is_available(session):
+        return None
     with suppress(SettingsError):  # a missing model is reported by the clause that needs it
         load_embedder(settings.embedder)  # so that the first clause does not wait for the loading
     model = MODEL_NAMES[settings.embedder]
@@ -85,10 +102,14 @@ def find_likes(
     """Return the papers that each `like:` clause finds; bit i is the i-th of `paper_ids`.
 
     `likes`: canonical text -> the clause's text or its paper's key. A clause whose paper is no
-    longer stored finds nothing. Many clauses cost little more than one: papers are loaded once.
+    longer stored finds nothing, nor does any where texts cannot be compared: a saved topic must not
+    stop an edition. Many clauses cost little more than one: papers are loaded once.
     """
     if not likes:
         return {}
+    if not is_available(session):
+        log.warning("like_queries.unavailable", clauses=len(likes))
+        return dict.fromkeys(likes, 0)
     like_queries = make_like_queries(session, settings, sorted(set(likes.values())))
     known = [clause for clause, text in likes.items() if text in like_queries]
     meanings = get_meanings(session, paper_ids)
@@ -102,7 +123,7 @@ def prepare_like_queries(sessions: sessionmaker[Session], settings: Settings) ->
     Returns how many clauses were checked. Idempotent: an existing like query is reused.
     """
     with transaction(sessions) as session:
-        texts = sorted(set(list_likes(session).values()))
+        texts = sorted(set(list_likes(session).values())) if is_available(session) else []
     for start in range(0, len(texts), _LIKE_QUERIES_AT_ONCE):
         with transaction(sessions) as session:
             make_like_queries(session, settings, texts[start : start + _LIKE_QUERIES_AT_ONCE])

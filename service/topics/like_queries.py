@@ -15,6 +15,7 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity import like_paper
+from service.similarity.availability import is_available
 from service.similarity.domain import calibration
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.vectors import LikeQueryView, like_key
@@ -80,6 +81,8 @@ def renew_like_queries(
     """Rebuild up to `limit` like queries of older generations or other models; returns how many."""
     model = MODEL_NAMES[settings.embedder]
     with transaction(sessions) as session:
+        if not is_available(session):
+            return 0
         generation = _find_generation(session, model)
         stale = find_stale_like_queries(session, model, generation, limit)
     for text in stale:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -17,7 +17,6 @@ from service.papers.domain.category_names import CATEGORY_NAMES
 from service.papers.domain.tsvector import Lexemes
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
-from service.similarity.embeddings.vector_pool import ModelVectors
 from service.topics.domain import refinements
 from service.topics.domain.language import (
     Query,
@@ -36,6 +35,10 @@ from service.topics.like_clauses import like_query_on, topic_condition
 from service.topics.store.recent import find_ids
 from service.topics.store.to_sql import fetch_lexemes
 from service.topics.topics import TopicPreview
+
+if TYPE_CHECKING:
+    # On NumPy, which is an extra.
+    from service.similarity.embeddings.vector_pool import ModelVectors
 
 EXAMPLES: Final = 10
 

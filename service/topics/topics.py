@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.types import PaperView
 from service.papers.store.read import announced_day, count_by_day, find_paper, find_papers
 from service.platform.settings.settings import Settings
+from service.similarity.availability import NOT_HERE, is_available
 from service.topics.domain.language import (
     Query,
     QueryError,
@@ -68,7 +69,10 @@ def _check_words(session: Session, text: str, query: Query, lexicon: Lexicon) ->
         words = ", ".join(f"“{word}”" for word in empty)
         message = f"{words} is too common a word to search for; add what it is about."
         raise TopicError(text, message, max(0, text.casefold().find(empty[0].casefold())))
-    for leaf in like_leaves(query).values():
+    likes = like_leaves(query).values()
+    if likes and not is_available(session):
+        raise TopicError(text, NOT_HERE, max(0, text.casefold().find("like:")))
+    for leaf in likes:
         if leaf.is_key and find_paper(session, leaf.text) is None:
             message = f'There is no paper {leaf.text} here yet; describe it: like:"some words".'
             raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))

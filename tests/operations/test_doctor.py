@@ -16,7 +16,6 @@ from support.smtp.smtp_sink import SmtpSink, free_port
 
 from service.operations.doctor import examine
 from service.operations.domain.finding import Finding
-from service.platform.caches import clear_caches
 from service.platform.settings.dkim_keys import DkimKey
 
 ANNE = "anne@example.org"
@@ -100,14 +99,14 @@ def test_a_part_that_is_down_is_bad_and_has_a_hint(
     assert found["one-click"].state == "good"
 
 
-def test_a_missing_model_is_bad_and_has_a_hint(
+def test_a_missing_extra_is_no_fault_and_names_the_command(
     press: Press, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clear_caches()
     monkeypatch.setitem(sys.modules, "wordllama", None)
     found = {one.subject: one for one in examine(press.settings, press.sessions, None)}["model"]
-    assert (found.state, found.detail) == ("bad", "the package wordllama is not installed")
-    assert "none" in found.hint
+    assert found.state == "warn"
+    assert found.detail == "like: and similar papers are off: the extra is not installed"
+    assert found.hint == "Run: pip install 'paperboy-digest[similarity]'"
 
 
 def test_an_old_schema_says_which_command_to_run(press: Press) -> None:

@@ -1,6 +1,6 @@
 -- Triggers that log inserts, changes and deletions of papers, for the caches of papers in memory. They
 -- are statement-level triggers, so that storing a batch costs one more INSERT. Only columns that
--- previews and searches read, and vectors, count as a change; a new trend does not.
+-- previews and searches read, and vectors (similarity.sql), count as a change; a new trend does not.
 
 CREATE FUNCTION tell_paper_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,19 +33,3 @@ CREATE TRIGGER tell_changed_papers AFTER UPDATE ON papers
 CREATE TRIGGER tell_gone_papers AFTER DELETE ON papers
     REFERENCING OLD TABLE AS were_there
     FOR EACH STATEMENT EXECUTE FUNCTION tell_paper_changes();
-
-CREATE FUNCTION tell_meaning_changes() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO paper_changes (changed_in, paper_id)
-    SELECT pg_current_xact_id()::text::bigint, paper_id FROM touched ON CONFLICT DO NOTHING;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER tell_new_meanings AFTER INSERT ON paper_meanings
-    REFERENCING NEW TABLE AS touched
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
-CREATE TRIGGER tell_changed_meanings AFTER UPDATE ON paper_meanings
-    REFERENCING NEW TABLE AS touched
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
-CREATE TRIGGER tell_gone_meanings AFTER DELETE ON paper_meanings
-    REFERENCING OLD TABLE AS touched
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ import httpx2
 from service.papers.domain.crawl_delay import RateLimited
 from service.papers.sources import base
 from service.platform.one_line import normalise_line
+from service.platform.release import release
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 _MAX_REDIRECTS: Final = 5
@@ -45,7 +45,7 @@ class Caller:
         about = "; ".join(
             part for part in (f"+{self.base_url}" if self.base_url else "", self.contact) if part
         )
-        agent = f"Paperboy/{_version()}" + (f" ({about})" if about else "")
+        agent = f"Paperboy/{release()}" + (f" ({about})" if about else "")
         # A header is ASCII on one line; an operator's contact may be neither.
         return "".join(c for c in agent if c.isascii() and c.isprintable())
 
@@ -190,11 +190,3 @@ def _error_message(body: str) -> str:
 def _one_line(text: str) -> str:
     line = normalise_line(text)
     return line if len(line) <= 160 else f"{line[:157]}..."
-
-
-def _version(distribution: str = "paperboy") -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        # The code runs from a checkout that was not installed.
-        return "dev"

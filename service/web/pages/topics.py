@@ -10,6 +10,7 @@ from service.papers.best_of_day import find_best_of_day
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import transaction
 from service.presentation.sanitize import clean
+from service.similarity.availability import is_available
 from service.subscribers.validate import topic_fault
 from service.topics.domain.language import canonical, leaf_texts, parse_query
 from service.topics.domain.refinements import Suggestion
@@ -81,7 +82,9 @@ def _to_preview(text: str, found: LivePreview) -> PreviewPage:
 @router.get("/topics")
 def show_topics(context: Context) -> HTMLResponse:
     """Show the topic language by example."""
-    return context.pages.show("topics.html")
+    with transaction(context.sessions) as session:
+        can_compare = is_available(session)
+    return context.pages.show("topics.html", can_compare=can_compare)
 
 
 @router.get("/topics/preview")

@@ -11,13 +11,7 @@ from support.servers.loopback_http import LoopbackHttp, Request, Response
 from support.sources.open_gate import OpenGate
 
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
-from service.papers.sources.http_fetch import (
-    Caller,
-    Fetcher,
-    _version,
-    is_arxiv_host,
-    retry_after_seconds,
-)
+from service.papers.sources.http_fetch import Caller, Fetcher, is_arxiv_host, retry_after_seconds
 
 CALLER = Caller("https://paperboy.example", "ops@paperboy.example", timeout_seconds=5)
 
@@ -60,10 +54,6 @@ def test_a_request_sends_user_agent_and_accept(
 def test_a_caller_without_address_sends_a_printable_user_agent() -> None:
     assert " (" not in Caller().user_agent
     assert Caller(contact="Zoë\r\nX: y").user_agent.endswith("(ZoX: y)")
-
-
-def test_an_uninstalled_checkout_still_has_a_name() -> None:
-    assert _version("no-such-distribution") == "dev"
 
 
 def test_an_unchanged_answer_is_not_sent_again(

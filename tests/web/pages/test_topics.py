@@ -1,8 +1,11 @@
 """Previews of a topic: volume, examples and errors; nothing is stored."""
 
 import httpx2
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from support.web.papers import THURSDAY, make_announcement, store_papers
+
+from service.similarity.availability import NOT_HERE
 
 
 def test_a_preview_shows_volume_chart_and_examples(web: httpx2.Client, session: Session) -> None:
@@ -65,3 +68,17 @@ def test_all_examples_on_the_topics_page_are_valid(web: httpx2.Client) -> None:
     assert len(examples) == 13
     for address in examples:
         assert web.get(unescape(address)).status_code == 200, address
+
+
+def test_a_site_that_cannot_compare_texts_says_so_on_its_pages(
+    web: httpx2.Client, session: Session
+) -> None:
+    assert "starts from a paper" in web.get("/topics").text
+    session.execute(text("DROP TABLE paper_meanings"))
+    session.commit()
+    assert "not on this site, unless its operator adds it" in web.get("/topics").text
+    for path in ("/topics/preview", "/search"):
+        answer = web.get(path, params={"q": 'like:"robots that learn"'})
+        assert answer.status_code == 422
+        assert NOT_HERE in answer.text
+    assert web.get("/search", params={"q": "robots"}).status_code == 200

@@ -1,7 +1,6 @@
--- Vectors of papers, like queries, frequencies of lexemes. Needs pgvector 0.7 or newer,
--- for `halfvec` and `sparsevec`; it is a trusted extension, so the database's owner may create it.
-
-CREATE EXTENSION IF NOT EXISTS vector;
+-- Vectors of papers, like queries, frequencies of lexemes: what `like:` and similar papers need beside
+-- the schema. Made by every `paperboy migrate` that finds pgvector 0.7 or newer, for `halfvec` and
+-- `sparsevec`, and these tables missing. A migration that changes them must work without them, too.
 
 CREATE TABLE paper_meanings (
     paper_id bigint CONSTRAINT pk_paper_meanings PRIMARY KEY
@@ -37,3 +36,19 @@ CREATE TABLE meaning_generations (
     paper_count bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE FUNCTION tell_meaning_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO paper_changes (changed_in, paper_id)
+    SELECT pg_current_xact_id()::text::bigint, paper_id FROM touched ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_new_meanings AFTER INSERT ON paper_meanings
+    REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
+CREATE TRIGGER tell_changed_meanings AFTER UPDATE ON paper_meanings
+    REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
+CREATE TRIGGER tell_gone_meanings AFTER DELETE ON paper_meanings
+    REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
