@@ -18,6 +18,7 @@ COPY email_templates email_templates
 COPY service service
 COPY workers workers
 RUN /opt/venv/bin/pip install --no-deps --no-build-isolation . \
+ && /opt/venv/bin/pip uninstall --yes --quiet setuptools pip \
  && /opt/venv/bin/python -m compileall -q /opt/venv/lib
 
 

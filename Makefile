@@ -132,7 +132,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
-	compile="$$tool/bin/$(UV_COMPILE)" && part="$$compile requirements/run.in -c requirements/dev.txt" && \
+	compile="$$tool/bin/$(UV_COMPILE)" && part="$$compile -c requirements/dev.txt requirements/build.in requirements/run.in" && \
 	$$compile $(ARGS) requirements/dev.in -o requirements/dev.txt && \
 	$$part -o requirements/run.txt && \
 	$$part requirements/embedded.in -o requirements/embedded.txt && \

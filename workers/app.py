@@ -67,7 +67,7 @@ class Configuration:
 
     @property
     def broker_url(self) -> str:
-        return process.settings.broker_url
+        return process.settings.queue_url
 
 
 app = Celery("paperboy")

@@ -69,7 +69,7 @@ def open_runtime(here: Settings) -> Runtime:
         oai=build_oai(here, gate),
         api=build_api(here, gate),
         sender=Sender(sessions, here, make_sending_renderer(here), transport, clock),
-        enqueue=make_enqueue(here.broker_url),
+        enqueue=make_enqueue(here.queue_url),
         editions=EditionCache(),
         clock=clock,
     )

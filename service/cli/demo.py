@@ -283,7 +283,7 @@ def _publish(demo: _Demo, on: date) -> Iterator[Balance]:
         edition_id = publish_now(sessions, settings, cadence, on, demo.clock())
         # An edition that an earlier run left open may wait for its subscribers' hours.
         force_due(sessions, edition_id, demo.clock())
-        make_enqueue(settings.broker_url)("deliver")
+        make_enqueue(settings.queue_url)("deliver")
         deadline = time.monotonic() + MAIL_SECONDS
         while True:
             demo.services.check()

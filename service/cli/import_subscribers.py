@@ -89,7 +89,7 @@ def import_file(
                     set_done,
                 )
             if not dry_run:
-                _enqueue_delivery(command.settings.broker_url)
+                _enqueue_delivery(command.settings.queue_url)
             command.print(result, *_lines(file, source, result))
     except ImportFault as error:
         raise CommandError(f"{file}: {error}; nothing was imported", 2) from error

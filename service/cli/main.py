@@ -19,7 +19,6 @@ from service.platform.release import release
 app = typer.Typer(
     name="paperboy",
     help="New papers on your topics, in your inbox every morning.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,

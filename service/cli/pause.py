@@ -48,7 +48,7 @@ def resume(context: typer.Context, as_json: Json = False) -> None:
     with command_context(context, as_json=as_json) as command:
         is_new = resume_sending(command.sessions, operator_here(), command.clock())
         if is_new:
-            make_enqueue(command.settings.broker_url)("deliver")
+            make_enqueue(command.settings.queue_url)("deliver")
         line = "Sending goes on." if is_new else "Sending was not paused."
         command.print({"is_paused": False, "is_new": is_new}, line)
 

@@ -250,5 +250,5 @@ def _print_state(command: CommandContext, subscriber: Subscriber, note: str = ""
     """Print the new state, and wake a worker for the mail that says so."""
     from service.platform.queue import make_enqueue
 
-    make_enqueue(command.settings.broker_url)("deliver")
+    make_enqueue(command.settings.queue_url)("deliver")
     command.print(_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")

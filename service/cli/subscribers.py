@@ -91,7 +91,7 @@ def _enqueue_delivery(command: CommandContext) -> None:
     """Wake a running worker to send the mail; without one, the command `deliver` sends it."""
     from service.platform.queue import make_enqueue
 
-    make_enqueue(command.settings.broker_url)("deliver")
+    make_enqueue(command.settings.queue_url)("deliver")
 
 
 def _row(subscriber: Subscriber) -> dict[str, object]:

@@ -9,6 +9,7 @@ from email.utils import parseaddr
 import httpx2
 import redis
 from dns.resolver import Resolver
+from kombu.exceptions import OperationalError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -30,6 +31,7 @@ from service.papers.domain.source_names import SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
+from service.platform.queue import ping_broker
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.relays import SmtpRelay
 from service.platform.settings.risks import find_risks
@@ -57,7 +59,7 @@ def examine(
     ]
     findings.append(_database(settings, sessions))
     findings.append(_model(settings, sessions))
-    findings.append(_broker(settings))
+    findings += _broker(settings)
     greetings: list[Greeting] = []
     findings += _relays(settings, greetings)
     findings += _sources(settings)
@@ -79,12 +81,16 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
             version = session.execute(text("SHOW server_version")).scalar_one()
             due_count, oldest = count_due(session, system_clock())
             is_of_demo = is_demo(session)
+            knows_letters = session.execute(text("SELECT lower('É') = 'é'")).scalar_one()
     except SQLAlchemyError as error:
         return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
     detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
     if is_of_demo:
         hint = "Set DATA_DIR or DATABASE_URL to a place of your own"
         return Finding("database", "bad", "made by `paperboy demo`, so nothing is sent", hint)
+    if not knows_letters:
+        hint = "Make the database anew with another locale than C (docs/install.md)"
+        return Finding("database", "warn", f"{detail}; É does not match é in it", hint)
     if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
         return Finding(
             "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"
@@ -108,13 +114,22 @@ def _model(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
         return Finding("model", "bad", error.faults[0].problem, error.faults[0].hint)
 
 
-def _broker(settings: Settings) -> Finding:
+def _broker(settings: Settings) -> Iterator[Finding]:
+    """Check the broker, and Redis beside it where that is another server."""
+    if settings.broker_url:
+        try:
+            ping_broker(settings.queue_url, 3)
+            yield Finding("broker", "good", "answers")
+        except (OperationalError, OSError) as error:
+            hint = "Check BROKER_URL; nothing is lost meanwhile"
+            yield Finding("broker", "bad", " ".join(str(error).split()), hint)
+    name = "redis" if settings.broker_url else "broker"
     try:
         with redis.Redis.from_url(settings.redis_url, socket_timeout=3) as client:
             client.ping()
+        yield Finding(name, "good", "answers")
     except (redis.RedisError, OSError) as error:
-        return Finding("broker", "bad", str(error), "Check REDIS_URL; nothing is lost meanwhile")
-    return Finding("broker", "good", "answers")
+        yield Finding(name, "bad", str(error), "Check REDIS_URL; nothing is lost meanwhile")
 
 
 def _relays(settings: Settings, greetings: list[Greeting]) -> Iterator[Finding]:

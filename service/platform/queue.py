@@ -7,6 +7,7 @@ the rows are in Postgres, and beat enqueues every task again within minutes.
 from collections.abc import Callable
 
 from celery import Celery
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from structlog.contextvars import get_contextvars
@@ -41,6 +42,21 @@ Enqueue = Callable[..., None]
 log = get_logger(__name__)
 
 
+def ping_broker(broker_url: str, seconds: float) -> None:
+    """Raise OSError or OperationalError where the broker does not let us in within seconds."""
+    timeouts = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
+    with Connection(broker_url, connect_timeout=seconds, transport_options=timeouts) as connection:
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
+        except _refusals(connection) as error:
+            raise OperationalError(str(error)) from error
+
+
+def _refusals(connection: Connection) -> tuple[type[Exception], ...]:
+    """Return the errors of a broker's client, such as a wrong password for RabbitMQ."""
+    return (*connection.connection_errors, *connection.channel_errors)
+
+
 def make_enqueue(broker_url: str) -> Enqueue:
     """Return a function that enqueues a task: `enqueue("compose", 17)`.
 
@@ -52,17 +68,17 @@ def make_enqueue(broker_url: str) -> Enqueue:
         broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 2},
         broker_connection_timeout=2,
     )
+    refusals = (OSError, OperationalError, RedisError, *_refusals(app.connection_for_write()))
 
     def enqueue(task: str, *ids: int | str) -> None:
+        name = f"{PREFIX}{task}"
+        queue = TASK_QUEUES[name]
+        request_id = get_contextvars().get(REQUEST_ID)
+        headers = {REQUEST_ID: request_id} if request_id else None
         try:
-            name = f"{PREFIX}{task}"
-            request_id = get_contextvars().get(REQUEST_ID)
-            headers = {REQUEST_ID: request_id} if request_id else None
-            sent = app.send_task(
-                name, args=ids, queue=TASK_QUEUES[name], retry=False, headers=headers
-            )
+            sent = app.send_task(name, args=ids, queue=queue, retry=False, headers=headers)
             log.info("enqueue", enqueued=name, enqueued_id=sent.id)
-        except (OSError, OperationalError, RedisError) as error:
+        except refusals as error:
             log.warning("enqueue.failed", task=task, reason=str(error))
 
     return enqueue

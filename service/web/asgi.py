@@ -35,7 +35,7 @@ def app_from_environment() -> FastAPI:
     app = create_app(
         settings,
         make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
-        enqueue=make_enqueue(settings.broker_url),
+        enqueue=make_enqueue(settings.queue_url),
         clock=clock,
     )
     app.state.context.previews.warm(announcement_date(clock()))

@@ -44,7 +44,7 @@ def test_migrate_brings_it_to_head_and_again_changes_nothing(
     first = paperboy("migrate")
     assert (first.code, first.err) == (0, "")
     assert first.out == f"The schema is at revision {head_revision()}.\n"
-    assert paperboy("--json", "migrate").value == {"revision": head_revision()}
+    assert paperboy("--json", "migrate").value == {"revision": head_revision(), "like": True}
     assert paperboy("status").code == 0
 
 
@@ -126,6 +126,33 @@ def test_the_doctor_reports_an_old_schema(
     assert result.code == 1
     assert "Run: paperboy migrate" in result.out
     assert result.complaint == "1 fault: database"
+
+
+def test_the_doctor_names_a_locale_that_knows_only_ascii(
+    servers: TestServers,
+    worker: str,
+    quiet_doctor: None,
+    paperboy: Paperboy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = sql.Identifier(f"plain_{servers.run}_{worker}")
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        plain = "CREATE DATABASE {} TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'"
+        admin.execute(sql.SQL(plain).format(name))
+        url = with_database(servers.database_url, f"plain_{servers.run}_{worker}")
+        monkeypatch.setenv("PAPERBOY_DATABASE_URL", url)
+        assert paperboy("migrate").code == 0
+        result = paperboy("doctor")
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    assert result.code == 0
+    assert "É does not match é" in result.out
+
+
+def test_the_shell_completes_commands(process: Paperboy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_PAPERBOY_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "paperboy subscribers ad")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert process().out.split() == ["add"]
 
 
 def test_a_command_without_a_relay_mails_into_its_own_mailbox(

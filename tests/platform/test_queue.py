@@ -31,7 +31,11 @@ def test_an_unknown_task_raises(redis_url: str) -> None:
 def test_a_broker_that_is_down_is_given_up_within_seconds_and_without_an_error(
     tmp_path: object,
 ) -> None:
-    for address in (f"redis://127.0.0.1:{free_port()}/0", f"redis+socket://{tmp_path}/no.sock"):
+    for address in (
+        f"redis://127.0.0.1:{free_port()}/0",
+        f"redis+socket://{tmp_path}/no.sock",
+        f"amqp://127.0.0.1:{free_port()}//",
+    ):
         enqueue = make_enqueue(address)
         began = time.monotonic()
         enqueue("deliver")

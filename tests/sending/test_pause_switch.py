@@ -96,7 +96,7 @@ class TestWorker:
         smtp_sink.delay_seconds = 0.3
         environ = settings_environ(settings, SEND_CONNECTIONS="2", SEND_RATE=rate)
         with running_worker(environ):
-            make_enqueue(settings.broker_url)("deliver")
+            make_enqueue(settings.queue_url)("deliver")
             smtp_sink.wait_for(4, seconds=60)
             run_command(environ, "pause")
             obeyed_by = time.monotonic() + 5
@@ -108,7 +108,7 @@ class TestWorker:
             # Everything that arrived is recorded, nothing is in doubt, and the rest is queued.
             assert press.states(edition_id) == {"sent": sent, "queued": COUNT - sent}
             smtp_sink.delay_seconds = 0.0
-            make_enqueue(settings.broker_url)("deliver")
+            make_enqueue(settings.queue_url)("deliver")
             wait_until(lambda: is_idle(settings), 30)
             assert len(smtp_sink.messages) == sent
             assert press.balance(edition_id).closes

@@ -79,7 +79,7 @@ def test_the_log_of_one_day_holds_every_event_of_its_rows(
     SharedClock.make_file(clock_file)
     clock = SharedClock(clock_file, START)
     box = Maildir(tmp_path / "box", create=True)
-    enqueue = make_enqueue(settings.broker_url)
+    enqueue = make_enqueue(settings.queue_url)
     with SampleServer(FRIDAY) as server:
         environ = settings_environ(
             settings,

@@ -50,7 +50,7 @@ def test_a_woken_worker_opens_composes_and_delivers(
 ) -> None:
     press.add_subscribers(*addresses(5), hour=0)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
-    enqueue = make_enqueue(settings.broker_url)
+    enqueue = make_enqueue(settings.queue_url)
     with running_worker(settings_environ(settings)):
         enqueue("open_editions")
         smtp_sink.wait_for(5, seconds=40)
@@ -68,7 +68,7 @@ def test_a_flushed_broker_loses_nothing(
 ) -> None:
     edition_id = edition_of_today(press, 40)
     smtp_sink.delay_seconds = 0.02
-    enqueue = make_enqueue(settings.broker_url)
+    enqueue = make_enqueue(settings.queue_url)
     with redis.Redis.from_url(settings.redis_url) as client:
         enqueue("deliver")
         client.flushdb()
@@ -98,7 +98,7 @@ def test_a_swept_row_is_enqueued_and_sent(
             )
         )
     with running_worker(settings_environ(settings)):
-        make_enqueue(settings.broker_url)("sweep")
+        make_enqueue(settings.queue_url)("sweep")
         smtp_sink.wait_for(1, seconds=40)
         wait_until(lambda: press.states(edition_id) == {"sent": 1}, 20)
 
@@ -162,7 +162,7 @@ def test_a_woken_worker_reads_the_bounce_mailbox(
     path = make_return_path(press.row().id, theirs.bounce_domain, theirs.secret_key[0])
     Maildir(tmp_path / "box", create=True).add(dsn(to=str(path)))
     changes = {"BOUNCE_DOMAIN": settings.bounce_domain, "BOUNCE_MAILBOX": f"maildir:{tmp_path}/box"}
-    enqueue = make_enqueue(settings.broker_url)
+    enqueue = make_enqueue(settings.queue_url)
     with running_worker(settings_environ(settings, **changes)):
         enqueue("bounces")
         wait_until(lambda: press.row().state is DeliveryState.BOUNCED, 40)

@@ -164,6 +164,7 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], B
 TemplatesFolder = Annotated[Folder, _must(Path.is_dir, "there is no folder {}", "Make it, or leave this unset")]
 DatabaseUrl = Annotated[str, _must(_match(r"postgres(ql)?://.*"), "this is not a PostgreSQL address", "Use postgresql://user:password@host/name")]
 RedisUrl = Annotated[str, _must(_match(r"(rediss?|unix)://.*"), "this is not a Valkey or Redis address", "Use redis://host:6379/0 or unix:///path")]
+BrokerUrl = Annotated[str, _must(_match(r"(amqps?|rediss?|unix)://.*"), "this is not a RabbitMQ, Valkey or Redis address", "Use amqp://user:password@host:5672/name or redis://host:6379/1")]
 WebAddress = Annotated[str, _must(_is_web_address, "{} is not a web address", "Use https://papers.example.org"), AfterValidator(lambda url: url.rstrip("/"))]
 SigningKey = Annotated[str, _must(_match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`")]
 MailAddress = Annotated[str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")]

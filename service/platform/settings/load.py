@@ -19,7 +19,7 @@ from service.platform.settings.settings import Settings
 
 SECRETS = frozenset(
     {
-        "database_url", "redis_url", "smtp_url", "secret_key", "admin_password", "hooks",
+        "database_url", "redis_url", "broker_url", "smtp_url", "secret_key", "admin_password", "hooks",
         "bounce_mailbox",
     }
 )  # fmt: skip

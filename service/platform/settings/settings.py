@@ -20,8 +20,8 @@ class Settings(BaseSettings):
     """All settings of an operator. Secrets are left out of `repr`.
 
     An empty `database_url` or `redis_url` means the embedded server
-    (`service.platform.embedded.resolve_services` fills it in), an empty `admin_password` no admin
-    pages; `send_rate` is messages per second, None for as fast as the relay answers.
+    (`service.platform.embedded.resolve_services` fills it in), an empty `broker_url` that `redis_url`
+    is the broker, too (`queue_url`), an empty `admin_password` no admin pages; `send_rate` is messages per second, None for as fast as the relay answers.
     `load_settings` reads the environment; `Settings(…)` reads only its arguments.
     """
 
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
 
     database_url: kinds.DatabaseUrl = Field(default="", repr=False)
     redis_url: kinds.RedisUrl = Field(default="", repr=False)
+    broker_url: kinds.BrokerUrl = Field(default="", repr=False)
     data_dir: kinds.Folder = Field(default=Path(".paperboy"), validate_default=True)
     smtp_url: Words[kinds.Relay] = Field(default=(), repr=False)
     mailbox_url: kinds.Relay = "smtp://127.0.0.1:1025?starttls=off"
@@ -109,9 +110,9 @@ class Settings(BaseSettings):
         return tuple(parse_smtp_url(url) for url in self.smtp_url or (self.mailbox_url,))
 
     @property
-    def broker_url(self) -> str:
-        """`redis_url` in Celery's form."""
-        return broker_url(self.redis_url)
+    def queue_url(self) -> str:
+        """The broker in Celery's form: `broker_url`, or else `redis_url`."""
+        return broker_url(self.broker_url or self.redis_url)
 
     @property
     def envelope_domain(self) -> str:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
 
 from service.platform.database.engine import transaction
+from service.platform.queue import ping_broker
 from service.web.core.context import AppContext, Context
 from service.web.core.middleware import TOKEN_PATHS
 
@@ -55,6 +56,8 @@ def _ping_broker(context: AppContext) -> None:
     timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": TIMEOUT_SECONDS}
     with redis.Redis.from_url(context.settings.redis_url, **timeouts) as client:
         client.ping()
+    if context.settings.broker_url:
+        ping_broker(context.settings.queue_url, TIMEOUT_SECONDS)
 
 
 @router.get("/robots.txt")

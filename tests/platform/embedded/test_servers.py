@@ -63,7 +63,7 @@ def test_what_was_stored_is_there_at_the_next_start(data_dir: Path) -> None:
 def test_the_queue_can_be_reached_by_celery(data_dir: Path) -> None:
     with valkey_of(data_dir) as services:
         settings = Settings(redis_url=f"{services.redis_url}?db=3")
-        with Connection(settings.broker_url) as connection:  # type: ignore[no-untyped-call]  # kombu has no annotations
+        with Connection(settings.queue_url) as connection:  # type: ignore[no-untyped-call]  # kombu has no annotations
             queue = connection.SimpleQueue("bell")
             queue.put({"ids": [7]})
             with redis.Redis.from_url(settings.redis_url) as client:

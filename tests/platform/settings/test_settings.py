@@ -342,6 +342,15 @@ def test_bounces_go_to_the_senders_domain_unless_set_otherwise(tmp_path: Path) -
     assert both.envelope_domain == "b.example"
 
 
+def test_a_broker_of_its_own_has_the_queue_and_redis_the_rest(tmp_path: Path) -> None:
+    both = load(tmp_path, REDIS_URL="redis://h/0", BROKER_URL="amqps://u:p@h:5671/news")
+    assert (both.queue_url, both.redis_url) == ("amqps://u:p@h:5671/news", "redis://h/0")
+    assert load(tmp_path, REDIS_URL="redis://h/0").queue_url == "redis://h/0"
+    (line,) = faults_of(tmp_path, BROKER_URL="kafka://u:secret@h")
+    assert line.startswith("PAPERBOY_BROKER_URL: this is not a RabbitMQ, Valkey or Redis address")
+    assert "secret" not in line
+
+
 @pytest.mark.parametrize(
     ("url", "broker"),
     [

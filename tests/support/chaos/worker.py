@@ -91,7 +91,7 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
         oai=None,
         api=None,
         sender=Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
-        enqueue=make_enqueue(here.broker_url),
+        enqueue=make_enqueue(here.queue_url),
         editions=EditionCache(),
         clock=clock,
         opening=Opening(chunk_size=orders.chunk),

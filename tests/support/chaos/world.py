@@ -107,7 +107,7 @@ class Story:
         self.relay = self.make_relay()
         self.queue = redis.Redis.from_url(self.lane.redis_url)
         self.queue.flushdb()
-        self._enqueue = make_enqueue(self.settings.broker_url)
+        self._enqueue = make_enqueue(self.settings.queue_url)
         SharedClock.make_file(self.home / "clock")
         self.clock = SharedClock(self.home / "clock", START)
         self._faults = list(self.plan.faults)
