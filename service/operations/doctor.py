@@ -42,6 +42,10 @@ from service.similarity.availability import describe_missing
 from service.similarity.embeddings.embedders import load_embedder
 
 HTTP_SECONDS = 5.0
+# Below PostgreSQL 18 text search has the case rules of LC_CTYPE, whatever the locale's provider.
+_KNOWS_LETTERS = text("""
+    SELECT lower('É') = 'é' AND to_tsvector('simple', 'É') = to_tsvector('simple', 'é')
+""")
 
 
 def examine(
@@ -81,7 +85,7 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
             version = session.execute(text("SHOW server_version")).scalar_one()
             due_count, oldest = count_due(session, system_clock())
             is_of_demo = is_demo(session)
-            knows_letters = session.execute(text("SELECT lower('É') = 'é'")).scalar_one()
+            knows_letters = session.execute(_KNOWS_LETTERS).scalar_one()
     except SQLAlchemyError as error:
         return Finding("database", "bad", str(error).partition("\n")[0], "Check DATABASE_URL")
     detail = f"PostgreSQL {version}, schema {revision}, {due_count} due"
@@ -89,7 +93,7 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
         hint = "Set DATA_DIR or DATABASE_URL to a place of your own"
         return Finding("database", "bad", "made by `paperboy demo`, so nothing is sent", hint)
     if not knows_letters:
-        hint = "Make the database anew with another locale than C (docs/install.md)"
+        hint = "Make a new database with another locale (docs/install.md)"
         return Finding("database", "warn", f"{detail}; É does not match é in it", hint)
     if oldest is not None and system_clock() - oldest > timedelta(minutes=30):
         return Finding(

@@ -45,7 +45,9 @@ log = get_logger(__name__)
 def ping_broker(broker_url: str, seconds: float) -> None:
     """Raise OSError or OperationalError where the broker does not let us in within seconds."""
     timeouts = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
-    with Connection(broker_url, connect_timeout=seconds, transport_options=timeouts) as connection:
+    with Connection(  # type: ignore[no-untyped-call]  # kombu has no annotations
+        broker_url, connect_timeout=seconds, transport_options=timeouts
+    ) as connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
         except _refusals(connection) as error:
@@ -68,7 +70,12 @@ def make_enqueue(broker_url: str) -> Enqueue:
         broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 2},
         broker_connection_timeout=2,
     )
-    refusals = (OSError, OperationalError, RedisError, *_refusals(app.connection_for_write()))
+    refusals: tuple[type[Exception], ...] = (
+        OSError,
+        OperationalError,
+        RedisError,
+        *_refusals(app.connection_for_write()),
+    )
 
     def enqueue(task: str, *ids: int | str) -> None:
         name = f"{PREFIX}{task}"

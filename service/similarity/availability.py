@@ -1,29 +1,21 @@
 """Whether texts can be compared here: `like:` and similar papers are an extra of the installation.
 
-Two things are needed: the packages of the extra `similarity`, and the tables of vectors, which
+Two things are needed: the packages of the extra `similarity` (`packages.py`), and the tables of vectors, which
 `paperboy migrate` makes where the database has pgvector. Everything else works without them.
 """
 
-from importlib.util import find_spec
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.platform.database.pgvector import LEAST_VERSION, read_pgvector
-from service.platform.release import DISTRIBUTION
+from service.similarity.packages import INSTALL, has_packages
 
-PACKAGES: Final = ("numpy", "safetensors", "tokenizers", "wordllama")
-INSTALL: Final = f"pip install '{DISTRIBUTION}[similarity]'"
 # What somebody who writes a topic needs to know.
 NOT_HERE: Final = "This site cannot compare texts (like:); ask its operator, or use words."
 
 _HAS_TABLES = text("SELECT to_regclass('paper_meanings') IS NOT NULL")
-
-
-def has_packages() -> bool:
-    """Return whether the extra's packages are installed; none of them is imported."""
-    return all(find_spec(name) is not None for name in PACKAGES)
 
 
 def has_tables(session: Session) -> bool:

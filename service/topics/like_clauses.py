@@ -12,10 +12,11 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.settings import Settings
-from service.similarity.availability import has_packages, is_available
+from service.similarity.availability import is_available
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.packages import has_packages
 from service.similarity.store.corpus import POOL_SIZE
 from service.similarity.store.vectors import (
     get_meanings,
@@ -57,13 +58,11 @@ def topic_condition(session: Session, settings: Settings, query: Query) -> Colum
 
 def load_model_vectors(
     session: Session, settings: Settings, paper_ids: Iterable[int], pool_size: int = POOL_SIZE
-) -> ModelVectors | None:
+) -> ModelVectors:
     """Load the vectors of these papers and of the newest `pool_size`, to match `like:` clauses.
 
-    None where texts cannot be compared.
+    Only where texts can be compared (`similarity.availability`).
     """
-    if not is_available(session):
-        return None
     with suppress(SettingsError):  # a missing model is reported by the clause that needs it
         load_embedder(settings.embedder)  # so that the first clause does not wait for the loading
     model = MODEL_NAMES[settings.embedder]

@@ -20,6 +20,7 @@ from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.similarity.availability import is_available
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
@@ -164,7 +165,9 @@ class LivePreviews:
                 fewest = max(1, len(loaded.index) // _COMMON_FRACTION)
                 rows = recent.iterate_common_words(session, span, fewest)
                 loaded.index.learn_words({word: loaded.index.bits_of(ids) for word, ids in rows})
-                vectors = load_model_vectors(session, self._settings, loaded.index.paper_ids)
+                vectors = None
+                if is_available(session):
+                    vectors = load_model_vectors(session, self._settings, loaded.index.paper_ids)
             loaded.index.learn_spellings()
             with self._update_lock:
                 self._snapshot = replace(loaded, vectors=vectors)

@@ -22,8 +22,9 @@ from service.similarity.embed_papers import (
     similar_papers,
 )
 from service.topics.domain.language import parse_query
-from service.topics.like_clauses import load_model_vectors, prepare_like_queries, topic_condition
+from service.topics.like_clauses import prepare_like_queries, topic_condition
 from service.topics.like_queries import renew_like_queries
+from service.topics.live_preview import LivePreviews
 from service.topics.store.recent import find_ids
 from service.topics.topics import TopicError, check_topics, preview_topic, validate_topic
 
@@ -95,11 +96,15 @@ def test_nothing_is_embedded_and_no_paper_is_similar(press: Press, remove: Remov
     with transaction(sessions) as session:
         assert embed_in_transaction(session, settings, [*ids.values()]) == 0
         assert similar_papers(session, settings, ids["arxiv:2609.00001"], 5) == []
-        assert load_model_vectors(session, settings, [*ids.values()]) is None
         condition = topic_condition(session, settings, parse_query(f"number OR {LIKE}"))
         found = find_ids(session, condition, (THURSDAY, FRIDAY), is_replaced=False)
         assert set(found) == set(ids.values())
         assert preview_topic(session, settings, "number", FRIDAY).total == 2
+    previews = LivePreviews(sessions, settings)
+    assert previews._load_lock.acquire()  # as the thread has it that loads in the background
+    previews._load((THURSDAY, FRIDAY))
+    assert previews._snapshot
+    assert previews._snapshot.vectors is None
 
 
 def test_the_operator_learns_the_command(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

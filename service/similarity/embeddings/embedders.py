@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
-from service.similarity.availability import INSTALL, has_packages
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
+from service.similarity.packages import INSTALL, has_packages
 
 if has_packages():
     import numpy as np
