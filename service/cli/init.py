@@ -63,8 +63,8 @@ QUESTIONS = (
     ),
     InitQuestion(
         "alert_to",
-        "Your own address, for alerts and for sources that want to reach you (empty: none)",
-        "Your own address: alerts go to it, and sources see it before they block you.",
+        "Your own address: it gets alerts; sources and readers of /privacy see it (empty: none)",
+        "Your own address: alerts go to it; sources see it before they block you, and readers on /privacy.",
     ),
 )
 

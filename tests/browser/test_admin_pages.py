@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
 from support.newsletter.press import make_press
+from support.smtp.smtp_sink import wait_until
+from support.web.framed_mail import is_under_the_mouse
 from support.web.server import serve
 
 from service.platform.database.engine import make_sessions
@@ -72,6 +74,16 @@ def look(page: Page, name: str, width: int, scheme: str) -> None:
         page.screenshot(path=path, full_page=True)
 
 
+def expect_preview(page: Page) -> None:
+    """Check that the mail is shown, and that its links open outside the frame."""
+    mail = page.frame_locator("iframe")
+    expect(mail.locator("body")).to_contain_text("Parsing number 1")
+    link = mail.get_by_role("link", name="Privacy")
+    wait_until(lambda: is_under_the_mouse(link))
+    with page.expect_popup():
+        link.click()
+
+
 @pytest.mark.parametrize(
     ("width", "scheme", "has_script"), [(375, "dark", False), (1280, "light", True)]
 )
@@ -120,7 +132,7 @@ def test_the_operator_finds_edits_pauses_and_previews_a_reader_and_pauses_all_se
             "edited (cadence daily → weekdays, time zone UTC → Europe/Berlin) by the operator ada"
         )
         page.get_by_role("link", name="Preview next digest").click()
-        expect(page.frame_locator("iframe").locator("body")).to_contain_text("Parsing number 1")
+        expect_preview(page)
         look(page, "preview", width, scheme)
         page.go_back()
         page.get_by_label("Pause until").fill("2026-10-01")

@@ -1,6 +1,5 @@
 """The development mailbox in the browser: mail sent while no SMTP relay is set."""
 
-import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -11,12 +10,10 @@ from fastapi.responses import HTMLResponse
 
 from service.platform.dev_mailbox import NoSuchMessage, list_messages, load_message
 from service.web.core.context import Context
-from service.web.core.middleware import FRAMED_MAIL_POLICY, MAIL_SANDBOX
+from service.web.core.framed_mail import show_framed
+from service.web.core.middleware import MAIL_SANDBOX
 
 MOST_LISTED = 200
-# Links leave the frame for a new tab without `window.opener`; those within the mail stay in it.
-_NEW_TAB = '<base target="_blank">'
-_LINK_WITHIN = re.compile(r"""<a\b(?=[^>]*\shref=["']?#)""", re.IGNORECASE)
 
 router = APIRouter(include_in_schema=False)
 
@@ -70,10 +67,7 @@ def show_message(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResp
 @router.get("/mailbox/{key}/html")
 def show_message_html(context: Context, _only: DevelopmentOnly, key: str) -> HTMLResponse:
     """Return the HTML part alone, for the sandboxed frame, with links that open in a new tab."""
-    html = _LINK_WITHIN.sub('<a target="_self"', _part(_parse(_read(context, key)), "html"))
-    # At the end, because anything before the doctype would change how browsers show the mail.
-    headers = {"Content-Security-Policy": FRAMED_MAIL_POLICY}
-    return HTMLResponse(html + _NEW_TAB, headers=headers)
+    return show_framed(_part(_parse(_read(context, key)), "html"))
 
 
 def _read(context: Context, key: str) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.tokens import Purpose, Token, TokenExpired, sign_token
 from service.subscribers.by_operator import operator_name
 from service.web.core.context import AppContext
 from service.web.core.errors import PageNotFound
@@ -35,8 +35,12 @@ def sign_csrf(context: AppContext, subject: int, about: str = "") -> str:
 
 
 def check_csrf(context: AppContext, token: str, subject: int, about: str = "") -> None:
-    """Check a CSRF token. Raises `TokenInvalid` or `TokenExpired`, which have error pages."""
-    found = open_link(context, token, Purpose.OPERATOR)
+    """Check a CSRF token. Raises `TokenInvalid`, and `PageNotFound` for that of another or an old form."""
+    try:
+        found = open_link(context, token, Purpose.OPERATOR)
+    except TokenExpired as error:
+        text = "Nothing was changed. Reload the page, and press once more."
+        raise PageNotFound("This form is too old", text, 410) from error
     if (found.subject, found.detail) != (subject, about):
         raise PageNotFound("This form is not complete", "Reload the page, and press once more.")
 

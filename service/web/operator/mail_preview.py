@@ -14,7 +14,8 @@ from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import transaction
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
-from service.web.core.middleware import FRAMED_MAIL_POLICY
+from service.web.core.framed_mail import show_framed
+from service.web.core.middleware import MAIL_SANDBOX
 from service.web.operator.auth import check_operator
 from service.web.operator.one_subscriber import Number, find_holder
 
@@ -35,6 +36,7 @@ def show_preview(context: Context, number: Number) -> HTMLResponse:
         mail=mail,
         message=message,
         text=text.get_content() if text else "",
+        sandbox=MAIL_SANDBOX,
     )
 
 
@@ -42,9 +44,7 @@ def show_preview(context: Context, number: Number) -> HTMLResponse:
 def show_preview_html(context: Context, number: Number) -> HTMLResponse:
     """Return the HTML part alone, for the sandboxed frame."""
     html = _parse(_payload(context, number)).get_body(("html",))
-    return HTMLResponse(
-        html.get_content() if html else "", headers={"Content-Security-Policy": FRAMED_MAIL_POLICY}
-    )
+    return show_framed(html.get_content() if html else "")
 
 
 @router.get("/admin/subscribers/{number}/preview.eml")

@@ -209,7 +209,7 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
     done = operator.post("/admin/subscribers/new", data=form)
     assert "Added." in done.text
     assert "requested by the operator ada on /admin" in done.text
-    assert "Active. Once a week, on Mondays at 6:00, Europe/Berlin" in done.text
+    assert "Active. Once a week, on Mondays at 06:00, Europe/Berlin" in done.text
     again = operator.post("/admin/subscribers/new", data=form)
     assert again.status_code == 422
     assert "subscribed already or suppressed; nothing was changed" in again.text
@@ -326,6 +326,20 @@ def test_a_weekly_subscribers_next_digest_is_next_mondays(
     page = operator.get(f"/admin/subscribers/{weekly}/preview")
     assert "Digest of Mon 21 Sep for" in page.text
     assert "This is what the mail would be now." in page.text
+
+
+def test_a_form_of_hours_ago_says_that_nothing_was_changed(
+    operator: httpx2.Client, press: Press
+) -> None:
+    question = operator.post(
+        "/admin/sending", data={"token": token_in(operator.get("/admin")), "answer": "pause"}
+    )
+    token = token_in(question)
+    press.clock.forward(hours=5)
+    late = operator.post("/admin/sending", data={"token": token, "answer": "pause", "sure": "yes"})
+    assert late.status_code == 410
+    assert "Nothing was changed. Reload the page, and press once more." in late.text
+    assert "All sending is paused since" not in operator.get("/admin").text
 
 
 def test_all_sending_is_paused_and_resumed_on_the_overview(
