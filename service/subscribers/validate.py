@@ -1,6 +1,6 @@
 """Validate sign-up forms: return values that can be stored, or raise with all faults at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
@@ -11,6 +11,7 @@ from service.platform.signing.address_hash import email_key
 from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
 from service.topics.domain.names import LONGEST_NAME
+from service.topics.store.topics import list_topics
 from service.topics.topics import MOST_TOPICS, TopicError, check_topics
 
 
@@ -45,9 +46,13 @@ def validate_sign_up(
     return check_sign_up(form, validate_topics(session, form), takes_utf8=takes_utf8)
 
 
-def validate_preferences(session: Session, form: SignUpForm) -> Preferences:
-    """Return a form's preferences without its address. Raises `SignUpError` with all faults."""
-    topics = validate_topics(session, form)
+def validate_preferences(session: Session, form: SignUpForm, subscriber_id: int = 0) -> Preferences:
+    """Return a form's preferences without its address. Raises `SignUpError` with all faults.
+
+    `subscriber_id` says whose they will be; 0 for a subscriber who is not stored yet.
+    """
+    saved = {topic.query for topic in list_topics(session, subscriber_id)}
+    topics = validate_topics(session, form, saved)
     faults = _find_faults(form, topics)
     if faults:
         raise SignUpError(*faults)
@@ -72,12 +77,12 @@ def validate_address(text: str, *, takes_utf8: bool = False, field: str = "email
 Checked = Mapping[str, str | TopicError]
 
 
-def validate_topics(session: Session, form: SignUpForm) -> Checked:
+def validate_topics(session: Session, form: SignUpForm, saved: Collection[str] = ()) -> Checked:
     """Return the canonical form, or the error, of each topic in a form, by its text.
 
-    Topics beyond `MOST_TOPICS` are left out, and later refused unchecked.
+    `saved` are those that the subscriber has already (see `check_topics`). Topics beyond `MOST_TOPICS` are left out, and later refused unchecked.
     """
-    return check_topics(session, [text for _, text in form.written_topics()[:MOST_TOPICS]])
+    return check_topics(session, [text for _, text in form.written_topics()[:MOST_TOPICS]], saved)
 
 
 def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False) -> ValidSignUp:

@@ -1,6 +1,6 @@
 """Validation and preview of topics as subscribers write them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
@@ -63,14 +63,16 @@ def _parse(text: str) -> Query:
         raise TopicError(text, str(error), error.position) from error
 
 
-def _check_words(session: Session, text: str, query: Query, lexicon: Lexicon) -> None:
+def _check_words(
+    session: Session, text: str, query: Query, lexicon: Lexicon, *, is_saved: bool = False
+) -> None:
     empty = sorted({leaf.text for leaf in meaningless_leaves(query, lexicon)})
     if empty:
         words = ", ".join(f"“{word}”" for word in empty)
         message = f"{words} is too common a word to search for; add what it is about."
         raise TopicError(text, message, max(0, text.casefold().find(empty[0].casefold())))
     likes = like_leaves(query).values()
-    if likes and not is_available(session):
+    if likes and not is_saved and not is_available(session):
         raise TopicError(text, NOT_HERE, max(0, text.casefold().find("like:")))
     for leaf in likes:
         if leaf.is_key and find_paper(session, leaf.text) is None:
@@ -78,10 +80,13 @@ def _check_words(session: Session, text: str, query: Query, lexicon: Lexicon) ->
             raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))
 
 
-def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | TopicError]:
+def check_topics(
+    session: Session, texts: Iterable[str], saved: Collection[str] = ()
+) -> dict[str, str | TopicError]:
     """Return the canonical form of each distinct text, or what is wrong with it.
 
-    One query has the words of all of them.
+    One query has the words of all of them. A text in `saved` is kept with its `like:` clause, though
+    texts can no longer be compared: other changes of its subscriber must not fail for it.
     """
     parsed: dict[str, Query | TopicError] = {}
     for text in dict.fromkeys(texts):
@@ -92,17 +97,18 @@ def check_topics(session: Session, texts: Iterable[str]) -> dict[str, str | Topi
     queries = [query for query in parsed.values() if not isinstance(query, TopicError)]
     lexicon = fetch_lexemes(session, chain.from_iterable(map(leaf_texts, queries)))
     return {
-        text: _canonical_or_error(session, text, query, lexicon) for text, query in parsed.items()
+        text: _canonical_or_error(session, text, query, lexicon, is_saved=text in saved)
+        for text, query in parsed.items()
     }
 
 
 def _canonical_or_error(
-    session: Session, text: str, query: Query | TopicError, lexicon: Lexicon
+    session: Session, text: str, query: Query | TopicError, lexicon: Lexicon, *, is_saved: bool
 ) -> str | TopicError:
     if isinstance(query, TopicError):
         return query
     try:
-        _check_words(session, text, query, lexicon)
+        _check_words(session, text, query, lexicon, is_saved=is_saved)
     except TopicError as error:
         return error
     return canonical(query)

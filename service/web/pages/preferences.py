@@ -134,7 +134,7 @@ def _save(
 ) -> str:
     typed = _merge(form, _typed_by(session, subscriber))
     lifecycle.update_preferences(
-        session, subscriber, validate_preferences(session, typed), context.clock()
+        session, subscriber, validate_preferences(session, typed, subscriber.id), context.clock()
     )
     return "Saved. Your next digest uses these settings."
 

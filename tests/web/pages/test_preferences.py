@@ -6,7 +6,7 @@ from datetime import date
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.newsletter.stored import list_uncompiled
@@ -17,6 +17,7 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.editions.publish import publish_now
 from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
+from service.similarity.availability import NOT_HERE
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.subscribers.store.suppressions import find_reason
@@ -53,6 +54,23 @@ def test_the_page_shows_the_settings_and_masks_the_address(
     assert "r***@example.org" in page
     assert "reader@example.org" not in page
     assert count_rows(session) == before
+
+
+def test_a_saved_topic_that_cannot_be_compared_any_more_stops_no_other_change(
+    web: httpx2.Client, session: Session, subscribers: Subscribers
+) -> None:
+    liked = 'like:"robots that learn"'
+    subscriber = subscribers.add("like@example.org", liked, "cats")
+    link = f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
+    session.execute(text("DROP TABLE paper_meanings"))
+    session.commit()
+    assert web.post(link, data={"topic": [liked, "dogs"], "hour": "9"}).status_code == 200
+    assert subscribers.reread(subscriber).hour == 9
+    assert topics_of(session, subscriber) == [liked, "dogs"]
+    refused = web.post(link, data={"topic": ['like:"other words"'], "hour": "10"})
+    assert refused.status_code == 422
+    assert NOT_HERE in refused.text
+    assert subscribers.reread(subscriber).hour == 9
 
 
 def test_saving_sets_topics_and_schedule(
