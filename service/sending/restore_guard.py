@@ -118,16 +118,17 @@ def block_until_accepted(
 ) -> None:
     """Let an installation send nothing until the operator accepts that it was restored.
 
-    Mail may have been sent until the newest watermark, or, where there is none, until now: the
-    backup may be of another machine. It is written before the database is restored.
+    Mail may have been sent until the newest watermark, or, where there is none that is newer than
+    the backup, until now: the backup may be of another machine. It is written before the database
+    is restored.
     """
     watermarks = load_watermarks(settings, installation)
     newest = max(watermarks, key=lambda watermark: watermark.at, default=None)
-    if newest is None:
+    if newest is None or newest.at < taken_at:
+        # An older one is of an earlier restore here, and says nothing of mail since the backup.
         blocking = _unproved_watermark(installation, now)
     else:
-        at = max(newest.at, taken_at)
-        blocking = replace(newest, attempt=_UNREACHABLE, at=at)
+        blocking = replace(newest, attempt=_UNREACHABLE)
     write_watermarks(settings, blocking)
     if blocking not in load_watermarks(settings, installation):
         raise OSError(f"the sent watermark cannot be written beside {settings.data_dir}")
@@ -186,10 +187,15 @@ def accept_restored(
 
 def _correct(watermark: SentWatermark, sent_until: datetime) -> SentWatermark:
     """Return the watermark with the time that the operator named."""
+    unproved = _unproved_watermark(watermark.installation, sent_until)
     if not watermark.delivery_id:
-        return _unproved_watermark(watermark.installation, sent_until)
+        return unproved
     if sent_until < watermark.at:
         raise WatermarkNewer(
             f"mail was sent until {watermark.at:%Y-%m-%dT%H:%M}Z; name that time or later"
         )
-    return replace(watermark, at=sent_until)
+    editions = {
+        cadence: max(watermark.editions.get(cadence, on), on)
+        for cadence, on in unproved.editions.items()
+    }
+    return replace(watermark, at=sent_until, editions=editions)

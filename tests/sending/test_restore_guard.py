@@ -14,13 +14,14 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail, list_events
-from service.deliveries.store.restores import WHY_DOUBTFUL
+from service.deliveries.store.restores import WHY_DOUBTFUL, get_installation
 from service.editions.store.editions import find_edition
 from service.sending.deliver import deliver, resolve, sweep
 from service.sending.restore_guard import (
     DatabaseRestored,
     WatermarkWriter,
     accept_restored,
+    block_until_accepted,
     find_newer_watermark,
     refuse_restored,
 )
@@ -327,3 +328,39 @@ def test_an_edition_of_another_cadence_is_not_put_in_doubt(
     assert press.states(weekly) == {"queued": 1}
     with press.sessions() as session:
         assert find_edition(session, Cadence.WEEKLY, FRIDAY) is not None
+
+
+@pytest.mark.parametrize("is_restored_by_command", [True, False])
+def test_an_old_watermark_of_this_host_does_not_hide_mail_that_another_host_sent(
+    press: Press, subscribers: list[int], backup: Callable[[], Again], is_restored_by_command: bool
+) -> None:
+    press.add_papers(1)
+    press.publish()
+    assert deliver(press.sender(PlannedTransport())).sent == 2
+    beside, _ = watermark_paths(press.settings.data_dir)
+    old = beside.read_text()
+    taken_at = press.clock.forward(hours=21)
+    restore = backup()
+    press.clock.forward(hours=3)
+    press.add_papers(2, on=SATURDAY)
+    press.publish(SATURDAY)
+    assert deliver(press.sender(PlannedTransport())).sent == 2
+    # That host is lost with its watermarks; this one has that of an earlier day.
+    sent_until = press.clock()
+    forget_valkey(press)
+    beside.write_text(old)
+    restored_at = press.clock.forward(hours=1)
+    if is_restored_by_command:
+        with press.sessions() as session:
+            installation = get_installation(session)
+        block_until_accepted(press.settings, installation, taken_at, restored_at)
+        restore()
+        accept_restored(press.sessions, press.settings, restored_at)
+    else:
+        restore()
+        beside.write_text(old.replace('"attempt": 1', '"attempt": 9'))
+        accept_restored(press.sessions, press.settings, restored_at, sent_until)
+    press.add_papers(2, on=SATURDAY)
+    again = press.publish(SATURDAY)
+    assert press.states(again) == {"in_doubt": 2}
+    assert deliver(press.sender(PlannedTransport())).total == 0
