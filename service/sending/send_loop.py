@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import report_relay
-from service.deliveries.domain.states import DeliveryKind, DeliveryState, SendOutcome
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import store_copies
 from service.messages.build import BuiltMail, build_mail
@@ -335,9 +335,9 @@ class _Run:
         moved = {mail.envelope.number: mail.attempt for mail in going}
         rows = {number: self._built.pop(number) for number in attempts}
         self._in_flight |= {number: rows[number] for number in moved}
-        # Alerts leave no watermark: one may be sent while a watermark blocks all other mail.
-        alerts = {row.id for row in locked if row.kind is DeliveryKind.OPERATOR_ALERT}
-        self._watermark_writer.note({n: moved[n] for n in moved if n not in alerts}, now)
+        # Mails to the operator leave no watermark: an alert may be sent while one blocks all others.
+        unmarked = {row.id for row in locked if row.kind in OPERATOR_KINDS}
+        self._watermark_writer.note({n: moved[n] for n in moved if n not in unmarked}, now)
         sender.transport.begin([mail.envelope for mail in going])
         states += [DeliveryState.SKIPPED] * len(skipped) + [DeliveryState.FAILED] * len(failed)
         self.report = self.report.plus(states)

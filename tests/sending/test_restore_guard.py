@@ -16,6 +16,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail, list_events
 from service.deliveries.store.restores import WHY_DOUBTFUL, get_installation
 from service.editions.store.editions import find_edition
+from service.operations.daily_report import queue_report
 from service.sending.deliver import deliver, resolve, sweep
 from service.sending.restore_guard import (
     DatabaseRestored,
@@ -364,3 +365,23 @@ def test_an_old_watermark_of_this_host_does_not_hide_mail_that_another_host_sent
     again = press.publish(SATURDAY)
     assert press.states(again) == {"in_doubt": 2}
     assert deliver(press.sender(PlannedTransport())).total == 0
+
+
+@pytest.mark.settings(alert_to="operator@example.org")
+def test_a_daily_report_falls_in_no_doubt_and_leaves_no_watermark(
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
+) -> None:
+    press.clock.forward(hours=12)
+    assert queue_report(press.sessions, press.settings, press.clock())
+    restore = backup()
+    assert deliver(press.sender(PlannedTransport())).sent == 1
+    assert not watermark_paths(press.settings.data_dir)[0].exists()
+    press.add_papers(1)
+    press.publish()
+    assert deliver(press.sender(PlannedTransport())).sent == 2
+    restore()
+    refused(press)
+    assert accept_restored(press.sessions, press.settings, press.clock()).doubtful == {}
+    transport = PlannedTransport()
+    assert deliver(press.sender(transport)).sent == 1
+    assert transport.recipients == ["operator@example.org"]

@@ -6,7 +6,7 @@ from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.domain.states import DeliveryKind, DeliveryState
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.restores import doubt_of_restored, put_in_doubt
 from service.editions.domain.states import EditionState
@@ -46,12 +46,13 @@ def newest_editions(session: Session) -> dict[Cadence, date]:
 def doubt_due_until(session: Session, until: datetime, now: datetime) -> dict[int | None, int]:
     """Put every unsent row due by `until` in doubt; return how many, by edition id.
 
-    Call it after `insert_restore`. Alerts are left out, because a second alert does no harm.
+    Call it after `insert_restore`. Mails to the operator are left out, because a second one does no
+    harm.
     """
     chosen = (
         Delivery.state.in_(_UNSENT),
         Delivery.due_at <= until,
-        Delivery.kind != DeliveryKind.OPERATOR_ALERT,
+        Delivery.kind.not_in(OPERATOR_KINDS),
     )
     doubtful = put_in_doubt(session, chosen, now)
     # Editions published by hand since the restore are due later than `until`.
