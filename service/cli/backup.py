@@ -64,9 +64,7 @@ def restore(context: typer.Context, directory: Directory, as_json: Json = False)
     ):
         is_embedded = not loaded.database_url
         now = clock_from(given.now)()
-        restore_backup(settings, directory, manifest, now, is_embedded=is_embedded)
-        # The database is there, and needs its key whatever happens now.
-        placed.clear()
+        restore_backup(settings, directory, manifest, placed, now, is_embedded=is_embedded)
     make_output(context, as_json=as_json).print(
         manifest.model_dump(mode="json") | {"data_dir": str(data_dir)},
         f"Restored as of {manifest.taken_at:%Y-%m-%d %H:%M} UTC.",

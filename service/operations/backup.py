@@ -189,8 +189,9 @@ def placing_files(
 ) -> Iterator[dict[Path, Path]]:
     """Put the backup's files into the data directory, and yield them.
 
-    Those that the block has not cleared are taken away again if it fails. Before the settings are loaded, which need some of them. Raises `BackupError` for a directory
-    that has other files of these names.
+    Those that the block has not cleared are taken away again if it fails. Call it before the settings
+    are loaded, which need some of them. Raises `BackupError` for a directory that has other files of
+    these names.
     """
     sources = {
         data_dir / Path(name).relative_to(FILES): directory / name
@@ -215,11 +216,18 @@ def placing_files(
 
 
 def restore_backup(
-    settings: Settings, directory: Path, manifest: Manifest, now: datetime, *, is_embedded: bool
+    settings: Settings,
+    directory: Path,
+    manifest: Manifest,
+    placed: dict[Path, Path],
+    now: datetime,
+    *,
+    is_embedded: bool,
 ) -> None:
     """Restore the database of a backup, and block sending until `paperboy restored`.
 
-    Raises `BackupError` and `DumpError`, without a change to the database.
+    It clears `placed` once the database is there. Raises `BackupError` and `DumpError`, without a
+    change to the database.
     """
     have = {_fingerprint(key) for key in settings.secret_key}
     if not have.issuperset(manifest.keys):
@@ -233,4 +241,6 @@ def restore_backup(
     block_until_accepted(settings, manifest.installation, manifest.taken_at, now)
     dump = directory / DUMP
     restore_database(settings.database_url, dump, manifest.postgresql, is_embedded=is_embedded)
+    # The database is there, and needs its key whatever happens now, also if its migration fails.
+    placed.clear()
     upgrade(settings.database_url)

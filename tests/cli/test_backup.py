@@ -202,6 +202,25 @@ def test_what_cannot_be_restored_is_refused_in_one_line(
     assert run(environ, "restore", str(whole)).code == 0
 
 
+def test_a_database_whose_migration_fails_keeps_its_key(
+    environ: dict[str, str], empty_database: str, tmp_path: Path
+) -> None:
+    whole = tmp_path / "backup"
+    del environ["PAPERBOY_SECRET_KEY"]
+    with psycopg.connect(environ["PAPERBOY_DATABASE_URL"]) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    assert run(environ, "backup", str(whole)).code == 0
+    # The manifest passes, and the migration finds a revision that it does not know.
+    manifest = whole / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"0999"', '"0001"'))
+    other = tmp_path / "other"
+    environ |= {"PAPERBOY_DATABASE_URL": empty_database, "PAPERBOY_DATA_DIR": str(other)}
+    failed = run(environ, "restore", str(whole))
+    assert (failed.code, "0999" in failed.complaint) == (1, True)
+    assert tables(empty_database) > 0
+    assert (other / "secret_key").read_bytes() == (whole / "files" / "secret_key").read_bytes()
+
+
 def make_program(directory: Path, name: str, version: str) -> None:
     directory.mkdir(exist_ok=True)
     program = directory / name
