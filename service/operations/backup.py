@@ -160,8 +160,11 @@ def load_backup(directory: Path) -> Manifest:
     """Return the manifest of a backup whose files are all whole. Raises `BackupError`."""
     manifest = _load_manifest(directory / MANIFEST)
     for name, described in manifest.files.items():
-        file = directory / name
-        if not file.resolve().is_relative_to(directory.resolve()) or not file.is_file():
+        file, inside = directory / name, directory.resolve() / name
+        # A link, or a name with `..`, could bring in or overwrite a file of another place.
+        if Path(name).is_absolute() or file.resolve() != inside:
+            raise BackupError(f"{file} is not a file of the backup itself: use another backup")
+        if not file.is_file():
             raise BackupError(f"{file} is missing: the backup is not whole, use another")
         if _describe(file) != described:
             raise BackupError(f"{file} is damaged (its checksum differs): use another backup")
@@ -201,6 +204,9 @@ def placing_files(
         if name.startswith(f"{FILES}/")
     }
     missing = {target: source for target, source in sources.items() if not target.exists()}
+    for target in missing:
+        if not target.resolve().is_relative_to(data_dir.resolve()):
+            raise BackupError(f"{target} is outside the data directory: remove the link on its way")
     for target in sources.keys() - missing.keys():
         if _describe(target) != _describe(sources[target]):
             raise BackupError(

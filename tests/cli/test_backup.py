@@ -1,5 +1,7 @@
 """`paperboy backup` and `restore`: whole copies, taken in the middle of an edition and brought back."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ from support.servers.databases import TestServers, drop_database, with_database
 from support.servers.processes import settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink
 
+from service.operations.backup import BackupError, load_backup, placing_files
 from service.platform.database.engine import make_engine
 from service.platform.embedded.paths import find_postgres_program
 
@@ -219,6 +222,65 @@ def test_a_database_whose_migration_fails_keeps_its_key(
     assert (failed.code, "0999" in failed.complaint) == (1, True)
     assert tables(empty_database) > 0
     assert (other / "secret_key").read_bytes() == (whole / "files" / "secret_key").read_bytes()
+
+
+@pytest.fixture
+def own_key(tmp_path: Path) -> Path:
+    """Return a backup of one file, `dkim/key.pem`, made by hand."""
+    key = tmp_path / "backup" / "files" / "dkim" / "key.pem"
+    key.parent.mkdir(parents=True)
+    key.write_text("a key")
+    write_manifest(tmp_path / "backup", "files/dkim/key.pem")
+    return tmp_path / "backup"
+
+
+def write_manifest(directory: Path, name: str) -> None:
+    """Write a manifest of one file of the given name, with its true checksum."""
+    content = (directory / name).read_bytes()
+    file = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {
+        "format": 1, "paperboy": "0", "schema_revision": "0001", "postgresql": 18,
+        "taken_at": "2026-09-18T05:00Z", "installation": "one", "keys": [], "files": {name: file},
+    }  # fmt: skip
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+
+
+def move_and_link(path: Path, place: Path) -> None:
+    path.rename(place)
+    path.symlink_to(place)
+
+
+def test_a_backup_writes_no_file_outside_the_data_directory(own_key: Path, tmp_path: Path) -> None:
+    data_dir, key = tmp_path / "data", own_key / "files" / "dkim" / "key.pem"
+    own = load_backup(own_key)
+    with placing_files(own_key, own, data_dir):
+        assert (data_dir / "dkim" / "key.pem").read_text() == "a key"
+    (own_key / "x").write_text("an intruder")
+    for name in ("files/../x", "files/dkim/../dkim/key.pem", str(key)):
+        write_manifest(own_key, name)
+        with pytest.raises(BackupError, match="not a file of the backup itself"):
+            load_backup(own_key)
+    # A link on the way in the data directory.
+    shutil.rmtree(data_dir / "dkim")
+    (tmp_path / "elsewhere").mkdir()
+    (data_dir / "dkim").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(BackupError, match="outside the data directory"),
+        placing_files(own_key, own, data_dir),
+    ):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("linked", ["files/dkim/key.pem", "files/dkim"])
+def test_a_link_in_a_backup_is_refused(own_key: Path, tmp_path: Path, linked: str) -> None:
+    for place in (tmp_path / "elsewhere", own_key / "within"):
+        move_and_link(own_key / linked, place)
+        with pytest.raises(BackupError, match="not a file of the backup itself"):
+            load_backup(own_key)
+        (own_key / linked).unlink()
+        place.rename(own_key / linked)
+    load_backup(own_key)
 
 
 def make_program(directory: Path, name: str, version: str) -> None:
