@@ -20,6 +20,8 @@ ARGS ?=
 ONCE ?=
 # `DAYS=10 make demo` lets ten days of invented papers pass.
 DAYS ?=
+PURE_TESTS := $(wildcard tests/*/domain) $(addprefix tests/,presentation messages/mime bounces/inbound \
+  platform/settings platform/signing deploy/test_docs.py support/test_documents.py support/test_words.py)
 CHROMIUM := chromium chromium-browser google-chrome
 
 .PHONY: help
@@ -72,6 +74,10 @@ run: $(RUN_STAMP) ## everything on this machine with your settings; ARGS="--host
 test: $(STAMP) chromium ## the whole suite; ARGS="-k word" for a part of it
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
+.PHONY: test-fast
+test-fast: $(STAMP) ## the tests of pure code, which need no server: under a minute
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow and not real" $(PURE_TESTS) $(ARGS)
+
 .PHONY: cover
 cover: $(STAMP) chromium ## the whole suite under coverage, with its thresholds
 	@rm -f .coverage .coverage.*
@@ -105,6 +111,17 @@ types: $(STAMP) ## mypy, strict, over all Python there is
 imports: $(STAMP) ## import-linter: one direction, a pure domain
 	@$(BIN)/lint-imports
 
+# mkdocs has an environment of its own, so that neither running nor testing needs it.
+DOCS := $(VENV)/docs
+$(DOCS)/.installed: requirements/docs.txt
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+.PHONY: docs
+docs: $(DOCS)/.installed ## build the documents as a site in build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+
 # -- measuring -----------------------------------------------------------------------------------
 
 .PHONY: bench
@@ -137,7 +154,8 @@ lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	$$part -o requirements/run.txt && \
 	$$part requirements/embedded.in -o requirements/embedded.txt && \
 	$$part requirements/similarity.in -o requirements/similarity.txt && \
-	$$compile $(ARGS) requirements/bench.in -o requirements/bench.txt
+	$$compile $(ARGS) requirements/bench.in -o requirements/bench.txt && \
+	$$compile $(ARGS) requirements/docs.in -o requirements/docs.txt
 
 .PHONY: clean
 clean: ## remove what the tools made; .venv and .paperboy (your data) stay

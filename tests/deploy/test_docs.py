@@ -1,8 +1,10 @@
 """The documents are right about commands, settings, files and targets."""
 
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -108,9 +110,9 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", PAGE_NAMES)
 def test_every_make_target_of_a_page_exists(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for line in code_of((ROOT / name).read_text()):
-        for call in re.findall(r"(?:^|&& )make ((?:[a-z]+ ?)+)", line):
+        for call in re.findall(r"(?:^|&& )make ((?:[a-z-]+ ?)+)", line):
             assert set(call.split()) <= targets, line
 
 
@@ -175,6 +177,41 @@ def test_the_topics_of_the_readme_can_be_read() -> None:
     assert topics
     for topic in topics:
         parse_query(topic)
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f".ci/{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_what_the_program_says() -> None:
+    page = script("commands_page")
+    assert page.commands_page() == page.PAGE.read_text(), f"run .ci/{page.__name__}.py"
+    sections = re.findall(r"^## paperboy (\w+)", page.commands_page(), re.MULTILINE)
+    assert set(sections) == set(commands())
+
+
+@pytest.mark.parametrize(
+    ("own", "link", "expected"),
+    [
+        ("README.md", "[a](docs/topics.md#x)", "[a](topics.md#x)"),
+        ("README.md", "![a](docs/gallery/a.png)", "![a](gallery/a.png)"),
+        ("README.md", "[MIT](LICENSE)", "MIT"),
+        ("bench/README.md", "[a](../docs/ranking.md)", "[a](../ranking.md)"),
+        ("ranking.md", "[a](../bench/README.md)", "[a](bench/README.md)"),
+        ("deploy/README.md", "[a](../../CONTRIBUTING.md)", "[a](../CONTRIBUTING.md)"),
+        ("gallery/mails/README.md", "[![a](b.png)](b.html)", "[![a](b.png)](b.html)"),
+        ("topics.md", "[a](https://example.org/x) [b](#c)", "[a](https://example.org/x) [b](#c)"),
+    ],
+)
+def test_a_link_of_a_page_leads_to_the_same_file_on_the_site(
+    own: str, link: str, expected: str
+) -> None:
+    assert script("site_hooks").with_site_links(link, own) == expected
 
 
 def tracked_files() -> list[Path]:

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTRACT = {"demo", "test", "help", "setup", "bench", "chaos", "gallery"}
+CONTRACT = {"demo", "test", "test-fast", "help", "setup", "bench", "chaos", "gallery", "docs"}
 
 
 @pytest.fixture
@@ -185,6 +185,21 @@ def test_what_is_given_is_passed_to_the_program(
 def test_the_suite_runs_with_the_arguments_given(ready: Path) -> None:
     planned = make(ready, "--dry-run", "test", "JOBS=1", "ARGS=-k unsubscribe").stdout
     assert ".venv/bin/python -m pytest -n 1 -k unsubscribe" in planned
+
+
+def test_the_fast_tests_are_every_domain_and_need_no_browser(ready: Path) -> None:
+    for room in ("topics", "editions"):
+        (ready / "tests" / room / "domain").mkdir(parents=True)
+    planned = make(ready, "--dry-run", "test-fast", "JOBS=1", "ARGS=-x").stdout
+    assert '-m "not slow and not real"' in planned
+    assert {"tests/topics/domain", "tests/editions/domain", "-x"} <= set(planned.split())
+    assert "chromium" not in planned
+
+
+def test_the_site_is_built_strictly_in_an_environment_of_its_own(ready: Path) -> None:
+    planned = make(ready, "--dry-run", "docs").stdout
+    assert "--require-hashes -r requirements/docs.txt" in planned
+    assert ".venv/docs/bin/mkdocs build --quiet --strict" in planned
 
 
 def test_the_suite_needs_a_browser_and_never_goes_without(ready: Path) -> None:

@@ -54,6 +54,7 @@ def _count_steps(text: str) -> int:
     return steps
 
 
+@pytest.mark.slow
 def test_random_texts_are_each_parsed_in_few_steps() -> None:
     chance = random.Random(4)  # the same texts in every run
     assert max(_count_steps(random_text(chance)) for _ in range(100_000)) < MOST_STEPS
