@@ -373,6 +373,28 @@ def test_the_three_files_of_mailchimp(session: Session, bring_in: BringIn) -> No
     assert bring_in(LEFT.replace("\n", "\r\n")).known == {"unsubscribed": 1, "suppressed": 1}
 
 
+@pytest.mark.parametrize("word", ["confirmed", "pending", "paused", "active", "unsubscribed"])
+def test_no_word_brings_back_somebody_who_left_by_another_column(
+    session: Session, bring_in: BringIn, word: str
+) -> None:
+    """Also a column STATUS that somebody added in Mailchimp: it may worsen a state, not mend it."""
+    for text, suppressed in ((LEFT, {"complaint": 1}), (CLEANED, {"hard_bounce": 2})):
+        head, *rows = text.splitlines()
+        more = "\n".join([f"{head},STATUS", *(f"{row},{word}" for row in rows)])
+        assert bring_in(more, is_confirmed=True).suppressed == suppressed
+    bring_in(f"email,status,unsubscribed_at\nbo@example.org,{word},2025-03-04\n", is_confirmed=True)
+    assert states(session) == dict.fromkeys(("hedy@example.org", "bo@example.org"), "unsubscribed")
+    assert confirmations(session) == set()
+
+
+def test_a_word_of_somebodys_own_column_may_worsen_a_state_and_prove_nothing(
+    session: Session, bring_in: BringIn
+) -> None:
+    head, first, second = SUBSCRIBED.splitlines()
+    bring_in(f"{head},STATUS\n{first},unsubscribed\n{second},confirmed\n")
+    assert states(session) == {"ada@example.org": "unsubscribed", "grace@example.org": "pending"}
+
+
 def test_substack_by_its_switch_for_mail_not_by_payment(
     session: Session, bring_in: BringIn
 ) -> None:

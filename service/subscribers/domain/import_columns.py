@@ -212,8 +212,9 @@ def _parse_state(row: dict[str, str], written_by: ImportFormat) -> ImportedState
         raise RowFault(f"the state {word!r} is unknown; use active, unsubscribed or blocklisted")
     created_at = parse_time(row.get("created_at") or row.get("optin_time") or "")
     confirmed_at = parse_time(row.get("confirmed_at") or row.get("confirm_time") or "")
-    if state is _UNKNOWN:
-        state = _state_of_columns(row, written_by)
+    by_columns = _state_of_columns(row, written_by)
+    # The worse counts, so that no word brings back somebody who left; of equals the first.
+    state = max((state, by_columns) if is_own else (by_columns, state), key=_badness)
     if state is _CONFIRMED and confirmed_at is None:
         confirmed_at = created_at
     if state is _UNKNOWN and confirmed_at is not None:
@@ -230,6 +231,18 @@ def _parse_state(row: dict[str, str], written_by: ImportFormat) -> ImportedState
     )
 
 
+_BADNESS = {
+    SubscriberState.PAUSED: 1,
+    SubscriberState.PENDING: 1,
+    SubscriberState.UNSUBSCRIBED: 2,
+    SubscriberState.SUPPRESSED: 3,
+}
+
+
+def _badness(state: ImportedState) -> int:
+    return _BADNESS.get(state.state, 0) if state.state else 0
+
+
 def _state_of_columns(row: dict[str, str], written_by: ImportFormat) -> ImportedState:
     match written_by:
         case ImportFormat.MAILCHIMP:
@@ -243,7 +256,7 @@ def _state_of_columns(row: dict[str, str], written_by: ImportFormat) -> Imported
             if is_subscribed is None and not row.get("deleted_at"):
                 return _UNKNOWN
             return _CONFIRMED if is_subscribed and not row.get("deleted_at") else _UNSUBSCRIBED
-    if row.get("unsubscribed_at"):
+    if row.get("unsubscribed_at") or row.get("unsub_time"):
         return _UNSUBSCRIBED
     return _UNKNOWN
 
