@@ -11,38 +11,48 @@ from service.cli.context import CommandError, Json, command_context
 from service.cli.output import counted, progress_bar
 
 if TYPE_CHECKING:
+    from service.cli.context import CommandContext
     from service.subscribers.bulk_import import ImportReport
+    from service.subscribers.domain.sign_up import SignUpForm
     from service.subscribers.import_file import ImportSource
+
+
+_File = Annotated[Path, typer.Argument(metavar="FILE")]
+_Topics = Annotated[
+    list[str] | None,
+    typer.Option(metavar="QUERY", help="A topic for rows without one; may be repeated."),
+]
+_Cadence = Annotated[
+    str, typer.Option(metavar="daily|weekdays|weekly", help="For rows without one.")
+]
+_Timezone = Annotated[str | None, typer.Option(metavar="ZONE", help="For rows without one.")]
+_Hour = Annotated[str | None, typer.Option(metavar="HOUR", help="For rows without one.")]
+_Confirmed = Annotated[
+    bool | None,
+    typer.Option(
+        "--confirmed/--unconfirmed",
+        help="You can prove everybody's consent: no confirmation mail; or: ask everybody"
+        " again. Default: ask those whose file does not prove it.",
+        show_default=False,
+    ),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
+_Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="For the rows not taken; default: FILE.rejected.csv."),
+]
 
 
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
-    topic: Annotated[
-        list[str] | None,
-        typer.Option(metavar="QUERY", help="A topic for rows without one; may be repeated."),
-    ] = None,
-    cadence: Annotated[
-        str, typer.Option(metavar="daily|weekdays|weekly", help="For rows without one.")
-    ] = "daily",
-    timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="For rows without one.")
-    ] = None,
-    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="For rows without one.")] = None,
-    confirmed: Annotated[
-        bool | None,
-        typer.Option(
-            "--confirmed/--unconfirmed",
-            help="You can prove everybody's consent: no confirmation mail; or: ask everybody"
-            " again. Default: ask those whose file does not prove it.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For the rows not taken; default: FILE.rejected.csv."),
-    ] = None,
+    file: _File,
+    topic: _Topics = None,
+    cadence: _Cadence = "daily",
+    timezone: _Timezone = None,
+    hour: _Hour = None,
+    confirmed: _Confirmed = None,
+    dry_run: _DryRun = False,
+    report: _Report = None,
     as_json: Json = False,
 ) -> None:
     """Import subscribers from a CSV file or export.
@@ -59,26 +69,14 @@ def import_file(
 
     Nobody who is here already is changed, so the import may be stopped and run again.
     """
-    from dataclasses import replace
-
-    from service.platform.database.engine import transaction
     from service.subscribers import bulk_import
     from service.subscribers.import_file import ImportFault
-    from service.subscribers.validate import validate_preferences
 
     rejected = report or file.with_name(f"{file.name}.rejected.csv")
     try:
         source = _inspect(file)
         with command_context(context, as_json=as_json) as command:
-            defaults = bulk_import.blank_sign_up(command.settings, "", topic or [])
-            defaults = replace(
-                defaults,
-                cadence=cadence,
-                hour=hour or defaults.hour,
-                timezone=timezone or defaults.timezone,
-            )
-            with transaction(command.sessions) as session:
-                validate_preferences(session, defaults)
+            defaults = _check_defaults(command, topic or [], cadence, timezone, hour)
             with progress_bar("Lines") as set_done:
                 result = bulk_import.import_file(
                     command.sessions,
@@ -95,6 +93,25 @@ def import_file(
         raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
     if result.rejected and not (result.added or result.suppressed or result.known):
         raise CommandError(f"no row of {file} could be taken; see {result.report}")
+
+
+def _check_defaults(
+    command: CommandContext, topics: list[str], cadence: str, timezone: str | None, hour: str | None
+) -> SignUpForm:
+    """Return what fills the empty fields of a row. Raises `SignUpError`."""
+    from dataclasses import replace
+
+    from service.platform.database.engine import transaction
+    from service.subscribers.bulk_import import blank_sign_up
+    from service.subscribers.validate import validate_preferences
+
+    blank = blank_sign_up(command.settings, "", topics)
+    defaults = replace(
+        blank, cadence=cadence, hour=hour or blank.hour, timezone=timezone or blank.timezone
+    )
+    with transaction(command.sessions) as session:
+        validate_preferences(session, defaults)
+    return defaults
 
 
 def _inspect(file: Path) -> ImportSource:
