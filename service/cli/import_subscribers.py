@@ -36,6 +36,12 @@ _Confirmed = Annotated[
         show_default=False,
     ),
 ]
+_ListsChecked = Annotated[
+    bool,
+    typer.Option(
+        "--lists-checked", help="For listmonk: nobody in the file has unsubscribed from the list."
+    ),
+]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 _Report = Annotated[
     Path | None,
@@ -51,6 +57,7 @@ def import_file(
     timezone: _Timezone = None,
     hour: _Hour = None,
     confirmed: _Confirmed = None,
+    lists_checked: _ListsChecked = False,
     dry_run: _DryRun = False,
     report: _Report = None,
     as_json: Json = False,
@@ -82,7 +89,9 @@ def import_file(
                     command.sessions,
                     command.settings,
                     source,
-                    bulk_import.ImportChoices(defaults, rejected, confirmed, dry_run),
+                    bulk_import.ImportChoices(
+                        defaults, rejected, confirmed, dry_run, lists_checked
+                    ),
                     command.clock(),
                     set_done,
                 )

@@ -14,9 +14,9 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mails
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.subscribers.domain.import_columns import ImportRow
+from service.subscribers.domain.import_columns import ImportFormat, ImportRow
 from service.subscribers.domain.sign_up import ImportedState, SignUpForm, ValidSignUp
-from service.subscribers.import_file import FileRow, ImportSource, RejectedRow
+from service.subscribers.import_file import FileRow, ImportFault, ImportSource, RejectedRow
 from service.subscribers.import_report import ReportFile
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.insert_subscribers import (
@@ -83,13 +83,15 @@ class ImportChoices:
 
     `defaults` fill what a row leaves empty. `is_confirmed` is None to believe the file: people
     whose confirmation it proves are active, the others are sent a confirmation mail. True: the
-    operator vouches for the others, too. False: everybody has to confirm again.
+    operator vouches for the others, too. False: everybody has to confirm again. `has_checked_lists`:
+    nobody in a file of listmonk has left the list; its export does not say so.
     """
 
     defaults: SignUpForm
     report_path: Path
     is_confirmed: bool | None = None
     is_dry_run: bool = False
+    has_checked_lists: bool = False
 
 
 @dataclass(slots=True)
@@ -126,6 +128,13 @@ class ImportRun:
     topics: dict[str, str | TopicError] = field(default_factory=dict)
 
 
+# `enabled` there is the person; whether they left a list is in another table.
+_UNCHECKED_LISTS = (
+    "an export of listmonk does not say who unsubscribed from a list, and they would be mailed again:"
+    " export only those whose subscription to the list is confirmed, and add --lists-checked"
+)
+
+
 def import_file(
     sessions: sessionmaker[Session],
     settings: Settings,
@@ -137,10 +146,13 @@ def import_file(
     """Import a file, a thousand rows in a transaction; each bad row goes to the report file.
 
     Nobody who is here already is changed, so a second run adds only what the first one did not.
-    Raises `ImportFault` for a file without usable columns, and OSError for the report file.
+    Raises `ImportFault` for a file without usable columns or of listmonk with unchecked lists, and
+    OSError for the report file.
     """
     report_file = ReportFile(choices.report_path)
     with source.open_rows(choices.defaults) as (format_, rows), closing(report_file):
+        if format_ is ImportFormat.LISTMONK and not choices.has_checked_lists:
+            raise ImportFault(_UNCHECKED_LISTS)
         run = ImportRun(settings, choices, now, ImportReport(format_.value, choices.is_dry_run))
         while chunk := list(islice(rows, IMPORT_ROWS)):
             with transaction(sessions) as session:

@@ -110,6 +110,21 @@ def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(
     assert result.complaint.endswith("; nothing was imported")
 
 
+def test_a_file_of_listmonk_is_refused_until_somebody_checked_who_left_the_list(
+    paperboy: Paperboy, tmp_path: Path
+) -> None:
+    file = tmp_path / "subscribers.csv"
+    file.write_text("uuid,email,attributes,status\nf1,ada@example.org,{},enabled\n")
+    for options in ((), ("--confirmed",), ("--unconfirmed",), ("--dry-run",)):
+        result = paperboy(*NOW, "subscribers", "import", str(file), *options)
+        assert (result.code, result.out) == (2, "")
+        assert "does not say who unsubscribed from a list" in result.complaint
+        assert result.complaint.endswith("and add --lists-checked; nothing was imported")
+    assert addresses(paperboy) == {}
+    paperboy(*NOW, "subscribers", "import", str(file), "--confirmed", "--lists-checked")
+    assert addresses(paperboy) == {"ada@example.org": "active"}
+
+
 def count(database_url: str, table: str) -> int:
     with psycopg.connect(database_url) as connection:
         row = connection.execute(

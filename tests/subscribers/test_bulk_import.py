@@ -65,12 +65,20 @@ def bring_in(engine: Engine, settings: Settings, tmp_path: Path) -> BringIn:
     """Return a function that imports a text or bytes as a file."""
 
     def run(
-        content: str | bytes, *, is_confirmed: bool | None = None, is_dry_run: bool = False
+        content: str | bytes,
+        *,
+        is_confirmed: bool | None = None,
+        is_dry_run: bool = False,
+        has_checked_lists: bool = False,
     ) -> ImportReport:
         file = tmp_path / "readers.csv"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         choices = ImportChoices(
-            blank_sign_up(settings, ""), tmp_path / "rejected.csv", is_confirmed, is_dry_run
+            blank_sign_up(settings, ""),
+            tmp_path / "rejected.csv",
+            is_confirmed,
+            is_dry_run,
+            has_checked_lists,
         )
         source = inspect_file(file)
         return import_file(make_sessions(engine), settings, source, choices, NOW, lambda *_: None)
@@ -321,7 +329,7 @@ LISTMONK = (
 def test_listmonk_never_makes_a_blocklisted_person_active(
     session: Session, bring_in: BringIn
 ) -> None:
-    report = bring_in(LISTMONK, is_confirmed=True)
+    report = bring_in(LISTMONK, is_confirmed=True, has_checked_lists=True)
     assert report.format == "listmonk"
     assert report.added == {"active": 1, "unsubscribed": 1}
     assert report.suppressed == {"operator": 1}
