@@ -149,7 +149,7 @@ def import_file(
     Raises `ImportFault` for a file without usable columns or of listmonk with unchecked lists, and
     OSError for the report file.
     """
-    report_file = ReportFile(choices.report_path)
+    report_file = ReportFile(choices.report_path, source.path)
     with source.open_rows(choices.defaults) as (format_, rows), closing(report_file):
         if format_ is ImportFormat.LISTMONK and not choices.has_checked_lists:
             raise ImportFault(_UNCHECKED_LISTS)

@@ -19,7 +19,7 @@ from service.topics.domain.types import NamedTopic
 _EXPORT_ROWS = 10_000
 _COLUMNS = ("email", "state", "cadence", "hour", "timezone", "empty_digests", "confirmed_at")
 # A spreadsheet runs a cell that begins with one of these.
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,11 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -
         confirmed_at,
         *(cell for topic in topics.get(subscriber.id, []) for cell in (topic.query, topic.name)),
     ]
-    # A leading space disarms formulas, and importing removes it.
+    return disarm(cells)
+
+
+def disarm(cells: Sequence[str]) -> list[str]:
+    """Return the cells with a space before each formula, which importing removes."""
     return [f" {cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
 
 

@@ -6,16 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from service.subscribers.import_file import RejectedRow
+from service.subscribers.directory import disarm
+from service.subscribers.import_file import ImportFault, RejectedRow
 
 
 class ReportFile:
     """A CSV file that is created with its first row, readable only by its owner.
 
-    It replaces the report of the previous run, whose lines may be wrong by now. Raises OSError.
+    It replaces the report of the previous run, whose lines may be wrong by now. Raises OSError, and
+    `ImportFault` where the path is that of the import file or of no regular file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, import_file: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise ImportFault(
+                f"the report {path} must be a regular file: give --report another name"
+            )
+        if path.exists() and path.samefile(import_file):
+            raise ImportFault("the report would replace this file: give --report another name")
         self.path = path
         self.row_count = 0
         self._file: IO[str] | None = None
@@ -26,12 +34,16 @@ class ReportFile:
         if not rows:
             return
         if self._file is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            # A new file, since an old one keeps its mode, and a link would lead elsewhere.
+            self.path.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             descriptor = os.open(self.path, flags, 0o600)
             # Excel reads UTF-8 only behind a byte order mark.
             self._file = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
             csv.writer(self._file).writerow(("line", "email", "reason"))
-        csv.writer(self._file).writerows((row.line, row.email, row.reason) for row in rows)
+        csv.writer(self._file).writerows(
+            (row.line, *disarm((row.email, row.reason))) for row in rows
+        )
         self._file.flush()
         self.row_count += len(rows)
 

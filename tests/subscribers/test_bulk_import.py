@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -237,6 +238,43 @@ def test_a_bad_row_is_named_and_the_others_are_taken(
     assert states(session)["b@example.org"] == "active"
     assert report.report is not None
     assert Path(report.report).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_report_is_a_new_file_of_its_owner_and_runs_nothing_in_a_spreadsheet(
+    bring_in: BringIn, tmp_path: Path
+) -> None:
+    report = tmp_path / "rejected.csv"
+    report.write_text("of the previous run")
+    report.chmod(0o644)
+    bad = 'email\n"=HYPERLINK(""http://evil.example"")"\n"\t@sum"\n'
+    bring_in(bad)
+    assert report.stat().st_mode & 0o777 == 0o600
+    rows = csv.reader(report.read_text(encoding="utf-8-sig").splitlines())
+    assert [email for _, email, _ in rows][1:] == [' =HYPERLINK("http://evil.example")', " @sum"]
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    report.unlink()
+    report.symlink_to(mine)
+    bring_in(bad)
+    assert (mine.read_text(), report.is_symlink()) == ("mine", False)
+
+
+@pytest.mark.parametrize("kind", ["the file itself", "a link to it", "no file"])
+def test_a_report_never_replaces_the_import_file_or_a_device(
+    bring_in: BringIn, tmp_path: Path, kind: str, engine: Engine
+) -> None:
+    report = tmp_path / "rejected.csv"
+    if kind == "no file":
+        os.mkfifo(report)
+    elif kind == "a link to it":
+        report.symlink_to(tmp_path / "readers.csv")
+    else:
+        (tmp_path / "readers.csv").touch()
+        report.hardlink_to(tmp_path / "readers.csv")
+    with pytest.raises(ImportFault, match="give --report another name"):
+        bring_in("email\nnobody\n")
+    assert (tmp_path / "readers.csv").read_text() == "email\nnobody\n"
+    assert not any(read_tables(engine).values())
 
 
 def test_an_open_quote_costs_its_own_line_only(session: Session, bring_in: BringIn) -> None:
