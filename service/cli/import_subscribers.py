@@ -65,8 +65,8 @@ def import_file(
     """Import subscribers from a CSV file or export.
 
     Taken are exports of Paperboy, listmonk, Mailchimp, Substack and Ghost, any CSV file with a
-    column email (and topic…, cadence, hour, timezone, empty_digests, state), and plain addresses,
-    one a line.
+    column email (and topic…, cadence, hour, timezone, empty_digests, ai_summaries, state), and
+    plain addresses, one a line.
 
     Consent means that the person asked for the newsletter from this very address. A time of
     confirmation in the file proves it (Mailchimp's CONFIRM_TIME, Paperboy's confirmed_at; a member

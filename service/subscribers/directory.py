@@ -17,7 +17,10 @@ from service.topics.domain.types import NamedTopic
 
 # So many subscribers are read in one transaction of an export.
 _EXPORT_ROWS = 10_000
-_COLUMNS = ("email", "state", "cadence", "hour", "timezone", "empty_digests", "confirmed_at")
+_COLUMNS = (
+    "email", "state", "cadence", "hour", "timezone", "empty_digests", "ai_summaries",
+    "confirmed_at", "paused_until",
+)  # fmt: skip
 # A spreadsheet runs a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -66,7 +69,6 @@ def write_csv(sessions: sessionmaker[Session], chosen: SubscriberFilter) -> Iter
 
 
 def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -> list[str]:
-    confirmed_at = subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else ""
     cells = [
         subscriber.email,
         subscriber.state,
@@ -74,7 +76,9 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -
         str(subscriber.hour),
         subscriber.timezone,
         "yes" if subscriber.has_empty_digests else "no",
-        confirmed_at,
+        "yes" if subscriber.has_ai_summaries else "no",
+        subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else "",
+        subscriber.paused_until.isoformat() if subscriber.paused_until else "",
         *(cell for topic in topics.get(subscriber.id, []) for cell in (topic.query, topic.name)),
     ]
     return disarm(cells)

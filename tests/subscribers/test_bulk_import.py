@@ -312,6 +312,13 @@ def test_a_row_with_more_topics_than_anybody_may_have_is_rejected(bring_in: Brin
     assert "topic 'word20': At most 20 topics" in rejected(report)[0][2]
 
 
+def test_a_bar_between_quotes_is_part_of_a_topic(session: Session, bring_in: BringIn) -> None:
+    bring_in(
+        'email;topics\nada@example.org;\'lora|""tree|graph"" OR fish||bird\'\n'.replace("'", '"')
+    )
+    assert topics_of(session, "ada@example.org") == ["lora", '"tree|graph" OR fish', "bird"]
+
+
 TABLE = 'email,topic,topic_2,Topics\nada@example.org,äther,,"lora|graph"\n'
 ENCODED = {
     "UTF-8": TABLE.encode(),

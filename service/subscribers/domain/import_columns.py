@@ -78,7 +78,8 @@ _STATES = {
     **dict.fromkeys(("complained", "complaint", "abuse", "spam", "spam_complaint"), _COMPLAINED),
 }  # fmt: skip
 _NAMES = "topic_name"
-_PARTS = re.compile(r"[|\r\n]")
+# A `|` or a new line ends a part, unless it is between double quotes.
+_PART = re.compile(r'((?:"[^"]*"|[^|\r\n])*)(?:[|\r\n]|\Z)')
 _COMPLAINTS = re.compile(r"abuse|spam|complain", re.IGNORECASE)
 
 
@@ -106,24 +107,28 @@ class Columns:
     def _split_topics(self, fields: Sequence[str], row: dict[str, str]) -> list[tuple[str, str]]:
         """Return the topics of all columns `topic…`, each with its name.
 
-        In a field they are separated by `|`, as are their names in the column `topic_name…`.
+        In a field they are separated by `|` outside quotes, as are their names in `topic_name…`.
         """
         return [
             (topic, name)
             for column, text in zip(self.names, fields, strict=False)
             if column.startswith("topic") and not column.startswith(_NAMES)
-            for topic, name in zip_longest(
-                _PARTS.split(text),
-                _PARTS.split(row.get(column.replace("topic", _NAMES, 1), "")),
-                fillvalue="",
-            )
-            if topic.strip()
+            for topic, name in _pair(text, row.get(column.replace("topic", _NAMES, 1), ""))
         ]
 
     def find_email(self, fields: Sequence[str]) -> str:
         """Return the address of a row as written, or an empty text."""
         found = zip(self.names, fields, strict=False)
         return next((text for name, text in found if name in EMAIL_COLUMNS), "")
+
+
+def _pair(topics: str, names: str) -> list[tuple[str, str]]:
+    """Return the topics of a field with their names; a lone topic's name may contain a `|`."""
+    parts = _PART.findall(topics)
+    if parts[0] == topics:
+        return [(topics, names)] if topics.strip() else []
+    pairs = zip_longest(parts, _PART.findall(names), fillvalue="")
+    return [(topic, name) for topic, name in pairs if topic.strip()]
 
 
 def _padded(fields: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -155,12 +160,14 @@ def _parse_form(
     if email.endswith(">"):
         ((_, email),) = getaddresses([email])[:1]
     empty_digests = parse_truth(row.get("empty_digests", ""), "empty_digests")
+    ai_summaries = parse_truth(row.get("ai_summaries", ""), "ai_summaries")
     return replace(
         defaults,
         email=email,
         topics=tuple(topic for topic, _ in topics) or defaults.topics,
         names=tuple(name for _, name in topics),
         has_empty_digests=bool(empty_digests),
+        has_ai_summaries=defaults.has_ai_summaries if ai_summaries is None else ai_summaries,
         cadence=row.get("cadence") or defaults.cadence,
         hour=row.get("hour") or defaults.hour,
         timezone=row.get("timezone") or defaults.timezone,

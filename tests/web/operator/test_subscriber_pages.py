@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,12 @@ def test_the_export_holds_the_filtered_and_can_be_imported(
     operator: httpx2.Client, press: Press, session: Session, tmp_path: Path
 ) -> None:
     press.add_subscribers(ANNE, topics=("graph tree", "-survey cat:cs.CL"), hour=5)
-    press.add_subscribers("=cmd@uni.example", topics=(), cadence=Cadence.WEEKLY)
+    (other,) = press.add_subscribers(
+        "=cmd@uni.example", topics=('"trees|graphs" OR lora',), cadence=Cadence.WEEKLY
+    )
+    press.change(
+        other, state=SubscriberState.PAUSED, paused_until=date(2027, 1, 31), has_ai_summaries=False
+    )
     answer = operator.get("/admin/subscribers.csv")
     assert answer.headers["content-disposition"].endswith('"paperboy-subscribers.csv"')
     rows = list(csv.DictReader(StringIO(answer.text)))
@@ -172,7 +178,10 @@ def test_the_export_holds_the_filtered_and_can_be_imported(
     assert [rows[0][name] for name in ("state", "hour", "topic1", "topic2")] == [
         "active", "5", "graph tree", " -survey cat:cs.CL",
     ]  # fmt: skip
-    some = operator.get("/admin/subscribers.csv", params={"q": "tree"}).text
+    assert [(row["ai_summaries"], row["paused_until"]) for row in rows] == [
+        ("yes", ""), ("no", "2027-01-31"),
+    ]  # fmt: skip
+    some = operator.get("/admin/subscribers.csv", params={"q": "graph tree"}).text
     assert [row["email"] for row in csv.DictReader(StringIO(some))] == [ANNE]
     session.execute(text("TRUNCATE subscribers CASCADE"))
     session.commit()
