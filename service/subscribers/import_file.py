@@ -6,6 +6,7 @@ Only one row is in memory at a time; a JSON array, which has no lines, is read w
 import codecs
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,12 @@ FileRow = ImportRow | RejectedRow
 # A row spans no more lines than this; else the quote that begins it was never closed.
 MOST_LINES_OF_A_ROW = 200
 _SAMPLE_BYTES = 4096
+_UTF8 = "utf-8-sig"
+_NO_TEXT = "this is not text; save it as CSV in UTF-8"
+# In a text that was decoded with `surrogateescape`: a byte that is not UTF-8, and what is not ASCII.
+_WRONG_BYTE = re.compile("[\udc80-\udcff]")
+_OTHER_CHARACTER = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+_NOT_UTF8 = "a byte that is not UTF-8, unlike the rest of the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,10 @@ class ImportSource:
 
         Raises `ImportFault` where the first line is neither an address nor names a column.
         """
-        # `inspect_file` has decoded it; what is left are the five bytes that Windows-1252 lacks.
-        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
+        # `inspect_file` has decoded it. What is left are the five bytes that Windows-1252 lacks, and
+        # wrong bytes in UTF-8, which cost their own row.
+        errors = "surrogateescape" if self.encoding == _UTF8 else "replace"
+        with self.path.open(encoding=self.encoding, errors=errors, newline="") as file:
             yield _recognize(file, defaults)
 
 
@@ -77,19 +86,27 @@ def inspect_file(path: Path) -> ImportSource:
                 "this is a zip archive or a spreadsheet: unpack it, or save it as CSV"
             )
         encoding = _encoding_of(sample)
-        decoder = codecs.getincrementaldecoder(encoding)()
+        errors = "surrogateescape" if encoding == _UTF8 else "strict"
+        decoder = codecs.getincrementaldecoder(encoding)(errors)
         lines = 1
+        is_utf8, has_wrong_byte = sample.startswith(codecs.BOM_UTF8), False
         file.seek(0)
-        while block := file.read(1 << 16):
+        block = b"."
+        while block:
+            block = file.read(1 << 16)
             lines += block.count(b"\n")
             try:
-                decoder.decode(block)
+                text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                if encoding == "utf-8-sig" and b"\0" not in block:
-                    # What Excel writes on Windows when it is not told to write UTF-8.
-                    encoding, decoder = "cp1252", codecs.getincrementaldecoder("latin-1")()
-                    continue
-                raise ImportFault("this is not text; save it as CSV in UTF-8") from error
+                raise ImportFault(_NO_TEXT) from error
+            if encoding == _UTF8 and not text.isascii():
+                is_utf8 = is_utf8 or _OTHER_CHARACTER.search(text) is not None
+                has_wrong_byte = has_wrong_byte or _WRONG_BYTE.search(text) is not None
+            if has_wrong_byte and b"\0" in block:
+                raise ImportFault(_NO_TEXT)
+    if has_wrong_byte and not is_utf8:
+        # What Excel writes on Windows when it is not told to write UTF-8.
+        encoding = "cp1252"
     return ImportSource(path, encoding, lines)
 
 
@@ -99,8 +116,8 @@ def _encoding_of(sample: bytes) -> str:
     if b"\0" in sample[:2]:
         return "utf-16-be" if sample[:1] == b"\0" else "utf-16-le"
     if b"\0" in sample:
-        raise ImportFault("this is not text; save it as CSV in UTF-8")
-    return "utf-8-sig"
+        raise ImportFault(_NO_TEXT)
+    return _UTF8
 
 
 def _recognize(file: IO[str], defaults: SignUpForm) -> tuple[ImportFormat, Iterator[FileRow]]:
@@ -120,7 +137,7 @@ def _recognize(file: IO[str], defaults: SignUpForm) -> tuple[ImportFormat, Itera
         return columns.format, _table_rows(lines, columns, separator, defaults)
     if _is_address_line(first):
         return ImportFormat.ADDRESSES, _address_rows(lines, defaults)
-    names = first.strip()[:80] or "nothing"
+    names = _WRONG_BYTE.sub("\ufffd", first.strip()[:80]) or "nothing"
     raise ImportFault(
         f"line {lines.first_line}: the first line must name the columns, one of them “email”, or be"
         f" an address; it is: {names}"
@@ -183,6 +200,10 @@ class _Lines:
         self._again += reversed(self._taken[keep:])
         del self._taken[keep:]
 
+    @property
+    def has_wrong_byte(self) -> bool:
+        return any(_WRONG_BYTE.search(line) for line in self._taken if not line.isascii())
+
     def skip_blank(self) -> str:
         """Return the first line that is not blank, still to be read; empty at the end."""
         for line in self:
@@ -207,7 +228,9 @@ def _table_rows(
             lines.go_back(1)
             yield RejectedRow(lines.first_line, "", f"not CSV: {error}")
         else:
-            if any(field.strip() for field in fields):
+            if lines.has_wrong_byte:
+                yield RejectedRow(lines.first_line, "", _NOT_UTF8)
+            elif any(field.strip() for field in fields):
                 yield _table_row(lines.first_line, fields, columns, defaults)
         lines.drop()
 
@@ -226,7 +249,9 @@ def _table_row(line: int, fields: Sequence[str], columns: Columns, defaults: Sig
 
 def _address_rows(lines: _Lines, defaults: SignUpForm) -> Iterator[FileRow]:
     for line in lines:
-        if line.strip():
+        if lines.has_wrong_byte:
+            yield RejectedRow(lines.first_line, "", _NOT_UTF8)
+        elif line.strip():
             yield from parse_addresses(lines.first_line, line.strip(), defaults)
         lines.drop()
 
@@ -282,7 +307,9 @@ def _own_rows(lines: _Lines, bracket: str) -> Iterator[FileRow]:
         yield from (_own_row(number, entry) for number, entry in enumerate(entries, 1))
         return
     for line in lines:
-        if line.strip():
+        if lines.has_wrong_byte:
+            yield RejectedRow(lines.first_line, "", _NOT_UTF8)
+        elif line.strip():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError as error:

@@ -348,6 +348,38 @@ def test_files_are_read_as_programs_write_them(
     assert topics_of(session, "ada@example.org") == ["äther", "lora", "graph"]
 
 
+WRONG_BYTES = {
+    "behind UTF-8": "email,topic\na@example.org,äther\nb@example.org,\udce4\nc@example.org,grün\n",
+    "before UTF-8": "email,topic\nb@example.org,lora\nx@example.org,\udce4\na@example.org,äther\n",
+    "behind a mark": "\ufeffemail,topic\nb@example.org,lora\nc@example.org,\udce4\n",
+    "of plain addresses": "a@example.org\nÄda <b@example.org>\n\udce4 <c@example.org>, d@example.org\n",
+    "in the last line": "email,topic\na@example.org,äther\nb@example.org,\udcc3",
+}
+
+
+@pytest.mark.parametrize("where", WRONG_BYTES)
+def test_a_wrong_byte_in_utf8_costs_its_own_row_only(
+    session: Session, bring_in: BringIn, where: str
+) -> None:
+    report = bring_in(WRONG_BYTES[where].encode(errors="surrogateescape"))
+    assert [(line, reason) for line, _, reason in rejected(report)] == [
+        (3, "a byte that is not UTF-8, unlike the rest of the file")
+    ]
+    topics = {text for email in states(session) for text in topics_of(session, email)}
+    assert topics <= {"äther", "grün", "lora"}
+
+
+def test_a_wrong_byte_in_json_or_in_the_names_of_columns_is_named(
+    session: Session, bring_in: BringIn
+) -> None:
+    for text in ('{"ä": 1}\n{"\udce4": 1}\n', '[{"ä": "\udce4"}]'):
+        report = bring_in(text.encode(errors="surrogateescape"))
+        assert (report.rejected, report.added) == (text.count("{"), {})
+        assert rejected(report)
+    with pytest.raises(ImportFault, match="it is: nämes,\ufffd"):
+        bring_in("nämes,\udce4\n".encode(errors="surrogateescape"))
+
+
 def test_plain_addresses_are_taken_one_a_line(session: Session, bring_in: BringIn) -> None:
     text = (
         "ada@example.org\n"
