@@ -9,8 +9,6 @@ from sqlalchemy.orm import Session
 from service.operations.store.day_counts import count_changes, count_mails
 from service.subscribers.store.subscribers import SUBSCRIBED, count_by_state
 
-_JOINED = frozenset({"confirmed"})
-_LEFT = frozenset({"unsubscribed", "suppressed"})
 # The states of the chart, by the name under which they are counted.
 _MAIL_STATES = {
     "sent": ("sent",),
@@ -44,14 +42,12 @@ class MailDay:
 def load_growth(session: Session, now: datetime, days: int) -> tuple[GrowthDay, ...]:
     """Return the last days, oldest first, counted back from the subscribers of now."""
     since = first_moment(now, days)
-    found = count_changes(session, since, _JOINED | _LEFT)
+    found = count_changes(session, since)
     states = count_by_state(session)
     subscribed = sum(states.get(state, 0) for state in SUBSCRIBED)
     growth = []
     for on in days_since(since, days)[::-1]:
-        counts = found.get(on, {})
-        joined = sum(counts.get(action, 0) for action in _JOINED)
-        left = sum(counts.get(action, 0) for action in _LEFT)
+        joined, left = found[on]["joined"], found[on]["left"]
         growth.append(GrowthDay(on, joined, left, max(0, subscribed)))
         subscribed += left - joined
     return tuple(growth[::-1])

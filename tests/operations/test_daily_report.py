@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from support.mail.bounce_mails import dsn
@@ -16,11 +17,21 @@ from support.newsletter.press import (
     read_mail,
 )
 
-from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.return_path import make_unsubscribe_address
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.operations.daily_report import queue_report
+from service.operations.growth import load_growth
+from service.platform.database.engine import transaction
+from service.platform.signing.address_hash import fingerprint
+from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
+from service.subscribers.address_change import confirm_address, request_address
+from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import_file
+from service.subscribers.import_file import inspect_file
+from service.subscribers.lifecycle import unsubscribe
+from service.subscribers.store.models import Subscriber
+from service.subscribers.store.subscribers import find_by_email
 
 OPERATOR = "operator@paperboy.example"
 pytestmark = pytest.mark.settings(alert_to=OPERATOR, digest_timezone="Europe/Berlin")
@@ -41,7 +52,10 @@ def queue(press: Press) -> bool:
 
 
 def a_morning(press: Press) -> None:
-    """Three digests sent, of which one bounces, one refused, one in doubt; one reader leaves."""
+    """Three digests sent, of which one bounces, one refused, one in doubt; one reader leaves.
+
+    The one who was refused and the one whose mail bounced are suppressed, and have left as well.
+    """
     names = ("anne", "ben", "bounced", "refused", "silent")
     ids = press.add_subscribers(*(f"{name}@example.org" for name in names))
     press.add_papers(1)
@@ -52,7 +66,8 @@ def a_morning(press: Press) -> None:
     (bounced,) = [row for row in press.rows() if row.subscriber_id == ids[2]]
     take(press, dsn(to=path_of(press, bounced)))
     at = press.clock.forward(minutes=10)
-    press.change(ids[0], state=SubscriberState.UNSUBSCRIBED, unsubscribed_at=at)
+    with transaction(press.sessions) as session:
+        assert unsubscribe(session, ids[0], "/unsubscribe", at)
 
 
 def test_the_figures_are_those_of_the_day_that_ended_at_that_hour(press: Press) -> None:
@@ -68,7 +83,7 @@ def test_the_figures_are_those_of_the_day_that_ended_at_that_hour(press: Press) 
         "failed_count": 1,
         "in_doubt_count": 1,
         "joined_count": 5,
-        "left_count": 1,
+        "left_count": 3,
         "bounced_count": 1,
         "complaint_count": 0,
     }
@@ -81,6 +96,39 @@ def test_the_figures_are_those_of_the_day_that_ended_at_that_hour(press: Press) 
         "joined_count",
     }
     assert tomorrow["joined_count"] == 1
+
+
+@pytest.mark.settings(alert_to=OPERATOR, digest_timezone="Europe/Berlin", bounce_mailbox="listener")
+def test_only_who_joined_or_left_counts_as_such_and_as_in_the_chart(
+    press: Press, tmp_path: Path
+) -> None:
+    """Not a change of address, nor an import of people who had left; a mail to leave is no bounce."""
+    (anne, ben) = press.add_subscribers("anne@example.org", "ben@example.org")
+    press.clock.forward(days=1)
+    file = tmp_path / "readers.csv"
+    file.write_text(
+        "email,state,unsubscribed_at\na@example.org,unsubscribed,\n"
+        "b@example.org,disabled,\nc@example.org,unsubscribed,2025-03-04\n"
+    )
+    choices = ImportChoices(blank_sign_up(press.settings, ""), tmp_path / "rejected.csv")
+    source, now = inspect_file(file), press.clock()
+    import_file(press.sessions, press.settings, source, choices, now, lambda *_: None)
+    keys = press.settings.secret_key
+    with transaction(press.sessions) as session:
+        request_address(session, session.get_one(Subscriber, ben), "new@example.org", keys, now)
+        waiting = find_by_email(session, "new@example.org")
+        assert waiting is not None
+        detail = f"{ben}.{fingerprint(waiting.email_key)}"
+        confirm_address(session, Token(Purpose.ADDRESS, waiting.id, now, detail), now)
+    to = make_unsubscribe_address(anne, press.settings.bounce_domain, keys[0])
+    take(press, f"From: anne@example.org\nTo: {to}\nSubject: unsubscribe\n\n".encode(), to)
+    press.clock.forward(hours=2)
+    assert queue(press)
+    figures = reports(press)[0].alert or {}
+    assert [figures[f"{name}_count"] for name in ("joined", "left", "bounced")] == [0, 1, 0]
+    with transaction(press.sessions) as session:
+        today = load_growth(session, press.clock(), 2)[-1]
+    assert (today.joined, today.left) == (0, 1)
 
 
 @pytest.mark.settings(
@@ -104,7 +152,7 @@ def test_the_operator_gets_it_once_a_morning_with_links(press: Press) -> None:
         read_mail(sent.payload)["Subject"] == "Paperboy: the last day, until Fri 18 Sep, 06:00 UTC"
     )
     lines = plain_text(sent.payload).splitlines()
-    assert {"* Sent: 3", "* Failed: 1", "* In doubt now: 1", "* Readers who left: 1"} <= set(lines)
+    assert {"* Sent: 3", "* Failed: 1", "* In doubt now: 1", "* Readers who left: 3"} <= set(lines)
     assert {"http://127.0.0.1:8000/status", "http://127.0.0.1:8000/admin"} <= set(lines)
     (row,) = reports(press)
     assert (row.state, row.last_reply) == (DeliveryState.SENT, "250 2.0.0 taken")

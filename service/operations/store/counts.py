@@ -1,5 +1,6 @@
 """Counts for a monitor, each from an index or from a bounded number of the newest rows."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,9 +9,9 @@ from sqlalchemy import ColumnElement, and_, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.bounces.store.models import BounceEvent
-from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import BounceVerdict, DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.operations.store.day_counts import count_changes
 from service.sending.store.claim import count_in_doubt
 from service.subscribers.store.models import Subscriber, Suppression
 
@@ -78,7 +79,8 @@ def count_suppressed(session: Session) -> dict[str, int]:
 class DayCounts:
     """The figures of a span of time; `in_doubt_count` is that of now.
 
-    `left_count` are readers who unsubscribed or were erased; `bounced_count` is without complaints.
+    `joined_count` and `left_count` are those of the chart (`count_changes`); `bounced_count` is
+    without complaints and mails to unsubscribe.
     """
 
     sent_count: int
@@ -110,21 +112,14 @@ def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
         )
 
     is_complaint = BounceEvent.verdict == BounceVerdict.COMPLAINT
-    unsubscribed = count(
-        is_within(Subscriber.unsubscribed_at),
-        Subscriber.state == SubscriberState.UNSUBSCRIBED,
-        # Not a row that only holds the previous address of a subscriber who changed it.
-        Subscriber.moves_from_id.is_(None),
-    )
-    erased = count(
-        is_within(Suppression.created_at), Suppression.reason == SuppressionReason.ERASED
-    )
+    is_leaving = BounceEvent.verdict == BounceVerdict.UNSUBSCRIBE
+    changes = sum(count_changes(session, since, until).values(), Counter())
     return DayCounts(
         sent_count=count_events(DeliveryState.SENT),
         failed_count=count_events(DeliveryState.FAILED),
         in_doubt_count=count_in_doubt(session),
-        joined_count=count(is_within(Subscriber.confirmed_at)),
-        left_count=unsubscribed + erased,
-        bounced_count=count(is_within(BounceEvent.created_at), ~is_complaint),
+        joined_count=changes["joined"],
+        left_count=changes["left"],
+        bounced_count=count(is_within(BounceEvent.created_at), ~is_complaint, ~is_leaving),
         complaint_count=count(is_within(BounceEvent.created_at), is_complaint),
     )

@@ -1,28 +1,38 @@
 """Counts per day: subscriptions that began and ended, and mails by state."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Date, cast, func, select, union_all
+from sqlalchemy import ColumnElement, Date, cast, func, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
 from service.subscribers.store.models import Consent
 
+# The actions by which somebody joins or leaves; an import of people who left before is neither.
+_CHANGES = {"confirmed": "joined", "unsubscribed": "left", "suppressed": "left"}
+
 
 def count_changes(
-    session: Session, since: datetime, actions: Iterable[str]
-) -> dict[date, dict[str, int]]:
-    """Return the number of recorded changes of subscriptions by UTC day and action."""
+    session: Session, since: datetime, until: datetime | None = None
+) -> dict[date, Counter[str]]:
+    """Return how many `joined` and `left` by UTC day; those who were erased count on no day."""
     on = _day(Consent.created_at)
     rows = session.execute(
         select(on, Consent.action, func.count())
-        .where(Consent.created_at >= since, Consent.action.in_(list(actions)))
+        .where(
+            Consent.created_at >= since,
+            true() if until is None else Consent.created_at < until,
+            Consent.action.in_(list(_CHANGES)),
+        )
         .group_by(on, Consent.action)
     )
-    return _by_day(rows)
+    changes: dict[date, Counter[str]] = defaultdict(Counter)
+    for day, action, count in rows:
+        changes[day][_CHANGES[action]] += count
+    return changes
 
 
 def count_mails(session: Session, since: datetime) -> dict[date, dict[str, int]]:

@@ -127,6 +127,9 @@ def _consents(row: _NewRow, now: datetime) -> list[tuple[str, str, str, datetime
             for each in imported.consents
         ]
     action = _ACTIONS.get(row.state, "requested")
+    if row.state is SubscriberState.UNSUBSCRIBED and imported.unsubscribed_at is None:
+        # Nobody left today, so the count of those who did must not take it for that.
+        action = "imported as unsubscribed"
     times = {"confirmed": imported.confirmed_at, "unsubscribed": imported.unsubscribed_at}
     # Consent that was given elsewhere was given to another text.
     is_ours = imported.state is None or row.form.page == "operator"
