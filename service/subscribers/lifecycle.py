@@ -1,4 +1,8 @@
-"""A subscriber's lifecycle: unsubscribe, pause, resume, change preferences, erase, suppress."""
+"""A subscriber's lifecycle: unsubscribe, pause, resume, change preferences, erase, suppress.
+
+The subscriber is locked before its suppression is inserted or deleted, as for a bounce, so that the
+two cannot deadlock.
+"""
 
 from datetime import UTC, date, datetime
 
@@ -65,8 +69,8 @@ def suppress_for_good(
     The address is the one to which the link was sent. It may be in another row by now, because
     the new address of a subscriber waits in a row of its own.
     """
-    row = store.get_subscriber(session, link.subject)
-    moved = store.get_subscriber(session, (row and row.moves_from_id) or 0)
+    row = store.get_subscriber(session, link.subject, lock=True)
+    moved = store.get_subscriber(session, (row and row.moves_from_id) or 0, lock=True)
     for holder in (row, moved):
         if holder is not None and link.detail in {"", fingerprint(holder.email_key)}:
             reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
@@ -122,6 +126,7 @@ def erase(
 
     Signing up again by the form is possible, since that confirms the address again.
     """
+    store.get_subscriber(session, subscriber.id, lock=True)
     insert_suppression(session, subscriber.email_key, secrets, SuppressionReason.ERASED, "", now)
     store.delete_subscriber(session, subscriber.id)
 
@@ -134,8 +139,8 @@ def suppress_address(
     Raises `SignUpError` for an invalid address.
     """
     key = email_key(validate_address(address, takes_utf8=True))
-    is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     subscriber = store.find_by_email(session, key, lock=True)
+    is_new = insert_suppression(session, key, secrets, SuppressionReason.OPERATOR, why, now)
     if subscriber is not None:
         store.end_by_suppression(session, subscriber, "operator", now)
     return is_new
@@ -147,8 +152,8 @@ def release_address(session: Session, address: str, secrets: tuple[str, ...]) ->
     Raises `SignUpError` for an invalid address.
     """
     key = email_key(validate_address(address, takes_utf8=True))
-    released = delete_suppression(session, key, secrets)
     subscriber = store.find_by_email(session, key, lock=True)
+    released = delete_suppression(session, key, secrets)
     if subscriber is not None and subscriber.state is SubscriberState.SUPPRESSED:
         subscriber.state = SubscriberState.UNSUBSCRIBED
     return released

@@ -1,10 +1,15 @@
 """A suppressed address gets no mail, even after an erasure and however it comes back."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from support.newsletter.press import PlannedTransport, Press, dump_tables
+from support.smtp.smtp_sink import wait_until
 
+from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.sending.deliver import deliver
@@ -13,6 +18,7 @@ from service.subscribers.bulk_import import ImportChoices, ImportReport, blank_s
 from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import erase, release_address, suppress_address
 from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.store.suppressions import insert_suppression
 
 ANNE = "anne@example.org"
 OLD, NEW = "the key of last year, sixteen", "the key of this year, sixteen"
@@ -115,3 +121,40 @@ def test_an_address_suppressed_while_its_mail_is_built_is_not_sent(press: Press)
     assert report == DeliverReport(sent=1, skipped=1)
     assert transport.recipients == [ANNE]
     assert press.states(edition_id) == {"sent": 1, "skipped: suppressed": 1}
+
+
+def suppress_by_hand(press: Press) -> None:
+    with press.sessions.begin() as session:
+        suppress_address(session, ANNE, press.settings.secret_key, "by hand", press.clock())
+
+
+def erase_anne(press: Press) -> None:
+    forget(press, 1)
+
+
+@pytest.mark.parametrize("end", [suppress_by_hand, erase_anne])
+def test_suppressing_waits_for_a_bounce_of_the_same_subscriber_without_a_deadlock(
+    press: Press, engine: Engine, end: Callable[[Press], None]
+) -> None:
+    (anne,) = press.add_subscribers(ANNE)
+    assert anne == 1
+    with ThreadPoolExecutor(1) as pool:
+        with press.sessions.begin() as bounce:
+            subscriber = get_subscriber(bounce, anne, lock=True)
+            assert subscriber is not None
+            ending = pool.submit(end, press)
+            wait_until(lambda: is_waiting(engine))
+            reason, keys = SuppressionReason.HARD_BOUNCE, press.settings.secret_key
+            assert insert_suppression(bounce, ANNE, keys, reason, "", press.clock())
+        ending.result(timeout=10)
+
+
+def is_waiting(engine: Engine) -> bool:
+    """Return whether a session of this database waits for a lock."""
+    with engine.connect() as connection:
+        return bool(
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).scalar_one()
+        )
