@@ -43,9 +43,7 @@ def find_unwanted(
 # Mails for subscribers in other states than active; where that state is not named, they come too
 # late for an active one.
 _SENT_TO = {
-    DeliveryKind.CONFIRMATION: frozenset(
-        {SubscriberState.PENDING, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED}
-    ),
+    DeliveryKind.CONFIRMATION: frozenset({SubscriberState.PENDING}),
     DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
     DeliveryKind.PERSONAL_LINK: frozenset({SubscriberState.ACTIVE, SubscriberState.PAUSED}),
     DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),

@@ -289,12 +289,13 @@ def queue_mail(press: Press, kind: DeliveryKind, subscriber_id: int) -> None:
     ("state", "report"),
     [
         (SubscriberState.PENDING, DeliverReport(sent=1)),
-        (SubscriberState.UNSUBSCRIBED, DeliverReport(sent=1)),
+        (SubscriberState.UNSUBSCRIBED, DeliverReport(skipped=1)),
+        (SubscriberState.PAUSED, DeliverReport(skipped=1)),
         (SubscriberState.ACTIVE, DeliverReport(skipped=1)),
         (SubscriberState.SUPPRESSED, DeliverReport(skipped=1)),
     ],
 )
-def test_a_confirmation_goes_only_to_subscribers_who_have_not_confirmed(
+def test_a_confirmation_goes_only_to_subscribers_who_wait_for_it(
     press: Press, state: SubscriberState, report: DeliverReport
 ) -> None:
     (anne,) = press.add_subscribers(ANNE)
