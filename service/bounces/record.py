@@ -26,7 +26,7 @@ from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leavi
 from service.deliveries.domain.return_path import parse_return_path, parse_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
-from service.platform.database.engine import log_on_commit, transaction
+from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.kinds import LISTENER
 from service.platform.settings.settings import Settings
@@ -143,9 +143,10 @@ def _unsubscribe_all(
             is_new = apply_unsubscribe_mail(
                 session, channel.settings, channel.source, subscriber_id, mail, now
             )
-        recorded.append(RecordedNotice("unsubscribed" if is_new else "known", verdict))
-    counts = Counter(each.outcome for each in recorded)
-    log.info("bounce.recorded", source=channel.source, **counts)
+        outcome = "unsubscribed" if is_new else "known"
+        values = {"outcome": outcome, "verdict": verdict, "subscriber_id": subscriber_id}
+        log.info("bounce", source=channel.source, **values)
+        recorded.append(RecordedNotice(outcome, verdict))
     # Apple's mails to unsubscribe look like complaints, and are none here.
     return Reading(replace(mail, verdict=verdict, recipients=()), tuple(recorded))
 
@@ -282,9 +283,6 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
         session, subscriber.email_key, settings.secret_key, score.suppress, score.why, now
     )
     end_by_suppression(session, subscriber, "a bounce or complaint", now)
-    if is_new:
-        values = {"subscriber_id": subscriber.id, "reason": score.suppress}
-        log_on_commit(session, log, "suppressed", **values)
     return is_new
 
 

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
-from service.platform.database.engine import log_on_commit
-from service.platform.logs import get_logger, mask_addresses
+from service.platform.logs import mask_addresses
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import ProviderReply
 from service.sending.domain.providers import provider_of
@@ -19,8 +18,6 @@ from service.sending.steps import STEPS, Steps
 from service.sending.store.in_flight import RecordedResult, SendResult
 from service.subscribers.store.subscribers import end_by_suppression, get_subscriber
 from service.subscribers.store.suppressions import insert_suppression
-
-log = get_logger(__name__)
 
 
 class InFlight(NamedTuple):
@@ -99,7 +96,7 @@ def suppress_dead_addresses(
         if subscriber.confirmed_at is not None and row.created_at < subscriber.confirmed_at:
             # The address was confirmed since; the mail may have gone to the previous address.
             continue
-        is_new = insert_suppression(
+        insert_suppression(
             session,
             subscriber.email_key,
             settings.secret_key,
@@ -109,7 +106,4 @@ def suppress_dead_addresses(
             now,
         )
         end_by_suppression(session, subscriber, "a refusal of the relay", now)
-        if is_new:
-            values = {"subscriber_id": subscriber.id, "reason": decision.suppress}
-            log_on_commit(session, log, "suppressed", **values)
     session.flush()

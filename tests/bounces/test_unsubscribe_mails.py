@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from support.mail.bounce_mails import complaint, dsn
 from support.mail.imap_server import LOGIN, ImapServer
 from support.newsletter.bounce_press import outcomes, reason_for, take
@@ -103,7 +104,10 @@ def test_a_mail_in_an_imap_folder_unsubscribes(press: Press) -> None:
 
 def test_the_sender_does_not_matter_since_mail_is_often_forwarded(press: Press) -> None:
     raw = mail_of(send_digests(press)[ANNE], sender="Postmaster <postmaster@elsewhere.example>")
-    assert outcomes(take(press, raw)) == ["unsubscribed"]
+    with capture_logs() as lines:
+        assert outcomes(take(press, raw)) == ["unsubscribed"]
+    (line,) = (line for line in lines if line["event"].startswith("bounce"))
+    assert (line["event"], line["outcome"], line["subscriber_id"]) == ("bounce", "unsubscribed", 1)
     assert states(press)[ANNE] is UNSUBSCRIBED
 
 

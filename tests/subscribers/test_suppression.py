@@ -6,19 +6,32 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from structlog.testing import capture_logs
 from support.newsletter.press import PlannedTransport, Press, dump_tables
 from support.smtp.smtp_sink import wait_until
 
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
+from service.platform.database.engine import transaction
+from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
 from service.sending.send_loop import DeliverReport
 from service.subscribers.bulk_import import ImportChoices, ImportReport, blank_sign_up, import_file
 from service.subscribers.import_file import inspect_file
-from service.subscribers.lifecycle import erase, release_address, suppress_address
+from service.subscribers.lifecycle import (
+    erase,
+    release_address,
+    suppress_address,
+    suppress_for_good,
+)
+from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
-from service.subscribers.store.suppressions import insert_suppression
+from service.subscribers.store.suppressions import (
+    NewSuppression,
+    insert_suppression,
+    insert_suppressions,
+)
 
 ANNE = "anne@example.org"
 OLD, NEW = "the key of last year, sixteen", "the key of this year, sixteen"
@@ -158,3 +171,31 @@ def is_waiting(engine: Engine) -> bool:
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"
             ).scalar_one()
         )
+
+
+def test_the_log_has_each_suppression_once_without_the_address(press: Press) -> None:
+    anne, bert = press.add_subscribers(ANNE, "bert@example.org")
+    keys, now = press.settings.secret_key, press.clock()
+    cleaned = [
+        NewSuppression(f"{name}@example.org", SuppressionReason.HARD_BOUNCE, "") for name in "cde"
+    ]
+    with capture_logs() as lines:
+        for _ in range(2):
+            with transaction(press.sessions) as session:
+                suppress_address(session, ANNE, keys, "asked", now)
+                insert_suppressions(session, cleaned, keys[0], now)
+        with transaction(press.sessions) as session:
+            link = Token(Purpose.CONFIRM, bert, now)
+            suppress_for_good(session, link, keys, now)
+        (dora,) = press.add_subscribers("dora@example.org")
+        with transaction(press.sessions) as session:
+            erase(session, session.get_one(Subscriber, dora), keys, now)
+    logged = [line for line in lines if line["event"] == "suppressed"]
+    assert [(str(line["reason"]), line.get("subscriber_id")) for line in logged] == [
+        ("operator", anne),
+        ("hard_bounce", None),
+        ("unsubscribed_for_good", bert),
+        ("erased", dora),
+    ]
+    assert logged[1]["addresses"] == 3
+    assert "@" not in str(logged)

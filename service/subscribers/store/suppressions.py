@@ -1,5 +1,6 @@
 """Suppressed addresses as keyed hashes (HMAC); all secrets are tried, so that keys can rotate."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,9 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SuppressionReason
+from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import write_octets, write_texts
+from service.platform.logs import get_logger
 from service.platform.signing.address_hash import address_hash
-from service.subscribers.store.models import Suppression
+from service.subscribers.store.models import Subscriber, Suppression
+
+log = get_logger(__name__)
 
 
 def insert_suppression(
@@ -22,7 +27,7 @@ def insert_suppression(
     detail: str,
     now: datetime,
 ) -> bool:
-    """Suppress an address; return false if it was suppressed before."""
+    """Suppress an address; return false if it was suppressed before. The log names the subscriber."""
     if is_suppressed(session, email_key, secrets):
         return False
     inserted = session.scalar(
@@ -36,7 +41,12 @@ def insert_suppression(
         .on_conflict_do_nothing()
         .returning(Suppression.id)
     )
-    return inserted is not None
+    if inserted is None:
+        return False
+    number = session.scalar(select(Subscriber.id).where(Subscriber.email_key == email_key))
+    whose = {} if number is None else {"subscriber_id": number}
+    log_on_commit(session, log, "suppressed", reason=reason, **whose)
+    return True
 
 
 _INSERT = text("""
@@ -45,6 +55,7 @@ SELECT hash, CAST(reason AS suppression_reason), detail, :now
 FROM unnest(CAST(:hashes AS bytea[]), CAST(:reasons AS text[]), CAST(:details AS text[]))
     AS new (hash, reason, detail)
 ON CONFLICT DO NOTHING
+RETURNING reason
 """)
 
 
@@ -59,14 +70,19 @@ class NewSuppression(NamedTuple):
 def insert_suppressions(
     session: Session, new: Sequence[NewSuppression], secret: str, now: datetime
 ) -> None:
-    """Suppress several addresses in one statement, in the order of their hashes."""
+    """Suppress several addresses in one statement, in the order of their hashes.
+
+    They share a line of the log for each reason, since an import may bring a hundred thousand.
+    """
     rows = sorted((address_hash(each.email_key, secret), *each[1:]) for each in new)
     columns = {
         "hashes": write_octets(row[0] for row in rows),
         "reasons": write_texts(row[1] for row in rows),
         "details": write_texts(row[2] for row in rows),
     }
-    session.execute(_INSERT, {**columns, "now": now})
+    inserted = Counter(session.scalars(_INSERT, {**columns, "now": now}))
+    for reason, addresses in inserted.items():
+        log_on_commit(session, log, "suppressed", reason=reason, addresses=addresses)
 
 
 def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:
