@@ -1,7 +1,7 @@
 """The site started by uvicorn and configured only by the environment."""
 
-import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -71,18 +71,18 @@ def sign_up_from(address: str, visitor: Callable[[int], str]) -> list[int]:
     ]
 
 
-def refused_clients(address: str, log: Path, forwarded: str) -> list[str]:
-    """Send a wrong password to `/admin`; return the addresses that the log has."""
-    answer = httpx2.get(
-        f"{address}/admin", auth=("me", "wrong"), headers={"X-Forwarded-For": forwarded}
-    )
+def assert_no_visitor_in(log: Path, address: str) -> None:
+    """Send a wrong password to `/admin`; the log has the refusal, and no visitor's address."""
+    forwarded = {"X-Forwarded-For": "203.0.113.9"}
+    answer = httpx2.get(f"{address}/admin", auth=("me", "wrong"), headers=forwarded)
     assert answer.status_code == 401
-    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [event["client"] for event in events if event["event"] == "admin.refused"]
+    text = log.read_text()
+    assert "admin.refused" in text
+    assert not re.search(r"203\.0\.113|127\.0\.0\.1\b(?!:)", text)
 
 
 @pytest.mark.parametrize("trusted", [None, "192.0.2.0/24 ::1"])
-def test_a_header_from_an_untrusted_address_changes_neither_limit_nor_log(
+def test_a_header_from_an_untrusted_address_changes_no_limit(
     settings: Settings, tmp_path: Path, trusted: str | None
 ) -> None:
     log, changes = tmp_path / "log", {"ADMIN_PASSWORD": "a long password"}
@@ -90,7 +90,7 @@ def test_a_header_from_an_untrusted_address_changes_neither_limit_nor_log(
     with running(settings, log, **changes) as address:
         codes = sign_up_from(address, lambda n: f"203.0.113.{n}")
         assert codes == [200] * 30 + [429]
-        assert refused_clients(address, log, "203.0.113.9") == ["127.0.0.1"]
+        assert_no_visitor_in(log, address)
 
 
 def test_a_header_from_a_trusted_proxy_names_the_visitor(
@@ -103,4 +103,4 @@ def test_a_header_from_a_trusted_proxy_names_the_visitor(
         # A visitor may send the header as well; only what the proxy added counts.
         codes = sign_up_from(address, lambda n: f"198.51.100.{n}, 203.0.113.99")
         assert codes == [200] * 30 + [429]
-        assert refused_clients(address, log, "203.0.113.9") == ["203.0.113.9"]
+        assert_no_visitor_in(log, address)

@@ -62,7 +62,7 @@ def _check_password(request: Request, context: AppContext) -> None:
         raise HTTPException(429, headers={"Retry-After": str(wait)})
     if not hmac.compare_digest(given, context.settings.admin_password.encode()):
         context.limits.count_wrong_password(_address(request))
-        log.warning("admin.refused", client=_address(request))
+        log.warning("admin.refused")
         raise HTTPException(401, headers=CHALLENGE)
 
 
