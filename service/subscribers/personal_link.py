@@ -44,19 +44,21 @@ def _queue_link(
     """Queue the one mail that a subscriber's state allows, at most one an hour.
 
     A suppressed address gets none, and one that left without confirming none either: its owner
-    never wanted our mail. One that left gets a way back once a day, since strangers can ask, too.
+    never wanted our mail. One that left gets a way back, once a day. Strangers, who can ask as well,
+    have only a few sent; the holder of a link of ours has no such maximum.
     """
     if is_suppressed(session, subscriber.email_key, secrets):
         return
+    gap = queue_mails.LINK_GAP
     match subscriber.state:
         case SubscriberState.ACTIVE | SubscriberState.PAUSED:
-            queue_mails.queue_personal_link(session, subscriber, now)
+            most = None if is_holder else queue_mails.MOST_LINKS_A_DAY
+            queue_mails.queue_personal_link(session, subscriber, now, gap=gap, most=most)
         case SubscriberState.PENDING:
             moves = subscriber.moves_from_id is not None
             kind = DeliveryKind.ADDRESS_CHANGE if moves else DeliveryKind.CONFIRMATION
             most = None if is_holder else queue_mails.MOST_CONFIRMATIONS
-            queue_mails.queue_confirmation(
-                session, subscriber, now, kind, gap=queue_mails.LINK_GAP, most=most
-            )
+            queue_mails.queue_confirmation(session, subscriber, now, kind, gap=gap, most=most)
         case SubscriberState.UNSUBSCRIBED if subscriber.confirmed_at:
-            queue_mails.queue_way_back(session, subscriber, now)
+            most = None if is_holder else queue_mails.MOST_WAYS_BACK
+            queue_mails.queue_way_back(session, subscriber, now, most)

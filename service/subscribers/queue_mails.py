@@ -1,7 +1,7 @@
 """Queue the transactional mails of a subscriber's life."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -29,9 +29,12 @@ CONFIRMATION_GAP = timedelta(hours=24)
 MOST_CONFIRMATIONS = 3
 _CONFIRMATION_KINDS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
 
-# A person who has lost the link asks again at once; nobody needs it more often than this.
+# A person who has lost the link asks again at once; nobody needs it more often than this. Anybody can
+# type an address, so strangers may have a few sent, and fewer to a person who has left.
 LINK_GAP = timedelta(hours=1)
-WAY_BACK_GAP = timedelta(hours=24)
+MOST_LINKS_A_DAY = 3
+MOST_WAYS_BACK = 3
+_DAY = timedelta(hours=24)
 
 # Subscribers change a topic several times in a row; one mail covers all of the changes.
 SETTLING = timedelta(minutes=10)
@@ -68,25 +71,51 @@ def _queue(
     deliveries.insert_mail(session, kind, subscriber.id, occasion, now, now + MAIL_LIFETIME)
 
 
-def queue_personal_link(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """Queue the mail with a subscriber's links; at most one an hour."""
-    _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, LINK_GAP, now)
+def queue_personal_link(
+    session: Session,
+    subscriber: Subscriber,
+    now: datetime,
+    *,
+    gap: timedelta = _DAY,
+    most: int | None = MOST_LINKS_A_DAY,
+) -> None:
+    """Queue the mail with a subscriber's links, at most once in `gap` and `most` times a day."""
+    limit = _Limit(gap, most, now - _DAY)
+    _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, now, limit)
 
 
-def queue_way_back(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """Queue the farewell again for a person who left and asks for the link; at most one a day."""
-    _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, WAY_BACK_GAP, now)
+def queue_way_back(
+    session: Session, subscriber: Subscriber, now: datetime, most: int | None = MOST_WAYS_BACK
+) -> None:
+    """Queue the farewell again for a person who left and asks for the link.
+
+    At most one a day, and `most` since they left, with the farewell itself where it is sent.
+    """
+    left_at = subscriber.unsubscribed_at or subscriber.created_at
+    limit = _Limit(_DAY, most, left_at)
+    _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, now, limit)
+
+
+class _Limit(NamedTuple):
+    """At most one mail in `gap`, and `most` of them `since` a time."""
+
+    gap: timedelta
+    most: int | None
+    since: datetime
 
 
 def _queue_rarely(
-    session: Session, subscriber: Subscriber, kind: DeliveryKind, gap: timedelta, now: datetime
+    session: Session, subscriber: Subscriber, kind: DeliveryKind, now: datetime, limit: _Limit
 ) -> None:
-    """Queue a mail unless one of its kind is younger than `gap`.
+    """Queue a mail unless the last of its kind is too young, or there are too many already.
 
     Exact where the caller holds the subscriber's row; the occasion catches most other races.
     """
     last = deliveries.latest_mail_at(session, kind, subscriber.id)
-    if last is None or now - last >= gap:
+    if last is not None and now - last < limit.gap:
+        return
+    count = deliveries.count_mails(session, kind, subscriber.id, limit.since)
+    if limit.most is None or count < limit.most:
         _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
 
 

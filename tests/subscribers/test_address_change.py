@@ -166,8 +166,11 @@ def test_only_a_subscribed_address_itself_learns_that_it_is_subscribed(
     address = OLD if known == "oneself" else NEW
     for _ in range(3):
         ask(press, subscriber, address.upper())
+        press.clock.forward(hours=2)
     mails = sent(press)
     assert set(mails) == {f"personal_link {address}"}
+    with press.sessions() as session:
+        assert session.query(Delivery).count() == 1
     assert address_of(press, subscriber) == OLD
     with press.sessions() as session:
         assert session.query(Subscriber).count() == (1 if known == "oneself" else 2)

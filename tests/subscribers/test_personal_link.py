@@ -113,9 +113,47 @@ def test_strangers_get_three_confirmations_sent_and_the_holder_of_one_as_many_as
         press.clock.forward(hours=2)
     assert mails(press) == {"confirmation": 3}
     for _ in range(2):
-        with press.sessions.begin() as session:
-            renew_link(session, subscriber, press.settings.secret_key, press.clock())
+        renew(press, subscriber)
     assert mails(press) == {"confirmation": 4}
+
+
+def renew(press: Press, subscriber: int) -> None:
+    with press.sessions.begin() as session:
+        renew_link(session, subscriber, press.settings.secret_key, press.clock())
+
+
+def test_strangers_have_three_links_a_day_sent_and_the_holder_of_one_as_many_as_needed(
+    press: Press,
+) -> None:
+    (subscriber,) = press.add_subscribers(EMAIL)
+    for _ in range(12):
+        ask(press)
+        press.clock.forward(hours=1)
+    assert mails(press) == {"personal_link": 3}
+    for _ in range(2):
+        renew(press, subscriber)
+    assert mails(press) == {"personal_link": 4}
+    press.clock.forward(hours=24)
+    ask(press)
+    assert mails(press) == {"personal_link": 5}
+
+
+def test_strangers_have_three_ways_back_sent_for_each_time_that_somebody_leaves(
+    press: Press,
+) -> None:
+    (subscriber,) = press.add_subscribers(EMAIL)
+    left = SubscriberState.UNSUBSCRIBED
+    press.change(subscriber, state=left, unsubscribed_at=press.clock())
+    for _ in range(6):
+        ask(press)
+        press.clock.forward(days=1)
+    assert mails(press) == {"farewell": 3}
+    renew(press, subscriber)
+    assert mails(press) == {"farewell": 4}
+    press.clock.forward(days=1)
+    press.change(subscriber, state=left, unsubscribed_at=press.clock())
+    ask(press)
+    assert mails(press) == {"farewell": 5}
 
 
 def test_an_address_that_waits_for_a_change_gets_that_confirmation_again(press: Press) -> None:

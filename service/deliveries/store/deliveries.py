@@ -280,12 +280,16 @@ def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> 
     ).scalar_one()
 
 
-def count_mails(session: Session, kind: DeliveryKind, subscriber_id: int) -> int:
-    return session.execute(
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.kind == kind, Delivery.subscriber_id == subscriber_id)
-    ).scalar_one()
+def count_mails(
+    session: Session, kind: DeliveryKind, subscriber_id: int, since: datetime | None = None
+) -> int:
+    """Return how many mails of a kind were queued for a subscriber, in all or since a time."""
+    counted = select(func.count()).where(
+        Delivery.kind == kind, Delivery.subscriber_id == subscriber_id
+    )
+    if since is not None:
+        counted = counted.where(Delivery.created_at >= since)
+    return session.execute(counted).scalar_one()
 
 
 def make_due(session: Session, edition_id: int, now: datetime) -> int:
