@@ -48,6 +48,12 @@ CREATE UNIQUE INDEX uq_deliveries_alert_occasion
     ON deliveries (occasion) WHERE kind IN ('operator_alert', 'daily_report');
 CREATE INDEX ix_deliveries_due_at ON deliveries (due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_queued ON deliveries (edition_id, due_at, id) WHERE state = 'queued';
+CREATE INDEX ix_deliveries_urgent ON deliveries (due_at, id)
+    WHERE edition_id IS NULL AND state = 'queued'
+        AND send_not_after - created_at <= interval '5 days';
+CREATE INDEX ix_deliveries_patient ON deliveries (due_at, id)
+    WHERE edition_id IS NULL AND state = 'queued'
+        AND send_not_after - created_at > interval '5 days';
 CREATE INDEX ix_deliveries_lane ON deliveries (lane, id) WHERE state = 'queued' AND lane <> '';
 CREATE INDEX ix_deliveries_lease_until ON deliveries (lease_until)
     WHERE state IN ('claimed', 'in_flight');

@@ -50,6 +50,24 @@ class Delivery(Base):
             postgresql_where=text("state = 'queued'"),
         ),
         Index(
+            "ix_deliveries_urgent",
+            "due_at",
+            "id",
+            postgresql_where=text(
+                "edition_id IS NULL AND state = 'queued'"
+                " AND send_not_after - created_at <= interval '5 days'"
+            ),
+        ),
+        Index(
+            "ix_deliveries_patient",
+            "due_at",
+            "id",
+            postgresql_where=text(
+                "edition_id IS NULL AND state = 'queued'"
+                " AND send_not_after - created_at > interval '5 days'"
+            ),
+        ),
+        Index(
             "ix_deliveries_lease_until",
             "lease_until",
             postgresql_where=text("state IN ('claimed', 'in_flight')"),

@@ -51,16 +51,28 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[No
             connection.invalidate()
 
 
-# Transactional mail first: a confirmation must not wait behind a million digests. Then edition by
-# edition, so that a claim never scans the rows of one that is still being composed. Each step stops
-# at the limit, and only claimed rows are locked. The limit is a literal, because with a parameter
-# Postgres would plan for a tenth of the table.
+# Transactional mail first: a confirmation must not wait behind a million digests. But mails that may
+# wait for days are an import's: they come after the others, and to at most half of a claim, or digests
+# and sign-ups would wait for hours behind a hundred thousand of them. Then edition by edition, so that
+# a claim never scans the rows of one that is still being composed. Each step stops at the limit, and
+# only claimed rows are locked. The limit is a literal, because with a parameter Postgres would plan
+# for a tenth of the table.
 _CLAIM = claiming(
-    """transactional AS MATERIALIZED (
+    """urgent AS MATERIALIZED (
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
+    AND send_not_after - created_at <= interval '5 days'
     AND CAST(:edition_id AS bigint) IS NULL
   ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+), patient AS MATERIALIZED (
+  SELECT id FROM (
+    SELECT id FROM deliveries
+    WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
+      AND send_not_after - created_at > interval '5 days'
+      AND CAST(:edition_id AS bigint) IS NULL
+    ORDER BY due_at, id LIMIT (:limit + 1) / 2 FOR NO KEY UPDATE SKIP LOCKED
+  ) AS imported
+  LIMIT :limit - (SELECT count(*) FROM urgent)
 ), digests AS MATERIALIZED (
   SELECT waiting.id
   FROM (
@@ -79,9 +91,9 @@ _CLAIM = claiming(
       AND (due_at, id) > (frozen.due_at, frozen.row)
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
-  LIMIT :limit - (SELECT count(*) FROM transactional)
+  LIMIT :limit - (SELECT count(*) FROM urgent) - (SELECT count(*) FROM patient)
 )""",
-    "(SELECT id FROM transactional UNION ALL SELECT id FROM digests)",
+    "(SELECT id FROM urgent UNION ALL SELECT id FROM patient UNION ALL SELECT id FROM digests)",
 ).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
 
 _CLAIM_ALERT = claiming(
@@ -121,9 +133,9 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
     returned to the queue behind the sender's position are found when none lie ahead of it.
     """
     rows = _take(session, claimer, limit, now, goes_on=True)
-    if not rows:
+    if len(rows) < limit and all(row.edition_id is None for row, _ in rows):
         claimer.places.clear()
-        rows = _take(session, claimer, limit, now, goes_on=False)
+        rows += _take(session, claimer, limit - len(rows), now, goes_on=False)
     for row, _ in rows:
         if row.edition_id is not None:
             claimer.places[row.edition_id] = (row.due_at, row.id)

@@ -13,7 +13,7 @@ from support.web.papers import FRIDAY
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
-from service.deliveries.store.deliveries import insert_mail, make_due
+from service.deliveries.store.deliveries import insert_mail, insert_mails, make_due
 from service.deliveries.store.models import Delivery
 from service.editions.publish import open_edition
 from service.editions.store.models import Edition
@@ -34,6 +34,8 @@ from service.sending.store.in_flight import (
     put_in_flight,
     record_results,
 )
+from service.subscribers.bulk_import import CONFIRMATION_LIFETIME
+from service.subscribers.queue_mails import MAIL_LIFETIME
 
 LEASE = timedelta(minutes=15)
 ME, OTHER = 11, 12
@@ -141,6 +143,44 @@ def test_transactional_mail_does_not_wait_behind_an_edition(press: Press, editio
         now = press.clock()
         letter = insert_mail(session, DeliveryKind.WELCOME, subscriber, "1", now, now + LEASE)
     assert sorted(claim(press, limit=2)) == [1, letter]
+
+
+def queue_import(press: Press, count: int) -> list[int]:
+    """Queue week-long confirmations, as an import does; return their ids."""
+    ids = press.add_subscribers(*(f"imported{n}@example.org" for n in range(count)))
+    now = press.clock()
+    with press.sessions.begin() as session:
+        insert_mails(session, DeliveryKind.CONFIRMATION, ids, "1", now, now + CONFIRMATION_LIFETIME)
+        kind = Delivery.kind == DeliveryKind.CONFIRMATION
+        return list(session.scalars(select(Delivery.id).where(kind).order_by(Delivery.id)))
+
+
+def test_an_import_takes_half_of_a_claim_and_a_sign_up_goes_before_it(
+    press: Press, edition_id: int
+) -> None:
+    imported = queue_import(press, 10)
+    press.clock.forward(minutes=1)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        until = now + MAIL_LIFETIME
+        sign_up = insert_mail(session, DeliveryKind.CONFIRMATION, 1, "1", now, until)
+    assert sorted(claim(press, limit=4)) == sorted([sign_up or 0, *imported[:2], 1])
+    assert sorted(claim(press, limit=4)) == [2, 3, *imported[2:4]]
+    assert claim(press, limit=4, edition=edition_id) == [4, 5]
+    # With no digests left, the whole claim is the import's.
+    assert claim(press, limit=6) == imported[4:9]
+
+
+def test_a_digest_that_returned_to_the_queue_does_not_wait_for_the_end_of_an_import(
+    press: Press, edition_id: int
+) -> None:
+    claimer = Claimer(ME, LEASE)
+    with press.sessions.begin() as session:
+        claim_due(session, claimer, 10, press.clock())
+        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
+    queue_import(press, 10)
+    with press.sessions.begin() as session:
+        assert 1 in {row.id for row in claim_due(session, claimer, 4, press.clock())}
 
 
 def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
