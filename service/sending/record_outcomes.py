@@ -88,9 +88,12 @@ def suppress_dead_addresses(
     settings: Settings,
     now: datetime,
 ) -> None:
-    """Suppress the addresses that a reply called dead, and their subscribers."""
-    for row, decision in dead:
-        subscriber = get_subscriber(session, row.subscriber_id) if row.subscriber_id else None
+    """Suppress the addresses that a reply called dead, and their subscribers.
+
+    Each subscriber is locked first, as for a bounce, and in the order of their ids.
+    """
+    for row, decision in sorted(dead, key=lambda each: each[0].subscriber_id or 0):
+        subscriber = get_subscriber(session, row.subscriber_id or 0, lock=True)
         if decision.suppress is None or subscriber is None:
             continue
         if subscriber.confirmed_at is not None and row.created_at < subscriber.confirmed_at:

@@ -11,12 +11,14 @@ from support.newsletter.press import PlannedTransport, Press, dump_tables
 from support.smtp.smtp_sink import wait_until
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose, Token
 from service.sending.deliver import deliver
+from service.sending.record_outcomes import suppress_dead_addresses
 from service.sending.send_loop import DeliverReport
+from service.sending.store.in_flight import RecordedResult
 from service.subscribers.bulk_import import ImportChoices, ImportReport, blank_sign_up, import_file
 from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import (
@@ -145,7 +147,14 @@ def erase_anne(press: Press) -> None:
     forget(press, 1)
 
 
-@pytest.mark.parametrize("end", [suppress_by_hand, erase_anne])
+def refuse_for_good(press: Press) -> None:
+    sent = RecordedResult(DeliveryState.FAILED, 1, press.clock())
+    reply = Decision(DeliveryState.FAILED, "550 5.1.1", suppress=SuppressionReason.HARD_BOUNCE)
+    with press.sessions.begin() as session:
+        suppress_dead_addresses(session, [(sent, reply)], press.settings, press.clock())
+
+
+@pytest.mark.parametrize("end", [suppress_by_hand, erase_anne, refuse_for_good])
 def test_suppressing_waits_for_a_bounce_of_the_same_subscriber_without_a_deadlock(
     press: Press, engine: Engine, end: Callable[[Press], None]
 ) -> None:
