@@ -116,6 +116,17 @@ def test_every_make_target_of_a_page_exists(name: str) -> None:
             assert set(call.split()) <= targets, line
 
 
+def test_the_workflows_use_targets_and_folders_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "".join(path.read_text() for path in ROOT.glob(".github/workflows/*.yml"))
+    used = {
+        word for call in re.findall(r"\bmake ((?:[a-z-]+\b ?)+)", text) for word in call.split()
+    }
+    assert used <= targets
+    assert used >= {"lint", "types", "imports", "test", "test-fast", "docs", "chaos"}
+    assert [name for name in re.findall(r"\btests/\w+", text) if not (ROOT / name).is_dir()] == []
+
+
 @pytest.mark.parametrize("name", PAGE_NAMES)
 def test_every_file_named_in_code_exists(name: str) -> None:
     pattern = r"(?:service|workers|tests|docs|migrations|requirements|bench)/[\w./-]*"
