@@ -10,7 +10,7 @@ from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.coverage import day_coverage, describe_coverage, find_unfinished
-from service.editions.domain.coverage import parse_coverage
+from service.editions.domain.coverage import Coverage, join_coverages, parse_coverage
 from service.editions.publish import open_due_editions
 from service.editions.store.edition_papers import assign_papers
 from service.editions.store.editions import insert_edition, list_editions
@@ -113,6 +113,23 @@ def test_a_weekly_edition_counts_its_whole_week_and_names_the_day_that_is_not_wh
     coverage = describe_coverage(session, edition, settings)
     assert (coverage.announced, coverage.is_complete) == (4, False)
     assert coverage.note == "Thursday 17 September: Not complete yet: cs.CL."
+
+
+def test_a_week_without_any_announcement_has_the_note_of_its_last_day(
+    press: Press, session: Session
+) -> None:
+    monday = FRIDAY + timedelta(days=3)
+    nothing, missing = (
+        Coverage(announced=0, checked=0, note="holiday"),
+        Coverage(announced=2, checked=1, is_complete=False, note="1 missing."),
+    )
+    assert join_coverages({FRIDAY: nothing, monday: nothing}) is nothing
+    joined = join_coverages({FRIDAY: missing, monday: nothing})
+    assert (joined.announced, joined.checked, joined.note) == (
+        2,
+        1,
+        "Friday 18 September: 1 missing.",
+    )
 
 
 def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> None:

@@ -130,10 +130,9 @@ def _label(query: syntax.Query, *, is_brief: bool) -> str:
             label = f"like {query.text}" if query.is_key else query.text
         case syntax.Prefix():
             label = f"{query.text}*"
-        case syntax.Text():
-            label = query.text
         case _:
-            label = ""
+            assert isinstance(query, syntax.Text)  # noqa: S101  # `_drop_exclusions` leaves no other
+            label = query.text
     return " ".join(label.split())
 
 

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.topics.domain.language import parse_query
-from service.topics.domain.names import LONGEST_DERIVED, derive_name, find_chosen_name, name_topics
+from service.topics.domain.names import (
+    LONGEST_DERIVED,
+    derive_name,
+    find_chosen_name,
+    find_ready_name,
+    name_topics,
+)
 from service.topics.domain.ready_made import READY_FIELDS
 
 MODELS = READY_FIELDS[0].topics[0]
@@ -35,6 +41,11 @@ MODELS = READY_FIELDS[0].topics[0]
 def test_a_name_is_the_words_that_the_topic_wants(query: str, name: str) -> None:
     assert derive_name(query) == name
     assert len(name) <= LONGEST_DERIVED
+
+
+def test_a_query_that_cannot_be_parsed_is_no_ready_made_topic() -> None:
+    assert find_ready_name("the (") == ""
+    assert find_ready_name(MODELS.query) == MODELS.name
 
 
 def test_a_ready_made_topic_keeps_its_name_also_with_muted_words() -> None:
