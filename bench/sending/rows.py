@@ -83,11 +83,11 @@ def _store_chunk(session: Session, edition_id: int, claims: Sequence[Claim], tak
         session, f"subscribers ({_SUBSCRIBER_COLUMNS})", (_subscriber_row(i) for i in ids.values())
     )
     topics = (
-        (ids[claim.id], title, title.strip('"'), place, MORNING)
+        (ids[claim.id], title.strip('"'), title, title.strip('"'), place, MORNING)
         for claim in claims
         for place, title in enumerate(_titles(claim))
     )
-    columns = "subscriber_id, query, canonical, position, created_at"
+    columns = "subscriber_id, name, query, canonical, position, created_at"
     _copy(session, f"topics ({columns})", topics)
     rows = [_digest_row(claim, ids[claim.id]) for claim in claims]
     insert_digests(session, edition_id, rows, MORNING)
