@@ -64,6 +64,12 @@ class CommandContext:
     def print(self, value: object, *lines: str) -> None:
         self.output.print(value, *lines)
 
+    def wake_sender(self) -> None:
+        """Wake a running worker to send the mail; without one, the command `deliver` sends it."""
+        from service.platform.queue import make_enqueue
+
+        make_enqueue(self.settings.queue_url)("deliver")
+
 
 def make_output(context: typer.Context, *, as_json: bool) -> Output:
     """Return the output; `--json` may stand before the command or after it."""

@@ -96,7 +96,7 @@ def import_file(
                     set_done,
                 )
             if not dry_run:
-                _enqueue_delivery(command.settings.queue_url)
+                command.wake_sender()
             command.print(result, *_lines(file, source, result))
     except ImportFault as error:
         raise CommandError(f"{file}: {error}; nothing was imported", 2) from error
@@ -130,12 +130,6 @@ def _inspect(file: Path) -> ImportSource:
         return inspect_file(file)
     except OSError as error:
         raise CommandError(f"cannot read {file}: {error.strerror}", 2) from error
-
-
-def _enqueue_delivery(broker_url: str) -> None:
-    from service.platform.queue import make_enqueue
-
-    make_enqueue(broker_url)("deliver")
 
 
 def _lines(file: Path, source: ImportSource, result: ImportReport) -> list[str]:

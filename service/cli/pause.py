@@ -42,13 +42,12 @@ def pause(context: typer.Context, as_json: Json = False) -> None:
 
 def resume(context: typer.Context, as_json: Json = False) -> None:
     """Resume all sending after a pause."""
-    from service.platform.queue import make_enqueue
     from service.sending.pause_switch import resume_sending
 
     with command_context(context, as_json=as_json) as command:
         is_new = resume_sending(command.sessions, operator_here(), command.clock())
         if is_new:
-            make_enqueue(command.settings.queue_url)("deliver")
+            command.wake_sender()
         line = "Sending goes on." if is_new else "Sending was not paused."
         command.print({"is_paused": False, "is_new": is_new}, line)
 

@@ -105,7 +105,8 @@ def search(
             page = list_page(session, chosen, limit=limit)
             topics = get_topics(session, [subscriber.id for subscriber in page.subscribers])
         value = [
-            _row(subscriber) | {"topics": [query for query, _ in topics.get(subscriber.id, [])]}
+            subscriber_row(subscriber)
+            | {"topics": [query for query, _ in topics.get(subscriber.id, [])]}
             for subscriber in page.subscribers
         ]
         rows = [(*list(row.values())[1:6], "; ".join(row["topics"])) for row in value]
@@ -127,7 +128,8 @@ def _parse_state(text: str | None) -> Any:
         raise CommandError(message, 2) from error
 
 
-def _row(subscriber: Subscriber) -> dict[str, Any]:
+def subscriber_row(subscriber: Subscriber) -> dict[str, Any]:
+    """Return a subscriber as commands print it in JSON."""
     return {
         "id": subscriber.id,
         "email": subscriber.email,
@@ -248,7 +250,5 @@ def _idle(subscriber: Subscriber) -> CommandError:
 
 def _print_state(command: CommandContext, subscriber: Subscriber, note: str = "") -> None:
     """Print the new state, and wake a worker for the mail that says so."""
-    from service.platform.queue import make_enqueue
-
-    make_enqueue(command.settings.queue_url)("deliver")
-    command.print(_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")
+    command.wake_sender()
+    command.print(subscriber_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import subscriber_edits
-from service.cli.context import CommandContext, CommandError, Json, command_context
+from service.cli.context import CommandError, Json, command_context
 from service.cli.import_subscribers import import_file
 from service.cli.output import counted, table, to_json
 from service.cli.reports import find_subscriber
@@ -82,27 +82,14 @@ def add(
             )
         if subscriber is None:
             raise CommandError(f"{email} is subscribed already or suppressed; nothing was changed")
-        _enqueue_delivery(command)
+        command.wake_sender()
         note = "" if confirmed else "; a confirmation mail is queued"
         command.print(_row(subscriber), f"{subscriber.email} is {subscriber.state}{note}.")
 
 
-def _enqueue_delivery(command: CommandContext) -> None:
-    """Wake a running worker to send the mail; without one, the command `deliver` sends it."""
-    from service.platform.queue import make_enqueue
-
-    make_enqueue(command.settings.queue_url)("deliver")
-
-
 def _row(subscriber: Subscriber) -> dict[str, object]:
-    return {
-        "id": subscriber.id,
-        "email": subscriber.email,
-        "state": subscriber.state,
-        "cadence": subscriber.cadence,
-        "hour": subscriber.hour,
-        "timezone": subscriber.timezone,
-        "has_empty_digests": subscriber.has_empty_digests,
+    return subscriber_edits.subscriber_row(subscriber) | {
+        "has_empty_digests": subscriber.has_empty_digests
     }
 
 

@@ -10,7 +10,6 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -19,6 +18,7 @@ from service.platform.caches import cached
 from service.platform.settings.contrast import LEAST_CONTRAST, NIGHT, PAPER, contrast, is_colour
 from service.platform.settings.faults import Refused
 from service.platform.settings.relays import parse_smtp_url
+from service.platform.time_zones import is_zone
 
 # The value of `bounce_mailbox` where `paperboy bounces listen` receives the mail itself.
 LISTENER = "listener"
@@ -85,13 +85,6 @@ def _is_web_address(url: str) -> bool:
 
 def _has_address(text: str) -> bool:
     return "\n" not in text and bool(_match(r"[^\s@<>\"]+@[^\s@<>\"]+")(parseaddr(text)[1]))
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        return bool(ZoneInfo(name))
-    except (KeyError, ValueError, OSError):
-        return False
 
 
 def _is_network(text: str) -> bool:
@@ -174,7 +167,7 @@ SigningDomain = Annotated[str, _must(_match(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
 # arXiv's archives and categories: `cs.CL`, `hep-th`, `cond-mat.mes-hall` (arxiv.org/category_taxonomy).
 Category = Annotated[str, _must(_match(r"[a-z]+(-[a-z]+)?(\.[A-Z]{2}|\.[a-z]+(-[a-z]+)*)?"), "{} is not a category", "Write them like cs.CL or hep-th")]
 Journal = Annotated[str, _must(_match(r"[a-zA-Z0-9-]+=https?://.+"), "{} is not name=https://…", "Separate several by spaces")]
-TimeZone = Annotated[str, _must(_is_zone, "{} is not a time zone", "Use a name such as Europe/Berlin")]
+TimeZone = Annotated[str, _must(is_zone, "{} is not a time zone", "Use a name such as Europe/Berlin")]
 BrandName = Annotated[str, Field(min_length=1, max_length=60), _must(str.isprintable, "this is no name for a sender", "Use one line of 1 to 60 letters")]
 Colour = Annotated[str, _must(is_colour, "{} is not a colour", "Write it like #a8321c")]
 DayColour = Annotated[Colour, _must_show_on(PAPER, "darker")]

@@ -13,12 +13,12 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store.models import Subscriber
+from service.subscribers.store.subscribers import SUBSCRIBED
 from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
@@ -29,7 +29,6 @@ from service.web.pages.topic_link_pages import apply, ask, take_back
 router = APIRouter(include_in_schema=False)
 
 _BESIDE = {"topic", "paper", "over"}
-_SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 class ChangeForm(BaseModel):
@@ -160,7 +159,7 @@ def _show(
 
 def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:
     subscriber = find_holder(session, subscriber_id, lock=lock)
-    if subscriber.state not in _SUBSCRIBED:
+    if subscriber.state not in SUBSCRIBED:
         raise PageNotFound(
             "You get no mail from us",
             "So there is nothing to change. If you subscribe again, your topics are as you left them.",

@@ -11,13 +11,12 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.lifecycle import leave, suppress_for_good, undo_unsubscribe
-from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.store.subscribers import SUBSCRIBED, get_subscriber
 from service.web.core.context import Context
 from service.web.core.signed_links import open_link, preferences_url
 
 router = APIRouter(include_in_schema=False)
 
-_SUBSCRIBED = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 _GONE = {SubscriberState.UNSUBSCRIBED, SubscriberState.SUPPRESSED}
 
 
@@ -56,7 +55,7 @@ def take_undo(context: Context, token: str) -> HTMLResponse:
     with transaction(context.sessions) as session:
         undo_unsubscribe(session, link.subject, context.clock())
         subscriber = get_subscriber(session, link.subject)
-    if subscriber is None or subscriber.state not in _SUBSCRIBED:
+    if subscriber is None or subscriber.state not in SUBSCRIBED:
         return context.pages.show("not_resubscribed.html", status=409)
     preferences = preferences_url(context, subscriber.id)
     return context.pages.show("resubscribed.html", subscriber=subscriber, preferences=preferences)
