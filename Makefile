@@ -118,6 +118,13 @@ $(DOCS)/.installed: requirements/docs.txt
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+# So have the tools that look at the project from outside.
+CHECKS := $(VENV)/checks
+$(CHECKS)/.installed: requirements/checks.txt
+	@$(PYTHON) -m venv $(CHECKS)
+	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 .PHONY: docs
 docs: $(DOCS)/.installed ## build the documents as a site in build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
@@ -155,7 +162,8 @@ lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	$$part requirements/embedded.in -o requirements/embedded.txt && \
 	$$part requirements/similarity.in -o requirements/similarity.txt && \
 	$$compile $(ARGS) requirements/bench.in -o requirements/bench.txt && \
-	$$compile $(ARGS) requirements/docs.in -o requirements/docs.txt
+	$$compile $(ARGS) requirements/docs.in -o requirements/docs.txt && \
+	$$compile $(ARGS) requirements/checks.in -o requirements/checks.txt
 
 .PHONY: clean
 clean: ## remove what the tools made; .venv and .paperboy (your data) stay
