@@ -1,4 +1,4 @@
-"""The Celery application: three queues, and the schedule of a day in one table.
+"""The Celery application: three queues with their time limits, and the schedule of a day in one table.
 
 Messages carry ids and mean "there may be work". Tasks are idempotent: a message may be lost, doubled
 or late, because retries, delays and counts are rows in Postgres.
@@ -41,6 +41,17 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "report-day": ("paperboy.report_day", [], 300),
 }
 
+# Queue -> seconds after which a task gets `SoftTimeLimitExceeded`, and after which its process is killed
+# in the middle of whatever it does. All tasks are idempotent, so the next wake-up task continues.
+# All limits are below the visibility timeout, after which the broker enqueues a message again.
+TIME_LIMITS = {
+    "paperboy.ingest": (1500, 1800),
+    "paperboy.compose": (540, 600),
+    # `deliver` claims for a minute, and a relay may take ten to answer the final dot
+    # (RFC 5321 §4.5.3.2.6). At the first limit it records the replies that it has.
+    "paperboy.send": (720, 780),
+}
+
 process = Process()
 log = get_logger(__name__)
 
@@ -53,6 +64,12 @@ class Configuration:
     worker_prefetch_multiplier = 1
     task_default_queue = "paperboy.compose"
     task_routes: ClassVar = {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
+    task_annotations: ClassVar = {
+        name: dict(zip(("soft_time_limit", "time_limit"), TIME_LIMITS[queue], strict=True))
+        for name, queue in TASK_QUEUES.items()
+    }
+    # In KiB: a process that has grown larger than this is replaced after its task.
+    worker_max_memory_per_child = 400_000
     broker_connection_retry_on_startup = True
     broker_transport_options: ClassVar = {"visibility_timeout": 3600, "socket_timeout": 30}
     # Longer than the ten minutes a relay may take after the final dot (RFC 5321 §4.5.3.2.6).

@@ -16,7 +16,7 @@ from service.papers.sources.http_fetch import gate_name
 from service.papers.sources.registry import build_api, build_oai, build_sources
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import process_clock
-from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.engine import WORKER_SECONDS, make_engine, make_sessions
 from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.demo_guard import DemoDatabase, refuse_demo
@@ -58,7 +58,7 @@ def open_runtime(here: Settings) -> Runtime:
     """The runtime of this process, with connections of its own."""
     # A key that went away since the settings were checked must end the worker, not each mail.
     signer_of(here)
-    engine = make_engine(here.database_url)
+    engine = make_engine(here.database_url, most_seconds=WORKER_SECONDS)
     sessions, gate = make_sessions(engine), SharedRateLimiter(engine, gate_name)
     clock = process_clock()
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))

@@ -198,7 +198,7 @@ def _mark(command: CommandContext, plan: _Plan) -> None:
 
 
 def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
-    """Start the mailbox, the sample's server, the web site and a worker."""
+    """Start the mailbox, the sample's server, the web site and the workers."""
     clock_file = command.settings.data_dir / "clock"
     set_demo_clock(clock_file, system_clock())
     clock = demo_clock(clock_file)
@@ -218,7 +218,7 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
     changes[DEMO_CLOCK] = str(clock_file)
     services = stack.enter_context(Stack(settings, changes, environ=plan.environ))
     services.start("web", "--host", LOOPBACK, "--port", str(port))
-    services.start("worker")
+    services.start_workers()
     services.wait_for_web(settings.base_url)
     return _Demo(command, plan, settings, services, clock_file)
 

@@ -1,4 +1,4 @@
-"""Web, worker and beat as child processes on one machine, with one set of settings."""
+"""Web, workers and beat as child processes on one machine, with one set of settings."""
 
 import errno
 import json
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from service.cli.context import CommandError
+from service.platform.queue import WORKER_QUEUES
 from service.platform.settings.env_file import ENV_FILE, environ_with_file
 from service.platform.settings.load import SECRETS
 from service.platform.settings.settings import Settings
@@ -24,13 +25,15 @@ from service.platform.settings.settings import Settings
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
+# The longest that the stop waits for a fetch; only what is being sent is worth a longer wait.
+DEFAULT_STOP_SECONDS = 60.0
 
 COMMANDS = {
     "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
             # By default uvicorn takes a visitor's address from anybody on this machine; our setting decides.
             "--no-proxy-headers", "--timeout-graceful-shutdown", "5"],
-    "worker": ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-Q", "paperboy.ingest,paperboy.compose,paperboy.send",
-               "-c", "2", "--without-gossip", "--without-mingle"],
+    **{name: ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", queues,
+              "-c", "2", "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
     "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],
 }  # fmt: skip
 
@@ -90,6 +93,10 @@ class Stack:
             start_new_session=True,
         )
 
+    def start_workers(self) -> None:
+        for name in WORKER_QUEUES:
+            self.start(name)
+
     def pids(self) -> dict[str, int]:
         """Child -> process id."""
         return {name: child.pid for name, child in self._children.items()}
@@ -147,19 +154,29 @@ class Stack:
         for child in self._children.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._stop_seconds
-        for child in self._children.values():
+        began = time.monotonic()
+        # Those that send last: the others are killed in time, however long these take.
+        for name, child in sorted(
+            self._children.items(), key=lambda item: item[0] == "worker-send"
+        ):
+            seconds = self._stop_seconds
+            if name != "worker-send":
+                seconds = min(seconds, DEFAULT_STOP_SECONDS)
             try:
-                child.wait(max(0.0, deadline - time.monotonic()))
+                child.wait(max(0.0, began + seconds - time.monotonic()))
             except subprocess.TimeoutExpired:
-                return
+                _kill(child)
 
     def _kill_children(self) -> None:
         for child in self._children.values():
-            if child.poll() is None:
-                # The whole process group, which includes the worker's pool.
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            _kill(child)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child's whole process group, which includes a worker's pool, unless it has ended."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def _plain_text(line: str) -> str:

@@ -61,7 +61,7 @@ def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -
         changes = {"PAPERBOY_MAILBOX_URL": site.mailbox_url, "PAPERBOY_BASE_URL": site.base_url}
         with Stack(site, changes, STOP_SECONDS) as stack:
             stack.start("web", "--host", place.host, "--port", str(place.port))
-            stack.start("worker")
+            stack.start_workers()
             stack.start("beat", *beat_schedule(settings.data_dir))
             stack.wait_for_web(place.url)
             value = {

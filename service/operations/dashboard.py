@@ -17,9 +17,8 @@ from service.operations.growth import (
     load_growth,
     load_mail_days,
 )
-from service.operations.store.counts import limit_time
 from service.operations.store.edition_reports import latest_editions
-from service.platform.database.engine import transaction
+from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.sending.restore_guard import find_newer_watermark
 

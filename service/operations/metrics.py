@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.store.bounces import count_verdicts
 from service.editions.balance import Balance, edition_balances
 from service.operations.figures import BatchLine, Figures, batch_line, load_figures, values_of
-from service.operations.store.counts import SendCount, count_recent_sends, limit_time
+from service.operations.store.counts import SendCount, count_recent_sends
 from service.operations.store.edition_reports import last_of_each_cadence
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import BatchState
 from service.papers.store.batches import get_batches
 from service.platform.caches import CacheUse, list_caches
-from service.platform.database.engine import transaction
+from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
 from service.sending.restore_guard import find_newer_watermark

@@ -15,11 +15,10 @@ from service.editions.domain.states import EditionState
 from service.editions.store.editions import find_edition
 from service.editions.store.models import Edition
 from service.operations.store import edition_reports
-from service.operations.store.counts import limit_time
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
 from service.papers.domain.source_names import JOURNALS
-from service.platform.database.engine import transaction
+from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of
 from service.sending.pause_switch import find_pause

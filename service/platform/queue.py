@@ -33,6 +33,12 @@ _QUEUES = {
 }
 # Task -> queue, as the broker knows them.
 TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}
+# Worker -> the queues that it serves. Tasks that read what strangers wrote, or wait for their hosts,
+# never share a process with sending; composing reads only our rows (decision 0017).
+WORKER_QUEUES = {
+    "worker-send": f"{PREFIX}compose,{PREFIX}send",
+    "worker-default": f"{PREFIX}ingest",
+}
 
 # The header of a message, and the name in log lines, with the id of the web request that it comes from.
 REQUEST_ID = "request_id"

@@ -62,12 +62,16 @@ def create_app(
     settings: Settings,
     sessions: sessionmaker[Session],
     *,
+    operator_sessions: sessionmaker[Session] | None = None,
     enqueue: Callable[..., None],
     clock: Callable[[], datetime],
     renderer: Renderer | None = None,
     fetch: Callable[[str], bytes] = fetch_from_amazon,
 ) -> FastAPI:
-    """Return the application. `enqueue(task, *ids)` is called after commits and must not raise."""
+    """Return the application. `enqueue(task, *ids)` is called after commits and must not raise.
+
+    The operator's pages use `operator_sessions`, whose statements may take longer, if there are any.
+    """
     # FastAPI's documentation pages load scripts from other hosts, which our policy forbids.
     app = FastAPI(
         title=BRAND,
@@ -79,6 +83,7 @@ def create_app(
     app.state.context = AppContext(
         settings=settings,
         sessions=sessions,
+        operator_sessions=operator_sessions or sessions,
         enqueue=enqueue,
         clock=clock,
         renderer=renderer or make_renderer(settings),

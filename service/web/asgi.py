@@ -10,7 +10,12 @@ from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform import logs
 from service.platform.clock import process_clock
-from service.platform.database.engine import make_engine, make_sessions
+from service.platform.database.engine import (
+    OPERATOR_SECONDS,
+    WEB_SECONDS,
+    make_engine,
+    make_sessions,
+)
 from service.platform.embedded import resolve_services
 from service.platform.queue import make_enqueue
 from service.platform.settings.load import load_settings
@@ -34,7 +39,12 @@ def app_from_environment() -> FastAPI:
     clock = process_clock()
     app = create_app(
         settings,
-        make_sessions(make_engine(settings.database_url, pool_size=_POOL_SIZE)),
+        make_sessions(
+            make_engine(settings.database_url, pool_size=_POOL_SIZE, most_seconds=WEB_SECONDS)
+        ),
+        operator_sessions=make_sessions(
+            make_engine(settings.database_url, most_seconds=OPERATOR_SECONDS)
+        ),
         enqueue=make_enqueue(settings.queue_url),
         clock=clock,
     )

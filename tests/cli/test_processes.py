@@ -210,7 +210,7 @@ def test_up_ends_with_everything_it_started(address: str, number: signal.Signals
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
         event = read_value(process)
         assert event["url"] == address
-        assert set(event["processes"]) == {"web", "worker", "beat"}
+        assert set(event["processes"]) == {"web", "worker-send", "worker-default", "beat"}
         assert all(map(is_alive, event["processes"].values()))
         assert httpx2.get(f"{address}/healthz").is_success
         process.send_signal(number)
@@ -239,7 +239,8 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
         assert httpx2.get(confirm).is_success
         wait_until(lambda: has_line(logs / "beat.log", "Sending due task"), 60)
         wait_until(lambda: is_mail_logged(logs), 30)
-    web, worker, beat = (read_lines(logs / f"{name}.log") for name in ("web", "worker", "beat"))
+    names = ("web", "worker-send", "worker-default", "beat")
+    web, worker, default, beat = (read_lines(logs / f"{name}.log") for name in names)
     assert_no_secret(*logs.iterdir(), secrets=("a-key-that-is-only-used-in-tests",))
 
     requests = Counter((line["method"], line["path"]) for line in named(web, "request"))
@@ -271,6 +272,7 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
 
     assert named(beat, "beat: Starting...")
     assert named(worker, "worker.stopping")
+    assert named(default, "worker.stopping")
     assert has_line(logs / "web.log", "Uvicorn running")
     assert has_line(logs / "web.log", "Finished server process")
 
@@ -280,7 +282,7 @@ def has_line(path: Path, text: str) -> bool:
 
 
 def is_mail_logged(logs: Path) -> bool:
-    return bool(named(read_lines(logs / "worker.log"), "delivery", state="sent"))
+    return bool(named(read_lines(logs / "worker-send.log"), "delivery", state="sent"))
 
 
 def confirm_url(message: EmailMessage) -> str:

@@ -18,7 +18,7 @@ from support.smtp.smtp_sink import free_port, wait_until
 
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.embedded.servers import POSTGRES_OPTIONS
-from service.platform.queue import TASK_QUEUES
+from service.platform.queue import TASK_QUEUES, WORKER_QUEUES
 from service.platform.settings.load import SECRETS, load_settings, setting_names
 from service.platform.settings.settings import Settings
 
@@ -221,7 +221,8 @@ def test_each_role_is_there() -> None:
     assert programs == {
         "migrate": "paperboy",
         "web": "uvicorn",
-        "worker": "celery",
+        "worker-send": "celery",
+        "worker-default": "celery",
         "beat": "celery",
     }
     for program in set(programs.values()):
@@ -248,15 +249,27 @@ def test_the_web_site_is_made_by_a_factory_that_exists() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_the_worker_serves_every_queue_that_we_use() -> None:
-    run = run_of(services()["worker"])
-    assert set(run[run.index("-Q") + 1].split(",")) == set(TASK_QUEUES.values())
+def test_the_workers_serve_every_queue_once_and_share_none() -> None:
+    runs = {name: run_of(services()[name]) for name in WORKER_QUEUES}
+    assert {name: run[run.index("-Q") + 1] for name, run in runs.items()} == WORKER_QUEUES
+    served = [queue for queues in WORKER_QUEUES.values() for queue in queues.split(",")]
+    assert sorted(served) == sorted(set(TASK_QUEUES.values()))
+
+
+def test_sending_shares_no_worker_with_what_strangers_can_make_slow() -> None:
+    with_sending = {
+        task
+        for task, queue in TASK_QUEUES.items()
+        if queue in WORKER_QUEUES["worker-send"].split(",")
+    }
+    own = {"open_editions", "compose", "deliver", "sweep"}
+    assert with_sending == {f"paperboy.{task}" for task in own}
 
 
 def test_the_worker_may_finish_mails_that_are_being_sent() -> None:
     from service.sending.smtp.limits import SMTP_LIMITS
 
-    minutes = re.fullmatch(r"(\d+)m", services()["worker"]["stop_grace_period"])
+    minutes = re.fullmatch(r"(\d+)m", services()["worker-send"]["stop_grace_period"])
     assert minutes
     assert int(minutes[1]) * 60 > SMTP_LIMITS.final_dot_seconds
 
@@ -320,7 +333,8 @@ def test_everything_that_a_container_prints_is_a_line_of_json(
     port = str(free_port())
     changes = {"${WORKER_PROCESSES:-2}": "2", "8000": port, "0.0.0.0": "127.0.0.1"}  # noqa: S104
     changes["/tmp/celerybeat-schedule"] = str(tmp_path / "schedule")  # noqa: S108
-    started = {"web": "Uvicorn running on", "worker": " ready.", "beat": "beat: Starting..."}
+    workers = dict.fromkeys(WORKER_QUEUES, " ready.")
+    started = {"web": "Uvicorn running on", **workers, "beat": "beat: Starting..."}
     for name, line in started.items():
         program, *arguments = [changes.get(word, word) for word in run_of(services()[name])]
         output = tmp_path / name
@@ -334,4 +348,4 @@ def test_everything_that_a_container_prints_is_a_line_of_json(
         finally:
             process.terminate()
             process.wait(30)
-        assert named(read_lines(output), "worker.stopping") or name != "worker"
+        assert named(read_lines(output), "worker.stopping") or name not in workers

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.bounces.store.models import BounceEvent
@@ -20,11 +20,6 @@ MOST_EVENTS = 20_000
 
 # States that follow a relay's reply, or its silence.
 _ANSWERED = (DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.IN_DOUBT)
-
-
-def limit_time(session: Session, seconds: int) -> None:
-    """Set a timeout for each statement of this transaction (`statement_timeout`)."""
-    session.execute(text(f"SET LOCAL statement_timeout = '{int(seconds)}s'"))
 
 
 def count_queued(session: Session) -> dict[str, int]:

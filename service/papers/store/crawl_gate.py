@@ -81,6 +81,8 @@ class SharedRateLimiter:
         with self._connect() as connection:
             # The lock is held for another process's whole request, longer than other locks.
             connection.execute(text("SET lock_timeout = '120s'"))
+            # The wait is a statement of its own, which a worker's limit would cut short.
+            connection.execute(text("SET statement_timeout = 0"))
             try:
                 connection.execute(select(func.pg_advisory_lock(LOCK_CLASS, key)))
             except OperationalError as error:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -14,20 +14,47 @@ from sqlalchemy.orm import Session, sessionmaker
 _LINES = "log lines"
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
+# The most time of a statement, and of a transaction in which nothing happens: for visitors, of whom
+# each is one of many; for the operator's pages, which count; for workers. Commands have no limit.
+WEB_SECONDS = 2
+OPERATOR_SECONDS = 20
+WORKER_SECONDS = 60
 
-def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
+# query_canceled, and idle_in_transaction_session_timeout, which ends the connection.
+OUT_OF_TIME = frozenset({"57014", "25P03"})
+
+
+def make_engine(database_url: str, *, pool_size: int = 5, most_seconds: int = 0) -> Engine:
     """Return an engine for `postgresql://…`, with psycopg 3 and every session in UTC.
 
     A statement waits for a lock for at most ten seconds (`lock_timeout`): a stuck process must show
-    up as an error, not as a morning on which no mail is sent and nothing is logged.
+    up as an error, not as a morning on which no mail is sent and nothing is logged. PostgreSQL cancels
+    a statement after `most_seconds`, and ends a transaction that is idle for as long; 0 is no limit.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
+    limits = {
+        "timezone": "UTC",
+        "lock_timeout": "10s",
+        "statement_timeout": f"{most_seconds}s",
+        "idle_in_transaction_session_timeout": f"{most_seconds}s",
+    }
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=5,
         pool_pre_ping=True,
-        connect_args={"options": "-c timezone=UTC -c lock_timeout=10000"},
+        connect_args={"options": " ".join(f"-c {name}={value}" for name, value in limits.items())},
+    )
+
+
+def limit_time(session: Session, seconds: float) -> None:
+    """Set the limits of this transaction alone: of each statement, and of the time between two."""
+    milliseconds = str(int(seconds * 1000))
+    session.execute(
+        select(
+            func.set_config("statement_timeout", milliseconds, True),
+            func.set_config("idle_in_transaction_session_timeout", milliseconds, True),
+        )
     )
 
 

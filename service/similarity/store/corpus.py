@@ -6,6 +6,7 @@ from sqlalchemy import Text, any_, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from service.platform.database.engine import limit_time
 from service.similarity.domain.bm25 import Corpus
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaning
@@ -17,6 +18,7 @@ POOL_SIZE = 20_000
 # Lexemes in fewer papers are not stored, as most are; their rarity is that of a lexeme in none.
 LEAST_COUNT = 3
 _GENERATION_LOCK = 20592_07
+_GENERATION_SECONDS = 1200
 _COUNT_LEXEMES = text("""
     INSERT INTO lexeme_counts (lexeme, paper_count)
     SELECT word, ndoc FROM ts_stat('SELECT title_lexemes || abstract_lexemes FROM papers')
@@ -71,6 +73,8 @@ def open_generation(session: Session, model: str, paper_count: int) -> bool:
     """Recount all lexemes for the next generation; False where another process holds the lock."""
     if not session.scalar(select(func.pg_try_advisory_xact_lock(_GENERATION_LOCK))):
         return False
+    # It reads the whole archive, once for each doubling: a million papers take minutes.
+    limit_time(session, _GENERATION_SECONDS)
     newest = get_generation(session)
     number = newest.generation + 1 if newest else 1
     session.execute(delete(LexemeCount))

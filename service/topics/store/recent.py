@@ -37,6 +37,7 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
         select(
             cast(func.pg_current_snapshot(), Text),
             func.set_config("statement_timeout", str(milliseconds), True),
+            func.set_config("idle_in_transaction_session_timeout", str(milliseconds), True),
             _PREFER_INDEXES,
         )
     ).one()[0]

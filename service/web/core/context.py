@@ -1,7 +1,7 @@
 """The dependencies of every page, built once per application and injected into routes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from service.operations.metrics import MOST_SECONDS
 from service.platform.settings.settings import Settings
 from service.topics.live_preview import LivePreviews
 from service.web.core.cached_response import CachedResponse
+from service.web.core.middleware import OPERATOR_PATHS
 from service.web.core.rate_limits import SignUpLimits
 from service.web.views.environment import Pages
 
@@ -28,6 +29,7 @@ class AppContext:
 
     settings: Settings
     sessions: sessionmaker[Session]
+    operator_sessions: sessionmaker[Session]
     enqueue: Callable[..., None]
     clock: Callable[[], datetime]
     renderer: Renderer
@@ -45,7 +47,10 @@ class AppContext:
 
 
 def get_context(request: Request) -> AppContext:
+    """Return the context; that of the operator's pages has sessions with more time."""
     context: AppContext = request.app.state.context
+    if request.url.path.startswith(OPERATOR_PATHS):
+        return replace(context, sessions=context.operator_sessions)
     return context
 
 

@@ -3,10 +3,12 @@
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from structlog.contextvars import get_contextvars
 
 from service.operations.monitoring import Crash, report_crash
+from service.platform.database.engine import OUT_OF_TIME
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
 from service.platform.signing.tokens import TokenExpired, TokenInvalid
@@ -18,6 +20,9 @@ _CRASH_TEXT = (
     "Please try again in a minute. If it happens again, this number helps to find out why: {}."
 )
 _ALERTED = " The operator gets a mail about it, with this number."
+
+# After a statement that was cancelled: by then whatever held it up is probably over.
+RETRY_SECONDS = "60"
 
 log = get_logger(__name__)
 
@@ -89,6 +94,17 @@ def show_expired_link(request: Request, _error: Exception) -> Response:
     return _show_fault(request, 410, "This link has expired", text, old_link=path)
 
 
+def show_out_of_time(request: Request, error: DBAPIError) -> Response:
+    """Return 503 where PostgreSQL ended a statement or a transaction at its time limit."""
+    if getattr(error.orig, "sqlstate", "") not in OUT_OF_TIME:
+        raise error
+    log.warning("request.out_of_time", reason=type(error.orig).__name__)
+    text = "Please try again in a minute, or ask for something simpler."
+    answer = _show_fault(request, 503, "This took too long", text)
+    answer.headers["Retry-After"] = RETRY_SECONDS
+    return answer
+
+
 def show_crash(request: Request, error: Exception) -> Response:
     """Return the page of an unexpected error; it promises only what has happened already."""
     text = _CRASH_TEXT.format(get_contextvars().get(REQUEST_ID, "unknown"))
@@ -134,4 +150,5 @@ def add_fault_pages(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(show_unreadable)
     app.exception_handler(TokenInvalid)(show_invalid_link)
     app.exception_handler(TokenExpired)(show_expired_link)
+    app.exception_handler(DBAPIError)(show_out_of_time)
     app.exception_handler(Exception)(show_crash)

@@ -1,18 +1,28 @@
 """Database connections: in UTC, with a lock timeout, and atomic transactions."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from structlog.testing import capture_logs
 
 from service.deliveries.domain.recipients import SuppressionReason
-from service.platform.database.engine import log_on_commit, make_engine, make_sessions, transaction
+from service.platform.database.engine import (
+    OUT_OF_TIME,
+    limit_time,
+    log_on_commit,
+    make_engine,
+    make_sessions,
+    transaction,
+)
 from service.platform.logs import get_logger
+from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Suppression
 from service.subscribers.store.suppressions import insert_suppression, is_suppressed
+from workers.runtime import open_runtime
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)
 KEYS = ("a secret",)
@@ -82,3 +92,62 @@ def test_a_change_that_is_rolled_back_is_not_logged(engine: Engine) -> None:
     with capture_logs() as lines, pytest.raises(LookupError):
         change()
     assert lines == []
+
+
+@pytest.fixture
+def limited(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url, most_seconds=1)
+    yield engine
+    engine.dispose()
+
+
+def sqlstate_of(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", ""))
+
+
+def test_a_statement_over_the_limit_is_cancelled(limited: Engine) -> None:
+    with pytest.raises(OperationalError) as event, transaction(make_sessions(limited)) as session:
+        session.execute(text("SELECT pg_sleep(30)"))
+    assert sqlstate_of(event.value) in OUT_OF_TIME
+    # The connection lives on.
+    with transaction(make_sessions(limited)) as session:
+        assert session.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_an_idle_transaction_is_ended_and_its_locks_with_it(
+    limited: Engine, database_url: str
+) -> None:
+    with make_sessions(limited)() as session:
+        session.execute(text("LOCK TABLE papers"))
+        # Another session gets the lock once the idle transaction has lost it.
+        with psycopg.connect(database_url, options="-c lock_timeout=20000") as other:
+            other.execute("LOCK TABLE papers")
+        with pytest.raises(DBAPIError) as event:
+            session.execute(text("SELECT 1"))
+    assert sqlstate_of(event.value) in OUT_OF_TIME
+
+
+def test_a_transaction_may_have_a_limit_of_its_own(limited: Engine) -> None:
+    with transaction(make_sessions(limited)) as session:
+        limit_time(session, 30)
+        session.execute(text("SELECT pg_sleep(1.5)"))
+    with limited.connect() as connection:
+        assert limits_of(connection) == ("1s", "1s")
+
+
+def limits_of(connection: Connection) -> tuple[str, str]:
+    names = ("statement_timeout", "idle_in_transaction_session_timeout")
+    first, second = (connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names)
+    return first, second
+
+
+def test_commands_and_migrations_have_no_limit(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert limits_of(connection) == ("0", "0")
+
+
+def test_workers_have_a_minute(settings: Settings) -> None:
+    runtime = open_runtime(settings)
+    with transaction(runtime.sessions) as session:
+        assert limits_of(session.connection()) == ("1min", "1min")
+    runtime.sessions.kw["bind"].dispose()
