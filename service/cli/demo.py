@@ -216,7 +216,9 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
         for name in (*own, "mailbox_url", "arxiv_feed_url", "huggingface_url")
     }
     changes[DEMO_CLOCK] = str(clock_file)
-    services = stack.enter_context(Stack(settings, changes, environ=plan.environ))
+    services = stack.enter_context(
+        Stack(settings, changes, environ=plan.environ, may_stay_root=True)
+    )
     services.start("web", "--host", LOOPBACK, "--port", str(port))
     services.start_workers()
     services.wait_for_web(settings.base_url)

@@ -17,11 +17,14 @@ from urllib.parse import urlsplit
 import httpx2
 
 from service.cli.context import CommandError
+from service.platform.drop_root import drop_root
+from service.platform.embedded.paths import choose_account, give_files
 from service.platform.queue import WORKER_QUEUES
 from service.platform.settings.env_file import ENV_FILE, environ_with_file
 from service.platform.settings.load import SECRETS
 from service.platform.settings.settings import Settings
 
+PROGRAM = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -69,22 +72,41 @@ class Stack:
         stop_seconds: float = STOP_SECONDS,
         commands: Mapping[str, Sequence[str]] = COMMANDS,
         environ: Mapping[str, str] | None = None,
+        *,
+        may_stay_root: bool = False,
     ) -> None:
-        """Use `environ` in place of this process's environment and settings file."""
+        """Use `environ` in place of this process's environment and settings file.
+
+        Started by root, the children run as another account, which the data directory is given to.
+        With `may_stay_root` they run as root where that account cannot be given what they need.
+        """
         self._commands = commands
         self._environ = child_environment(settings, changes, environ)
         self._stop_seconds = stop_seconds
+        self._data_dir = settings.data_dir
         self._log_dir = settings.data_dir / "logs"
         self._log_dir.mkdir(parents=True, exist_ok=True)
+        self._account = choose_account(settings.data_dir / "postgres")
+        self._may_stay_root = may_stay_root
+        if self._account:
+            give_files(settings.data_dir, self._account)
+            self._environ["HOME"] = str(settings.data_dir)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._files = ExitStack()
 
     def start(self, name: str, *more: str) -> None:
         path = self._log_dir / f"{name}.log"
         # For what comes before the child has opened its log, and goes past it.
-        log = self._files.enter_context(path.open("ab"))
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        log = self._files.enter_context(os.fdopen(os.open(path, flags, 0o640), "ab"))
+        command = [sys.executable, *self._commands[name], *more]
+        if self._account:
+            os.fchown(log.fileno(), self._account.uid, self._account.gid)
+            needed = (PROGRAM, Path(sys.prefix), Path(sys.base_prefix), self._data_dir)
+            account = (self._account.uid, self._account.gid)
+            command = drop_root(command, *account, needed, may_stay=self._may_stay_root)
         self._children[name] = subprocess.Popen(
-            [sys.executable, *self._commands[name], *more],
+            command,
             env={**self._environ, "PAPERBOY_LOG_FILE": str(path)},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -193,12 +215,16 @@ def child_environment(
 ) -> dict[str, str]:
     """Return this process's environment, with the URLs of the servers and the given changes.
 
-    It holds the settings of the settings file, too, so that children need not read it.
+    It holds the settings of the settings file and of files with secrets, too, so that children need not
+    be able to read these.
     """
     environ = dict(environ_with_file() if environ is None else environ)
     environ[ENV_FILE] = os.devnull
-    for name in SECRETS & {"database_url", "redis_url"}:
+    for name in SECRETS:
+        value = getattr(settings, name)
         environ.pop(f"PAPERBOY_{name.upper()}_FILE", None)
+        text = value if isinstance(value, str) else " ".join(value)
+        environ.setdefault(f"PAPERBOY_{name.upper()}", text)
     environ["PAPERBOY_DATABASE_URL"] = settings.database_url
     environ["PAPERBOY_REDIS_URL"] = settings.redis_url
     environ["PAPERBOY_DATA_DIR"] = str(settings.data_dir)

@@ -94,6 +94,8 @@ def _replace(path: Path, text: str) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            # No secret, and workers must see what a command of root's has sent.
+            os.fchmod(descriptor, 0o644)
             file.write(text)
         Path(name).replace(path)
     except OSError:

@@ -23,12 +23,14 @@ def superuser_url(
 ) -> Iterator[str]:
     """Point the settings to a database of an ordinary role; return a superuser's URL of it."""
     with postgres_of(data_dir) as services:
-        with psycopg.connect(services.database_url, autocommit=True) as admin:
+        superuser = services.database_url.replace("//paperboy@", "//postgres@")
+        with psycopg.connect(superuser, autocommit=True) as admin:
             admin.execute("CREATE ROLE editor LOGIN")
-            admin.execute("CREATE DATABASE news OWNER editor")
+            # The server's own template has the extension; an operator's has not.
+            admin.execute("CREATE DATABASE news OWNER editor TEMPLATE template0")
         server = services.database_url.partition("?")[2]
         monkeypatch.setenv("PAPERBOY_DATABASE_URL", f"postgresql://editor@/news?{server}")
-        yield services.database_url.replace("/paperboy?", "/news?")
+        yield superuser.replace("/paperboy?", "/news?")
 
 
 def test_a_role_that_owns_only_its_database_goes_without_vectors_and_may_add_them_later(

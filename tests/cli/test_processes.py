@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
@@ -144,11 +144,16 @@ def test_children_get_the_servers_that_were_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAPERBOY_DATABASE_URL_FILE", "/run/secrets/database")
+    # Perhaps only root can read it.
+    monkeypatch.setenv("PAPERBOY_ADMIN_PASSWORD_FILE", "/run/secrets/password")
+    settings = settings.model_copy(update={"admin_password": "from the file"})
     environ = child_environment(settings, {"PAPERBOY_BASE_URL": "http://127.0.0.1:1"})
     assert environ["PAPERBOY_DATABASE_URL"] == settings.database_url
     assert environ["PAPERBOY_REDIS_URL"] == settings.redis_url
     assert environ["PAPERBOY_BASE_URL"] == "http://127.0.0.1:1"
+    assert environ["PAPERBOY_ADMIN_PASSWORD"] == "from the file"
     assert "PAPERBOY_DATABASE_URL_FILE" not in environ
+    assert "PAPERBOY_ADMIN_PASSWORD_FILE" not in environ
     assert environ["PATH"] == os.environ["PATH"]
 
 
@@ -204,15 +209,38 @@ def address(environment: None) -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
+def assert_no_root(data_dir: Path, pids: Iterable[int]) -> None:
+    """Check that these processes and their children are neither root nor can become root."""
+    for pid in pids:
+        pools = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, pools)):
+            text = Path(f"/proc/{each}/status").read_text()
+            status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+            assert "0" not in status["Uid"].split()
+            assert "0" not in status["Gid"].split()
+            assert status["Groups"].split() == [] or os.geteuid() != 0
+            assert int(status["CapPrm"], 16) == 0
+            assert (status["NoNewPrivs"] == "1") == (os.geteuid() == 0)
+    for log in (data_dir / "logs").iterdir():
+        assert log.stat().st_mode & 0o777 == 0o640, log
+    everything = [data_dir, *data_dir.rglob("*")]
+    assert not [
+        path for path in everything if path.lstat().st_mode & 0o002 and not path.is_symlink()
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_up_ends_with_everything_it_started(address: str, number: signal.Signals) -> None:
+def test_up_ends_with_everything_it_started(
+    address: str, number: signal.Signals, tmp_path: Path
+) -> None:
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
         event = read_value(process)
         assert event["url"] == address
         assert set(event["processes"]) == {"web", "worker-send", "worker-default", "beat"}
         assert all(map(is_alive, event["processes"].values()))
         assert httpx2.get(f"{address}/healthz").is_success
+        assert_no_root(tmp_path / "data", event["processes"].values())
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")

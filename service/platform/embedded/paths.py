@@ -1,9 +1,10 @@
 """Paths of a server's program, files and socket, and the account it runs under.
 
 PostgreSQL refuses to run as root. Started by root we use another account: the owner of the files
-where they exist, else `paperboy` where the machine has it, else `nobody`. That account must reach
-program and data, and it cannot enter a checkout below /root. We change no mode of a directory that
-is not ours; files it could not reach go to /var/lib/paperboy, with a link in the data directory.
+where they exist, else `paperboy`, which is made where the machine does not have it; never `nobody`,
+which other programs share. That account must reach program and data, and it cannot enter a checkout
+below /root. We change no mode of a directory that is not ours; files it could not reach go to
+/var/lib/paperboy, with a link in the data directory.
 """
 
 import importlib.metadata
@@ -19,12 +20,17 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.platform.embedded.locks import holding
 from service.platform.embedded.servers import POSTGRES_MAJOR, POSTGRES_SOCKET, EmbeddedError, Server
 from service.platform.release import DISTRIBUTION
 
 _log = logging.getLogger(__name__)
 
 SHARED_STATE = Path("/var/lib/paperboy")
+ACCOUNT = "paperboy"
+_SHARED_ACCOUNT = "nobody"
+# Where only root writes.
+_ACCOUNT_LOCK = Path("/run/paperboy-account.lock")
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 _SOCKET_PATH_BYTES = 103
 # mkdtemp makes its directory private; the one of `gettempdir()` may be long again.
@@ -115,21 +121,71 @@ def _place(
 
 
 def choose_account(home: Path) -> Account | None:
-    """Return the account for a server with these files; None for our own."""
-    if os.geteuid() != 0:
+    """Return the account for a process with these files; None for our own. Raises EmbeddedError.
+
+    That is the owner of `home` or of the directory around it, the data directory of a server.
+    """
+    if os.geteuid():
+        _refuse_shared(os.geteuid(), home)
         return None
-    if home.exists() and home.stat().st_uid:
-        return Account(home.stat().st_uid, home.stat().st_gid)
-    for name in ("paperboy", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(entry.pw_uid, entry.pw_gid)
-    raise EmbeddedError(
-        "PostgreSQL refuses to run as root and there is no user paperboy or nobody: "
-        "run as an ordinary user, or set PAPERBOY_DATABASE_URL"
-    )
+    for path in (home, home.parent):
+        if path.exists() and path.stat().st_uid:
+            _refuse_shared(path.stat().st_uid, path)
+            return Account(path.stat().st_uid, path.stat().st_gid)
+    return find_account() or _make_account()
+
+
+def give_files(data_dir: Path, account: Account) -> None:
+    """Give the account what root has made in the data directory, but for keys, servers and locks."""
+    for pattern in ("", "logs", "logs/*", "mailbox", "mailbox/*", "sent", "celerybeat-schedule*"):
+        for path in data_dir.glob(pattern) if pattern else [data_dir]:
+            if not path.lstat().st_uid:
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
+def find_account() -> Account | None:
+    """Return the account `paperboy` of this machine, if there is one."""
+    try:
+        entry = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return None
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _make_account() -> Account:
+    """Make a system account without a home, a shell or a password."""
+    options = ("--system", "--user-group", "--no-create-home", "--home-dir", str(SHARED_STATE))
+    command = ["useradd", *options, "--shell", "/usr/sbin/nologin", ACCOUNT]
+    problem = ""
+    with holding(_ACCOUNT_LOCK, seconds=30):
+        # Another process may have made it while this one waited.
+        if find_account() is None:
+            try:
+                problem = subprocess.run(
+                    command, check=False, capture_output=True, text=True
+                ).stderr.strip()
+            except OSError as error:
+                problem = str(error.strerror)
+    made = find_account()
+    if made is None:
+        raise EmbeddedError(
+            f"PostgreSQL refuses to run as root, and the account {ACCOUNT} cannot be made ({problem}):"
+            " make it, run as an ordinary user, or set PAPERBOY_DATABASE_URL and PAPERBOY_REDIS_URL"
+        )
+    _log.warning("made the system account %s, as which the servers run", ACCOUNT)
+    return made
+
+
+def _refuse_shared(uid: int, home: Path) -> None:
+    try:
+        shared = pwd.getpwnam(_SHARED_ACCOUNT).pw_uid
+    except KeyError:
+        return
+    if uid == shared:
+        raise EmbeddedError(
+            f"{home} would belong to {_SHARED_ACCOUNT}, as which other programs run, too: "
+            f"run as another user, or give the data directory to one (chown -R {ACCOUNT})"
+        )
 
 
 def choose_home(data_dir: Path, kind: str, account: Account | None, shared_state: Path) -> Path:

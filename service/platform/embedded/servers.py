@@ -14,7 +14,9 @@ from pathlib import Path
 
 from service.platform.embedded.locks import is_held, open_lock, try_lock, wait_lock
 
+# The database, and its owner, as whom we connect.
 DATABASE = "paperboy"
+SUPERUSER = "postgres"
 POSTGRES_MAJOR = "18"
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 VALKEY_SOCKET = "valkey.sock"
@@ -39,6 +41,16 @@ POSTGRES_OPTIONS = (
     "log_timezone=UTC",
     "log_checkpoints=off",
 )
+# In single-user mode, before the server listens, the superuser makes what only it may make. Databases are
+# copies of template1, so that all have the extension.
+_MAKE_DATABASE = f"""CREATE EXTENSION vector;
+CREATE ROLE {DATABASE} LOGIN CREATEDB;
+CREATE DATABASE {DATABASE} OWNER {DATABASE};
+"""
+# pg_hba.conf. Only the server's account enters the directory of the socket, and as a superuser nobody
+# comes in at all. Tests, whose server is not durable, also play an operator's server.
+_ACCESS = f"local all {DATABASE} trust\n"
+_ACCESS_OF_TESTS = "local all all trust\n"
 _POSTGRES_UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -102,8 +114,8 @@ def _make_cluster(server: Server) -> None:
     initdb = [
         str(server.binary.with_name("initdb")),
         f"--pgdata={fresh}",
-        f"--username={DATABASE}",
-        "--auth-local=trust",
+        f"--username={SUPERUSER}",
+        "--auth-local=reject",
         "--auth-host=reject",
         "--encoding=UTF8",
         "--locale=C",
@@ -116,11 +128,10 @@ def _make_cluster(server: Server) -> None:
     _run(server, initdb)
     single = [str(server.binary), "--single", "-D", str(fresh)]
     unsafe = [part for option in _POSTGRES_UNSAFE for part in ("-c", option)]
-    _run(
-        server,
-        [*single, *([] if server.durable else unsafe), "postgres"],
-        f"CREATE DATABASE {DATABASE};\n",
-    )
+    _run(server, [*single, *([] if server.durable else unsafe), "template1"], _MAKE_DATABASE)
+    access = _ACCESS if server.durable else _ACCESS_OF_TESTS
+    # As the server's account, which could put a symlink there for root to follow.
+    _run(server, ["tee", str(fresh / "pg_hba.conf")], access)
     fresh.rename(server.home / "data")
 
 
@@ -185,7 +196,8 @@ def _spawn(server: Server, lock: int) -> subprocess.Popen[bytes]:
     log = server.lock_path("log")
     if log.exists():
         log.replace(server.lock_path("log.old"))
-    with log.open("wb") as output:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(log, flags, 0o640), "wb") as output:
         return subprocess.Popen(
             _command(server),
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """Paths and accounts of the embedded servers, and the errors when they cannot run."""
 
 import os
+import pwd
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.servers.embedded_using import (
     is_running,
     ordinary_uid,
     other_user,
+    pid_of,
     ping,
     postgres_of,
     query,
@@ -111,3 +113,16 @@ def test_root_and_a_user_can_take_turns_on_the_users_directory(data_dir: Path) -
         assert query(services.database_url, "SELECT answer FROM kept") == "42"
     with other_user(data_dir, "postgres", is_ordinary=True) as user:
         assert query(urls_of(user)[0], "SELECT answer FROM kept") == "42"
+
+
+def test_servers_never_run_as_the_account_that_other_programs_share(data_dir: Path) -> None:
+    if IS_ROOT:
+        home = data_dir / "valkey"
+        home.mkdir(parents=True)
+        os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
+        with pytest.raises(EmbeddedError, match=r"belong to nobody.*run as another user"):
+            valkey_of(data_dir).start()
+        home.rmdir()
+    with valkey_of(data_dir):
+        server = Path(f"/proc/{pid_of(data_dir, 'valkey.server')}")
+        assert server.stat().st_uid not in {0, pwd.getpwnam("nobody").pw_uid} or not IS_ROOT

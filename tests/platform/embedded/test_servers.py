@@ -4,9 +4,12 @@ The sharing tests use Valkey, which starts fast; the code is the same for both.
 """
 
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+import pytest
 import redis
 from kombu.connection import Connection
 from support.servers.embedded_using import (
@@ -24,16 +27,52 @@ from support.servers.embedded_using import (
 )
 from support.smtp.smtp_sink import wait_until
 
+from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded, resolve_services
 from service.platform.settings.settings import Settings
 
 
 def test_a_first_start_makes_a_database_with_vectors_and_unicode(data_dir: Path) -> None:
     with postgres_of(data_dir) as services:
-        execute(services.database_url, "CREATE EXTENSION vector")
         assert query(services.database_url, "SELECT '[1,2]'::vector <-> '[1,2]'::vector") == "0.0"
         assert query(services.database_url, "SELECT lower('ÄÖÉ')") == "äöé"
         assert query(services.database_url, "SHOW server_version").startswith("18.")
+
+
+def test_the_service_is_no_superuser_and_cannot_become_one(data_dir: Path) -> None:
+    with Embedded(data_dir, valkey=False) as services:
+        url = services.database_url
+        rights = "SELECT rolsuper, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles"
+        with psycopg.connect(url) as connection:
+            row = connection.execute(f"{rights} WHERE rolname = current_user").fetchone()
+            assert row == (False, False, False, False)
+            owned = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'paperboy'"
+            assert connection.execute(owned).fetchone() == ("paperboy",)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("COPY (SELECT 1) TO PROGRAM 'id'")
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(url.replace("//paperboy@", "//postgres@"))
+
+
+def test_migrations_run_as_the_databases_owner_and_find_the_extension(data_dir: Path) -> None:
+    with Embedded(data_dir, valkey=False) as services:
+        upgrade(services.database_url)
+        assert query(services.database_url, "SELECT to_regclass('paper_meanings')") != "None"
+        foreign = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tableowner <> 'paperboy'"
+        assert query(services.database_url, foreign) == "0"
+
+
+def test_only_the_servers_account_enters_the_directory_of_a_socket(data_dir: Path) -> None:
+    with Embedded(data_dir, durable=False) as services:
+        postgres = Path(services.database_url.partition("host=")[2])
+        valkey = Path(services.redis_url.removeprefix("unix://")).parent
+        for directory in (postgres, valkey):
+            assert directory.stat().st_mode & 0o777 == 0o700
+            account = pwd.getpwuid(directory.stat().st_uid).pw_name
+            assert account != "nobody"
+            assert account != "root" or os.geteuid() != 0
+        for log in (data_dir / "run").glob("*.log"):
+            assert log.stat().st_mode & 0o777 == 0o640, log
 
 
 def test_nothing_listens_on_the_network(data_dir: Path) -> None:

@@ -97,8 +97,8 @@ def start_user(
 
 
 def ordinary_uid() -> int:
-    """Return an ordinary user: our own, or `nobody` where the tests run as root."""
-    return pwd.getpwnam("nobody").pw_uid if IS_ROOT else os.geteuid()
+    """Return an ordinary user: our own, or `daemon` where the tests run as root."""
+    return pwd.getpwnam("daemon").pw_uid if IS_ROOT else os.geteuid()
 
 
 def ordinary_python() -> str:
@@ -114,7 +114,7 @@ def ordinary_python() -> str:
                 return python
     # Nothing can be tested as a user who may not even start; under CI the suite makes any skip an
     # error, so this cannot pass unseen.
-    pytest.skip("as root, with no interpreter and checkout that nobody may use")
+    pytest.skip("as root, with no interpreter and checkout that others may use")
 
 
 def urls_of(process: subprocess.Popen[str]) -> tuple[str, str]:
