@@ -21,7 +21,7 @@ from service.editions.prepare import list_candidates, prepare_edition
 from service.editions.store import editions as store
 from service.editions.store.chunks import open_chunks, plan_chunks
 from service.papers.domain.announcement_days import announcement_date
-from service.platform.database.engine import log_on_commit, transaction
+from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_papers
@@ -75,6 +75,7 @@ def open_edition(
     # Before the next transaction opens; most papers were embedded when they came in.
     learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:
+        limit_time(session, BULK_SECONDS)
         resumed = resume_paused(session, on)
         if resumed:
             log_on_commit(session, log, "resume", subscribers=resumed)

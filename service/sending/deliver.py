@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
 from service.editions.store.editions import close_finished
-from service.platform.database.engine import transaction
+from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
 from service.sending.demo_guard import refuse_demo
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
 from service.sending.send_loop import DeliverReport, Sender, SendRequest, run_sender
@@ -73,4 +73,5 @@ def resolve(
     """
     state, detail = RESOLUTIONS[answer]
     with transaction(sessions) as session:
+        limit_time(session, BULK_SECONDS)
         return resolve_in_doubt(session, edition_id, state, detail, now)

@@ -17,7 +17,7 @@ from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.restores import get_installation, insert_restore, is_accepted
 from service.editions.store.editions import close_finished
-from service.platform.database.engine import transaction
+from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.domain.sent_watermark import SentWatermark, is_older_than
@@ -175,6 +175,7 @@ def accept_restored(
         watermark = _correct(watermark, sent_until)
         write_watermarks(settings, watermark)
     with transaction(sessions) as session:
+        limit_time(session, BULK_SECONDS)
         until = watermark.at + timedelta(seconds=WATERMARK_SECONDS)
         insert_restore(session, until, watermark.editions, now)
         doubtful = doubt_due_until(session, until, now)

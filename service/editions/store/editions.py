@@ -15,7 +15,7 @@ from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
 from service.editions.store.models import Edition
-from service.platform.database.engine import log_on_commit
+from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit
 from service.platform.database.text_formats import is_among
 from service.platform.logs import get_logger
 
@@ -90,6 +90,7 @@ def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool
     edition = session.get_one(Edition, edition_id, with_for_update=True, populate_existing=True)
     if edition.state is not EditionState.OPEN or open_chunks(session, edition_id):
         return False
+    limit_time(session, BULK_SECONDS)
     doubt_of_restored(
         session, edition.id, edition.cadence, edition.local_date, now, sends_now=edition.sends_now
     )

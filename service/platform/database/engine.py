@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, Function, create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -14,11 +14,17 @@ from sqlalchemy.orm import Session, sessionmaker
 _LINES = "log lines"
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
-# The most time of a statement, and of a transaction in which nothing happens: for visitors, of whom
-# each is one of many; for the operator's pages, which count; for workers. Commands have no limit.
+# The most time of a statement: for visitors, of whom each is one of many; for the operator's pages,
+# which count; for workers. Commands have no limit.
 WEB_SECONDS = 2
 OPERATOR_SECONDS = 20
 WORKER_SECONDS = 60
+# What a transaction allows itself whose statements may move every row of a large edition.
+BULK_SECONDS = 300
+
+# The least limit of a transaction in which nothing happens. One that computes between two statements
+# on a busy machine is not stuck, and others wait no longer for its locks (`lock_timeout`).
+LEAST_IDLE_SECONDS = 10
 
 # query_canceled, and idle_in_transaction_session_timeout, which ends the connection.
 OUT_OF_TIME = frozenset({"57014", "25P03"})
@@ -29,14 +35,15 @@ def make_engine(database_url: str, *, pool_size: int = 5, most_seconds: int = 0)
 
     A statement waits for a lock for at most ten seconds (`lock_timeout`): a stuck process must show
     up as an error, not as a morning on which no mail is sent and nothing is logged. PostgreSQL cancels
-    a statement after `most_seconds`, and ends a transaction that is idle for as long; 0 is no limit.
+    a statement after `most_seconds`, and ends a transaction that is idle for as long, but at least for
+    ten; 0 is no limit.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     limits = {
         "timezone": "UTC",
         "lock_timeout": "10s",
         "statement_timeout": f"{most_seconds}s",
-        "idle_in_transaction_session_timeout": f"{most_seconds}s",
+        "idle_in_transaction_session_timeout": f"{most_seconds and idle_seconds(most_seconds)}s",
     }
     return create_engine(
         url,
@@ -49,13 +56,20 @@ def make_engine(database_url: str, *, pool_size: int = 5, most_seconds: int = 0)
 
 def limit_time(session: Session, seconds: float) -> None:
     """Set the limits of this transaction alone: of each statement, and of the time between two."""
-    milliseconds = str(int(seconds * 1000))
-    session.execute(
-        select(
-            func.set_config("statement_timeout", milliseconds, True),
-            func.set_config("idle_in_transaction_session_timeout", milliseconds, True),
-        )
+    session.execute(select(*limiting(seconds)))
+
+
+def limiting(seconds: float) -> tuple[Function[Any], Function[Any]]:
+    """Return what to select for these limits."""
+    idle = idle_seconds(seconds)
+    return (
+        func.set_config("statement_timeout", f"{int(seconds * 1000)}ms", True),
+        func.set_config("idle_in_transaction_session_timeout", f"{int(idle * 1000)}ms", True),
     )
+
+
+def idle_seconds(seconds: float) -> float:
+    return max(seconds, LEAST_IDLE_SECONDS)
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:

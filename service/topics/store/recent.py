@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.papers.store.read import announced_day
+from service.platform.database.engine import limiting
 from service.platform.database.text_formats import is_among
 from service.topics.domain.matching.recent_index import RecentPaper
 
@@ -35,10 +36,7 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     state: str = session.execute(
         select(
-            cast(func.pg_current_snapshot(), Text),
-            func.set_config("statement_timeout", str(milliseconds), True),
-            func.set_config("idle_in_transaction_session_timeout", str(milliseconds), True),
-            _PREFER_INDEXES,
+            cast(func.pg_current_snapshot(), Text), *limiting(milliseconds / 1000), _PREFER_INDEXES
         )
     ).one()[0]
     return state
