@@ -111,6 +111,13 @@ types: $(STAMP) ## mypy, strict, over all Python there is
 imports: $(STAMP) ## import-linter: one direction, a pure domain
 	@$(BIN)/lint-imports
 
+.PHONY: checks
+checks: $(VENV)/checks/.installed ## what others read: Dockerfile, compose file, workflows, dependabot
+	@$(CHECKS)/bin/hadolint Dockerfile
+	@$(SCHEMA) vendor.compose-spec docker-compose.yml
+	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
+
 # mkdocs has an environment of its own, so that neither running nor testing needs it.
 DOCS := $(VENV)/docs
 $(DOCS)/.installed: requirements/docs.txt
@@ -118,8 +125,9 @@ $(DOCS)/.installed: requirements/docs.txt
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-# So have the tools that look at the project from outside.
+# So have the tools that look at the project from outside; they ask no server.
 CHECKS := $(VENV)/checks
+SCHEMA := $(CHECKS)/bin/check-jsonschema --quiet --no-cache --builtin-schema
 $(CHECKS)/.installed: requirements/checks.txt
 	@$(PYTHON) -m venv $(CHECKS)
 	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -144,6 +152,16 @@ chaos: $(STAMP) ## kill and cut what can be killed and cut, then count what was 
 gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
 	@test -f bench/gallery.py || { echo "bench/gallery.py: not there yet" >&2; exit 1; }
 	@$(BIN)/python bench/gallery.py $(ARGS)
+
+# -- containers ----------------------------------------------------------------------------------
+
+.PHONY: image
+image: ## build the image and run it, without Docker or a registry (as root, some minutes)
+	@.ci/image.sh
+
+.PHONY: pin-images
+pin-images: ## add to every image its digest, where its registry answers
+	@.ci/pin_images.sh docker-compose.yml Dockerfile
 
 # -- housekeeping --------------------------------------------------------------------------------
 

@@ -12,15 +12,11 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
-from support.servers.log_lines import named, read_lines
-from support.servers.processes import settings_environ
-from support.smtp.smtp_sink import free_port, wait_until
 
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.embedded.servers import POSTGRES_OPTIONS
 from service.platform.queue import TASK_QUEUES, WORKER_QUEUES
 from service.platform.settings.load import SECRETS, load_settings, setting_names
-from service.platform.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -77,8 +73,9 @@ def test_no_secret_has_a_default_in_the_compose_file() -> None:
 def test_no_secret_is_in_the_compose_file_or_the_image() -> None:
     for name, service in services().items():
         for variable, value in service.get("environment", {}).items():
-            if is_secret(variable):
-                assert "${" in value, f"{name} has {variable} written out"
+            if is_secret(variable) and value:
+                is_address = re.fullmatch(r"\w+://[^@]+", value)
+                assert is_address or "${" in value, f"{name} has {variable} written out"
     for line in DOCKERFILE.read_text().splitlines():
         assert not re.search(r"(PASSWORD|SECRET|TOKEN)\w*=", line), line
 
@@ -104,13 +101,12 @@ def test_a_filled_in_example_is_accepted_by_every_role(tmp_path: Path) -> None:
         "PAPERBOY_SMTP_URL": "smtp://mailpit:1025?starttls=off",
     }
     for name, service in our_services().items():
-        composed = {k: fill(str(v), given) for k, v in service["environment"].items()}
+        composed = {k: fill(v, given) for k, v in service["environment"].items() if v is not None}
         settings = load_settings(
             SOURCE_NAMES, given | composed | {"PAPERBOY_DATA_DIR": str(tmp_path)}
         )
-        assert settings.database_url.endswith("@postgres:5432/paperboy"), name
-        assert settings.redis_url.endswith("@redis:6379/0"), name
-        assert settings.relays[0].host == "mailpit"
+        assert settings.database_url.endswith("postgres:5432/paperboy"), name
+        assert settings.redis_url.endswith("redis:6379/0"), name
 
 
 def fill(text: str, given: dict[str, str]) -> str:
@@ -126,13 +122,14 @@ def fill(text: str, given: dict[str, str]) -> str:
     return _REFERENCE.sub(value_of, text)
 
 
-def test_every_image_has_a_tag_that_is_not_latest() -> None:
+def test_every_image_has_the_tag_of_one_release() -> None:
     images = [service["image"] for service in services().values()]
-    images += re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    images += re.findall(r"^ARG BASE=(\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)) == {"${BASE}"}
     for image in images:
-        name, _, tag = image.rpartition(":")
-        assert name, f"{image} has no tag"
-        assert tag != "latest"
+        tag = image.partition("@")[0].rpartition(":")[2]
+        # Three numbers: 8.2 is another image next month.
+        assert re.search(r"\d+\.\d+\.\d+", tag), image
 
 
 def test_every_service_that_stays_has_a_health_check() -> None:
@@ -174,13 +171,13 @@ def test_every_named_volume_and_network_is_declared() -> None:
     declared = yaml.safe_load(COMPOSE.read_text())
     for name, service in services().items():
         assert set(service.get("networks", [])) <= set(declared["networks"]), name
-        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
-        assert volumes <= set(declared["volumes"]), name
+        mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert {name for name in mounted if name[0] != "."} <= set(declared["volumes"]), name
 
 
 def test_the_database_volume_is_where_this_release_of_the_image_keeps_its_data() -> None:
     postgres = services()["postgres"]
-    assert postgres["image"] == "pgvector/pgvector:pg18"
+    assert postgres["image"].partition("@")[0].endswith("-pg18")
     # Up to 17 it was …/data; since 18 the image refuses to start with a volume there.
     assert postgres["volumes"] == ["postgres:/var/lib/postgresql"]
 
@@ -205,15 +202,6 @@ def test_everything_of_ours_waits_for_healthy_servers_and_the_schema() -> None:
             assert waits["redis"] == "service_healthy", name
             assert waits["migrate"] == "service_completed_successfully", name
     assert services()["migrate"]["restart"] == "no"
-
-
-def test_nothing_of_ours_runs_as_root_or_writes_its_own_files() -> None:
-    for name, service in our_services().items():
-        assert service["read_only"] is True, name
-        assert service["cap_drop"] == ["ALL"], name
-        assert "user" not in service, name
-    users = re.findall(r"^USER (\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
-    assert users == ["paperboy"]
 
 
 def test_each_role_is_there() -> None:
@@ -317,35 +305,3 @@ def test_everything_the_image_copies_exists_and_is_not_ignored() -> None:
     for name in names:
         assert (ROOT / name).exists(), name
     assert names == allowed
-
-
-def test_docker_keeps_a_few_log_files_of_limited_size_for_every_service() -> None:
-    for name, service in services().items():
-        assert service["logging"]["driver"] == "json-file", name
-        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
-
-
-@pytest.mark.slow
-def test_everything_that_a_container_prints_is_a_line_of_json(
-    settings: Settings, tmp_path: Path
-) -> None:
-    """Run the commands of the file, with stdout and stderr in one pipe, as Docker reads them."""
-    port = str(free_port())
-    changes = {"${WORKER_PROCESSES:-2}": "2", "8000": port, "0.0.0.0": "127.0.0.1"}  # noqa: S104
-    changes["/tmp/celerybeat-schedule"] = str(tmp_path / "schedule")  # noqa: S108
-    workers = dict.fromkeys(WORKER_QUEUES, " ready.")
-    started = {"web": "Uvicorn running on", **workers, "beat": "beat: Starting..."}
-    for name, line in started.items():
-        program, *arguments = [changes.get(word, word) for word in run_of(services()[name])]
-        output = tmp_path / name
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", program, *arguments],
-                cwd=ROOT, env=settings_environ(settings), stdout=file, stderr=file,
-            )  # fmt: skip
-        try:
-            wait_until(lambda: line in output.read_text(), 40)  # noqa: B023  # called at once
-        finally:
-            process.terminate()
-            process.wait(30)
-        assert named(read_lines(output), "worker.stopping") or name not in workers
