@@ -21,8 +21,7 @@ engine=${ENGINE_DIR:-$work/engine}
 store=(--root "$engine/images" --runroot "$engine/run" --storage-driver vfs)
 podman() { command podman "${store[@]}" --runtime runc --cgroup-manager cgroupfs --log-level error "$@"; }
 clean_up() {
-  podman rm --force --ignore "$name" >/dev/null
-  if [ -z "${ENGINE_DIR:-}" ]; then podman system reset --force >/dev/null; fi
+  podman rm --force --ignore --volumes "$name" >/dev/null
   rm -rf "$work"
 }
 trap clean_up EXIT

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("service", "workers", "migrations", "email_templates")
 SOURCES = (*PACKAGES, "requirements", "pyproject.toml", "README.md", "LICENSE")
 MOST_MB = 400
+MOST_BARE_MB = 200
 # Nothing answers there, so a demo takes its built-in papers.
 CLOSED = "http://127.0.0.1:9"
 EXTRA = "pip install 'paperboy-digest[embedded]'"
@@ -97,10 +98,24 @@ class Environment:
     ) -> subprocess.CompletedProcess[str]:
         return run(self.folder / "bin/paperboy", *arguments, cwd=cwd, **environ)
 
+    def compile(self) -> None:
+        """Write the byte code of everything, as pip does by default."""
+        succeed(self.folder / "bin/python", "-m", "compileall", "-q", "lib", cwd=self.folder)
+
     @property
     def megabytes(self) -> float:
-        files = (file for file in self.folder.rglob("*") if file.is_file())
-        return sum(file.stat().st_size for file in files if not file.is_symlink()) / 1e6
+        return sum(file.stat().st_size for file in self._files()) / 1e6
+
+    @property
+    def megabytes_on_disk_without_tools(self) -> float:
+        """What the file system gives to it, without pip and setuptools, as in the image."""
+        tools = {"pip", "setuptools", "pkg_resources", "_distutils_hack"}
+        files = [file for file in self._files() if not tools & set(file.parts)]
+        return sum(file.stat().st_blocks * 512 for file in files) / 1e6
+
+    def _files(self) -> list[Path]:
+        found = self.folder.rglob("*")
+        return [file for file in found if file.is_file() and not file.is_symlink()]
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +149,17 @@ def test_archive_and_wheel_carry_every_file_of_the_packages(archive: Path, wheel
     with tarfile.open(archive) as packed_sources:
         inside = {name.partition("/")[2] for name in packed_sources.getnames()}
     assert files <= inside
+
+
+def test_without_extras_it_has_at_most_200_megabytes_byte_code_included(
+    base: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base.compile()
+    everything, on_disk = base.megabytes, base.megabytes_on_disk_without_tools
+    with capsys.disabled():
+        sys.stdout.write(f"\nwheel: {everything:.0f} MB of files, {on_disk:.0f} MB on the disk\n")
+    assert everything <= MOST_BARE_MB
+    assert on_disk <= MOST_BARE_MB
 
 
 @pytest.mark.parametrize("command", [("demo", "--once"), ("up",)])

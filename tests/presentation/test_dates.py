@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from babel import Locale, localedata
+from babel.dates import format_date, format_skeleton
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper
@@ -29,6 +31,9 @@ DAY = date(2026, 4, 21)
         ("de-AT", "Dienstag, 21. April 2026", "21. April 2026", "Di., 21. Apr."),
         ("ja", "2026年4月21日火曜日", "2026年4月21日", "4月21日(火)"),
         ("xx-nowhere", "Tuesday 21 April 2026", "21 April 2026", "Tue 21 Apr"),
+        # The script is not that of `zh`, and a German in Japan reads German.
+        ("zh-TW", "2026年4月21日 星期二", "2026年4月21日", "4月21日 週二"),
+        ("DE-jp", "Dienstag, 21. April 2026", "21. April 2026", "Di., 21. Apr."),
     ],
 )
 def test_a_date_has_the_format_of_its_locale(
@@ -37,6 +42,24 @@ def test_a_date_has_the_format_of_its_locale(
     assert long_date(DAY, locale) == long
     assert plain_date(DAY, locale) == plain
     assert short_date(DAY, locale) == short
+
+
+@pytest.mark.slow
+def test_dates_of_all_locales_are_those_of_babel() -> None:
+    """Babel has all of CLDR; ours is written from it by `.ci/locale_dates.py`."""
+    # Every month and every weekday, days of one digit and of two.
+    days = [date(2026, month, 3) for month in range(1, 13)]
+    days += [date(2026, 11, day) for day in range(9, 16)]
+    names = localedata.locale_identifiers()
+    assert len(names) > 1000
+    for name in names:
+        # What Babel fills in for a missing name depends on the locales that it loaded before.
+        localedata._cache.clear()
+        known, tag = Locale.parse(name), name.replace("_", "-")
+        for day in days:
+            assert long_date(day, tag) == format_date(day, "full", known), tag
+            assert plain_date(day, tag) == format_date(day, "long", known), tag
+            assert short_date(day, tag) == format_skeleton("MMMEd", day, locale=known), tag
 
 
 @pytest.mark.parametrize(
