@@ -34,6 +34,7 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "heal": ("paperboy.heal", [], 10800),
     "learn-meanings": ("paperboy.learn_meanings", [], 600),
     "open-editions": ("paperboy.open_editions", [], 60),
+    "settle-requests": ("paperboy.settle_requests", [], 30),
     "deliver": ("paperboy.deliver", [], 30),
     "sweep": ("paperboy.sweep", [], 60),
     "bounces": ("paperboy.bounces", [], 60),

@@ -20,6 +20,8 @@ from service.sending.deliver import sweep as sweep_left
 from service.sending.restore_guard import alerting_restored, refuse_restored
 from service.similarity.embed_papers import count_lexemes
 from service.similarity.embed_papers import learn_meanings as learn_some
+from service.subscribers.settle_requests import MOST_AT_ONCE
+from service.subscribers.settle_requests import settle_requests as settle_waiting
 from service.topics.compile_topics import compile_topics
 from service.topics.like_clauses import prepare_like_queries
 from service.topics.like_queries import renew_like_queries
@@ -86,6 +88,17 @@ def compose(chunk_id: int) -> None:
     here = process.runtime
     if compose_chunk(here.sessions, here.settings, chunk_id, here.clock(), here.editions):
         here.enqueue("deliver")
+
+
+@app.task(name="paperboy.settle_requests")
+def settle_requests() -> None:
+    """Queue the mails that forms asked for, and enqueue sending."""
+    here = process.runtime
+    settled = settle_waiting(here.sessions, here.settings, here.clock())
+    if settled:
+        here.enqueue("deliver")
+    if settled == MOST_AT_ONCE:
+        here.enqueue("settle_requests")
 
 
 @app.task(name="paperboy.deliver")

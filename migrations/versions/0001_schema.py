@@ -24,7 +24,8 @@ DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
     bounce_events, sending_pauses, paces, restores, installations, mail_copies, mail_parts, delivery_events,
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
-    clauses, canonicals, opinions, suppressions, consents, subscribers,
+    clauses, canonicals, opinions, suppressions, consents, pending_sign_ups,
+    mail_requests, subscribers,
     paper_changes, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;
 DROP FUNCTION forget_canonical(), tell_paper_changes();

@@ -11,7 +11,7 @@ from typing import Any
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.domain.states import SIGN_UP_FIELD, DeliveryKind
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.messages.contexts import transactional as contexts
 from service.messages.contexts.digest import DigestSection
@@ -93,7 +93,8 @@ def _lifetime_days(purpose: Purpose) -> int:
 
 
 def _confirmation(mail: _Mail) -> contexts.MailContext:
-    return contexts.ConfirmationContext(**mail.proof(Purpose.CONFIRM))
+    sign_up = str((mail.delivery.digest or {}).get(SIGN_UP_FIELD, ""))
+    return contexts.ConfirmationContext(**mail.proof(Purpose.CONFIRM, sign_up))
 
 
 def _address_change(mail: _Mail) -> contexts.MailContext:

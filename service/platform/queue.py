@@ -23,6 +23,7 @@ _QUEUES = {
     "learn_meanings": "ingest",
     "open_editions": "compose",
     "compose": "compose",
+    "settle_requests": "compose",
     "deliver": "send",
     "sweep": "send",
     # With the sources, so that a slow mail server does not delay sending.

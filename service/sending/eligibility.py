@@ -43,7 +43,8 @@ def find_unwanted(
 # Mails for subscribers in other states than active; where that state is not named, they come too
 # late for an active one.
 _SENT_TO = {
-    DeliveryKind.CONFIRMATION: frozenset({SubscriberState.PENDING}),
+    # An address that left stays so until it confirms again.
+    DeliveryKind.CONFIRMATION: frozenset({SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}),
     DeliveryKind.PAUSED: frozenset({SubscriberState.PAUSED}),
     DeliveryKind.PERSONAL_LINK: frozenset({SubscriberState.ACTIVE, SubscriberState.PAUSED}),
     DeliveryKind.FAREWELL: frozenset({SubscriberState.UNSUBSCRIBED}),

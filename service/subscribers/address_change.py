@@ -87,7 +87,6 @@ def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber
     other.state = SubscriberState.UNSUBSCRIBED
     other.unsubscribed_at = now
     other.confirmed_at = None
-    other.confirmation_count = 0
     store.record_consent(session, subscriber.id, "address changed", "/address", now)
     queue_mails.queue_address_notice(session, other, now)
     return subscriber

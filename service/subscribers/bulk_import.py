@@ -20,7 +20,7 @@ from service.subscribers.import_file import FileRow, ImportFault, ImportSource, 
 from service.subscribers.import_report import ReportFile
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.insert_subscribers import (
-    count_confirmation,
+    find_pending,
     find_states,
     insert_subscribers,
     lock_imports,
@@ -238,7 +238,7 @@ def _insert_rows(
     if suppressed:
         insert_suppressions(session, suppressed, secrets[0], now)
     ids = insert_subscribers(session, list(filter(_has_row, new)), now, is_confirmed=False)
-    if waiting := count_confirmation(session, ids):
+    if waiting := find_pending(session, ids):
         until = now + CONFIRMATION_LIFETIME
         insert_mails(session, DeliveryKind.CONFIRMATION, waiting, "1", now, until)
 

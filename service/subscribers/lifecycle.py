@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.deliveries.domain.states import DeliveryKind, SkipReason
+from service.deliveries.store.deliveries import skip_queued_mail
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token
@@ -16,6 +18,7 @@ from service.subscribers.domain.sign_up import Preferences
 from service.subscribers.queue_mails import queue_farewell, queue_topics_changed
 from service.subscribers.store import subscribers as store
 from service.subscribers.store.models import Subscriber
+from service.subscribers.store.pending_sign_ups import forget_sign_ups
 from service.subscribers.store.suppressions import delete_suppression, insert_suppression
 from service.subscribers.validate import validate_address
 
@@ -30,6 +33,10 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
     if subscriber is None or subscriber.state not in ended:
         return False
     action = "withdrew" if subscriber.state is SubscriberState.PENDING else "unsubscribed"
+    if subscriber.state is SubscriberState.PENDING:
+        forget_sign_ups(session, subscriber.id)
+        unsubscribed, kind = SkipReason.UNSUBSCRIBED, DeliveryKind.CONFIRMATION
+        skip_queued_mail(session, kind, subscriber.id, unsubscribed, now)
     subscriber.state = SubscriberState.UNSUBSCRIBED
     subscriber.unsubscribed_at = now
     store.record_consent(session, subscriber.id, action, page, now)

@@ -17,11 +17,12 @@ from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import is_suppressed
 
 
-def request_link(session: Session, address: str, secrets: tuple[str, ...], now: datetime) -> None:
-    """Queue the mail that fits the state of a valid address; nothing for an unknown one."""
+def request_link(session: Session, address: str, secrets: tuple[str, ...], now: datetime) -> bool:
+    """Queue the mail that fits the state of a valid address, if any; return whether it is queued."""
     subscriber = store.find_by_email(session, email_key(address), lock=True)
-    if subscriber is not None:
-        _queue_link(session, subscriber, secrets, now, is_holder=False)
+    if subscriber is None:
+        return False
+    return _queue_link(session, subscriber, secrets, now, is_holder=False)
 
 
 def renew_link(
@@ -40,7 +41,7 @@ def _queue_link(
     now: datetime,
     *,
     is_holder: bool,
-) -> None:
+) -> bool:
     """Queue the one mail that a subscriber's state allows, at most one an hour.
 
     A suppressed address gets none, and one that left without confirming none either: its owner
@@ -48,17 +49,20 @@ def _queue_link(
     have only a few sent; the holder of a link of ours has no such maximum.
     """
     if is_suppressed(session, subscriber.email_key, secrets):
-        return
+        return False
     gap = queue_mails.LINK_GAP
     match subscriber.state:
         case SubscriberState.ACTIVE | SubscriberState.PAUSED:
             most = None if is_holder else queue_mails.MOST_LINKS_A_DAY
-            queue_mails.queue_personal_link(session, subscriber, now, gap=gap, most=most)
+            return queue_mails.queue_personal_link(session, subscriber, now, gap=gap, most=most)
         case SubscriberState.PENDING:
             moves = subscriber.moves_from_id is not None
             kind = DeliveryKind.ADDRESS_CHANGE if moves else DeliveryKind.CONFIRMATION
             most = None if is_holder else queue_mails.MOST_CONFIRMATIONS
-            queue_mails.queue_confirmation(session, subscriber, now, kind, gap=gap, most=most)
+            allowed = queue_mails.Allowed(gap, most)
+            return queue_mails.queue_confirmation(session, subscriber, now, kind, allowed=allowed)
         case SubscriberState.UNSUBSCRIBED if subscriber.confirmed_at:
             most = None if is_holder else queue_mails.MOST_WAYS_BACK
-            queue_mails.queue_way_back(session, subscriber, now, most)
+            return queue_mails.queue_way_back(session, subscriber, now, most)
+        case _:
+            return False

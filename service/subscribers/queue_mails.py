@@ -13,7 +13,7 @@ from service.deliveries.domain.digest import (
     DigestGroup,
 )
 from service.deliveries.domain.digest_json import digest_to_json
-from service.deliveries.domain.states import DeliveryKind
+from service.deliveries.domain.states import SIGN_UP_FIELD, DeliveryKind
 from service.deliveries.store import deliveries
 from service.papers.best_of_day import find_best_of_day
 from service.platform.settings.settings import Settings
@@ -24,9 +24,11 @@ from service.topics.topics import TopicError, preview_topic
 # A day later, the mail would only confuse.
 MAIL_LIFETIME = timedelta(hours=24)
 
-# One confirmation a day and three in total, so that the form cannot be used to flood an address.
+# One confirmation a day and three in thirty days to a mailbox, whatever its spelling, so that the
+# form cannot be used to flood it; and no stranger can keep its owner out for longer than that.
 CONFIRMATION_GAP = timedelta(hours=24)
 MOST_CONFIRMATIONS = 3
+CONFIRMATIONS_LAPSE = timedelta(days=30)
 _CONFIRMATION_KINDS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
 
 # A person who has lost the link asks again at once; nobody needs it more often than this. Anybody can
@@ -39,7 +41,15 @@ _DAY = timedelta(hours=24)
 # Subscribers change a topic several times in a row; one mail covers all of the changes.
 SETTLING = timedelta(minutes=10)
 _PREVIEW_DAYS = 7
+_NO_PAPERS = digest_to_json(Digest(()))
 _PREVIEW_PAPERS = 3
+
+
+class Allowed(NamedTuple):
+    """At most one confirmation in `gap`, and `most` until they lapse (None: as many as needed)."""
+
+    gap: timedelta = CONFIRMATION_GAP
+    most: int | None = MOST_CONFIRMATIONS
 
 
 def queue_confirmation(
@@ -48,27 +58,30 @@ def queue_confirmation(
     now: datetime,
     kind: DeliveryKind = DeliveryKind.CONFIRMATION,
     *,
-    gap: timedelta = CONFIRMATION_GAP,
-    most: int | None = MOST_CONFIRMATIONS,
-) -> None:
-    """Ask an address to confirm, at most once in `gap` and `most` times, all kinds together."""
-    since = subscriber.unsubscribed_at or subscriber.created_at
-    queued_at = (
-        deliveries.latest_mail_at(session, each, subscriber.id) for each in _CONFIRMATION_KINDS
-    )
-    is_too_soon = any(at is not None and at >= since and now - at < gap for at in queued_at)
-    if is_too_soon or (most is not None and subscriber.confirmation_count >= most):
-        return
+    allowed: Allowed = Allowed(),  # noqa: B008  # a constant
+    sign_up_id: int | None = None,
+) -> bool:
+    """Ask an address to confirm, as often as is `allowed`, all kinds together.
+
+    The link confirms the sign-up of `sign_up_id`, or what is stored. Return whether a mail is queued.
+    """
+    since = now - CONFIRMATIONS_LAPSE
+    last_at, count = deliveries.count_to_mailbox(session, _CONFIRMATION_KINDS, subscriber.id, since)
+    is_too_soon = last_at is not None and now - last_at < allowed.gap
+    if is_too_soon or (allowed.most is not None and count >= allowed.most):
+        return False
     number = deliveries.count_mails(session, kind, subscriber.id) + 1
-    # A holder's requests have no maximum, but the column has one.
-    subscriber.confirmation_count = min(subscriber.confirmation_count + 1, MOST_CONFIRMATIONS)
-    _queue(session, subscriber, kind, str(number), now)
+    named = None if sign_up_id is None else {**_NO_PAPERS, SIGN_UP_FIELD: sign_up_id}
+    until = now + MAIL_LIFETIME
+    row = deliveries.MailRow(kind, subscriber.id, str(number), now, now, until, digest=named)
+    return deliveries.insert_mail_row(session, row) is not None
 
 
 def _queue(
     session: Session, subscriber: Subscriber, kind: DeliveryKind, occasion: str, now: datetime
-) -> None:
-    deliveries.insert_mail(session, kind, subscriber.id, occasion, now, now + MAIL_LIFETIME)
+) -> bool:
+    until = now + MAIL_LIFETIME
+    return deliveries.insert_mail(session, kind, subscriber.id, occasion, now, until) is not None
 
 
 def queue_personal_link(
@@ -78,22 +91,22 @@ def queue_personal_link(
     *,
     gap: timedelta = _DAY,
     most: int | None = MOST_LINKS_A_DAY,
-) -> None:
+) -> bool:
     """Queue the mail with a subscriber's links, at most once in `gap` and `most` times a day."""
     limit = _Limit(gap, most, now - _DAY)
-    _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, now, limit)
+    return _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, now, limit)
 
 
 def queue_way_back(
     session: Session, subscriber: Subscriber, now: datetime, most: int | None = MOST_WAYS_BACK
-) -> None:
+) -> bool:
     """Queue the farewell again for a person who left and asks for the link.
 
-    At most one a day, and `most` since they left, with the farewell itself where it is sent.
+    At most one a day, and `most` in thirty days, with the farewell itself where it is sent.
     """
     left_at = subscriber.unsubscribed_at or subscriber.created_at
-    limit = _Limit(_DAY, most, left_at)
-    _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, now, limit)
+    limit = _Limit(_DAY, most, max(left_at, now - CONFIRMATIONS_LAPSE))
+    return _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, now, limit)
 
 
 class _Limit(NamedTuple):
@@ -106,17 +119,18 @@ class _Limit(NamedTuple):
 
 def _queue_rarely(
     session: Session, subscriber: Subscriber, kind: DeliveryKind, now: datetime, limit: _Limit
-) -> None:
+) -> bool:
     """Queue a mail unless the last of its kind is too young, or there are too many already.
 
     Exact where the caller holds the subscriber's row; the occasion catches most other races.
     """
     last = deliveries.latest_mail_at(session, kind, subscriber.id)
     if last is not None and now - last < limit.gap:
-        return
+        return False
     count = deliveries.count_mails(session, kind, subscriber.id, limit.since)
-    if limit.most is None or count < limit.most:
-        _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
+    if limit.most is not None and count >= limit.most:
+        return False
+    return _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
 
 
 def queue_welcome(

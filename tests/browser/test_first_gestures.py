@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
 from support.web.papers import THURSDAY, make_announcement, store_papers
 from support.web.server import serve
-from support.web.site import EnqueuedTasks, Subscribers
+from support.web.site import Subscribers, settling_tasks
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.deliveries.store.models import Delivery
@@ -32,7 +32,8 @@ def site(
     store_papers(session, [make_announcement(4, "Dogs")], THURSDAY)
     session.commit()
     local = settings.model_copy(update={"smtp_url": (), "data_dir": tmp_path})
-    app = create_app(local, make_sessions(engine), enqueue=EnqueuedTasks(), clock=lambda: now)
+    tasks = settling_tasks(engine, local, lambda: now)
+    app = create_app(local, make_sessions(engine), enqueue=tasks, clock=lambda: now)
     with serve(app) as address:
         yield address
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers, upvoted
 from support.web.server import serve
+from support.web.site import settling_tasks
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
@@ -35,7 +36,8 @@ def site(settings: Settings, engine: Engine, session: Session, now: datetime) ->
         make_announcement(2, "A Very Long Title about " + "Reinforcement " * 12 + "of Dogs"),
     ]
     store_papers(session, announcements)
-    app = create_app(settings, make_sessions(engine), enqueue=lambda *_: None, clock=lambda: now)
+    tasks = settling_tasks(engine, settings, lambda: now)
+    app = create_app(settings, make_sessions(engine), enqueue=tasks, clock=lambda: now)
     with serve(app) as address:
         yield address
 

@@ -13,7 +13,7 @@ from support.newsletter.press import Press, Turnable, make_press
 from support.web.framed_mail import click_out, open_mail, send_all
 from support.web.papers import FRIDAY, THURSDAY
 from support.web.server import serve
-from support.web.site import EnqueuedTasks
+from support.web.site import settling_tasks
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.messages.signed_links import signed_url
@@ -36,7 +36,8 @@ MOST_TABS = 5
 def press(settings: Settings, engine: Engine, now: datetime) -> Iterator[Press]:
     """An installation whose mails reach its mailbox, with links to its running site."""
     clock = Turnable(now)
-    app = create_app(settings, make_sessions(engine), enqueue=EnqueuedTasks(), clock=clock)
+    tasks = settling_tasks(engine, settings, clock)
+    app = create_app(settings, make_sessions(engine), enqueue=tasks, clock=clock)
     with Mailbox(settings.data_dir / "mailbox").start() as mailbox, serve(app) as address:
         relay = f"smtp://127.0.0.1:{mailbox.port}?starttls=off"
         here = {"base_url": address, "mailbox_url": relay}

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Press, Turnable
 from support.web.rendering import watch_rendering
 from support.web.server import serve
-from support.web.site import EnqueuedTasks, Subscribers
+from support.web.site import EnqueuedTasks, Subscribers, settling_tasks
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -36,8 +36,8 @@ def clock(press: Press) -> Turnable:
 
 
 @pytest.fixture
-def enqueued() -> EnqueuedTasks:
-    return EnqueuedTasks()
+def enqueued(engine: Engine, settings: Settings, clock: Turnable) -> EnqueuedTasks:
+    return settling_tasks(engine, settings, clock)
 
 
 @pytest.fixture

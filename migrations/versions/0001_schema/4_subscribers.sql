@@ -21,7 +21,6 @@ CREATE TABLE subscribers (
     confirmed_at timestamptz,
     unsubscribed_at timestamptz,
     paused_until date,
-    confirmation_count smallint NOT NULL DEFAULT '0',
     has_suggestions boolean NOT NULL DEFAULT true,
     has_empty_digests boolean NOT NULL DEFAULT false,
     has_catch_up boolean NOT NULL DEFAULT false,
@@ -30,14 +29,56 @@ CREATE TABLE subscribers (
     catch_up_since date,
     moves_from_id bigint
         CONSTRAINT fk_subscribers_moves_from_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
-    locale text NOT NULL DEFAULT ''
+    locale text NOT NULL DEFAULT '',
+    -- The mailbox of an address: mails are counted by it, and none is sent to it. Gmail ignores dots
+    -- and +tags (https://support.google.com/mail/answer/7436150), the disposable addresses of Yahoo
+    -- are base-word (https://help.yahoo.com/kb/SLN28338.html), most others have +tags (RFC 5233).
+    mailbox_key text NOT NULL GENERATED ALWAYS AS (
+        CASE
+            WHEN split_part(email_key, '@', 2) ~ '^(gmail|googlemail)\.com$'
+            THEN replace(split_part(split_part(email_key, '@', 1), '+', 1), '.', '') || '@gmail.com'
+            WHEN split_part(email_key, '@', 2) ~ '^(yahoo\.[a-z.]+|ymail\.com|rocketmail\.com)$'
+            THEN split_part(split_part(email_key, '@', 1), '-', 1) || '@' || split_part(email_key, '@', 2)
+            ELSE split_part(split_part(email_key, '@', 1), '+', 1) || '@' || split_part(email_key, '@', 2)
+        END
+    ) STORED
 );
+CREATE INDEX ix_subscribers_mailbox_key ON subscribers (mailbox_key);
 CREATE INDEX ix_subscribers_state_cadence ON subscribers (state, cadence);
 CREATE INDEX ix_subscribers_state_id ON subscribers (state, id);
 CREATE INDEX ix_subscribers_moves_from_id ON subscribers (moves_from_id)
     WHERE moves_from_id IS NOT NULL;
 CREATE INDEX ix_subscribers_catch_up_since ON subscribers (catch_up_since)
     WHERE catch_up_since IS NOT NULL;
+
+-- What forms asked for: settled by a worker, so that no answer depends on what is known.
+CREATE TABLE mail_requests (
+    id bigserial CONSTRAINT pk_mail_requests PRIMARY KEY,
+    email text NOT NULL,
+    domain text NOT NULL,
+    choices jsonb,
+    page text NOT NULL,
+    locale text NOT NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz
+);
+CREATE INDEX ix_mail_requests_created_at ON mail_requests (created_at);
+CREATE INDEX ix_mail_requests_unsettled ON mail_requests (id) WHERE settled_at IS NULL;
+
+-- Sign-ups of known addresses, which change nothing until one of them is confirmed.
+CREATE TABLE pending_sign_ups (
+    id bigserial CONSTRAINT pk_pending_sign_ups PRIMARY KEY,
+    subscriber_id bigint NOT NULL
+        CONSTRAINT fk_pending_sign_ups_subscriber_id_subscribers
+        REFERENCES subscribers ON DELETE CASCADE,
+    choices jsonb NOT NULL,
+    page text NOT NULL,
+    locale text NOT NULL,
+    is_mailed boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX ix_pending_sign_ups_subscriber_id ON pending_sign_ups (subscriber_id);
+CREATE INDEX ix_pending_sign_ups_created_at ON pending_sign_ups (created_at);
 
 CREATE TABLE consents (
     id bigserial CONSTRAINT pk_consents PRIMARY KEY,

@@ -38,6 +38,10 @@ class DeliveryKind(StrEnum):
 OPERATOR_KINDS = frozenset({DeliveryKind.OPERATOR_ALERT, DeliveryKind.DAILY_REPORT})
 
 
+# A confirmation's frozen values name the sign-up that its link confirms.
+SIGN_UP_FIELD = "sign_up"
+
+
 class DeliveryState(StrEnum):
     """The state of a delivery; `NEXT_STATES` has the transitions."""
 

@@ -292,6 +292,50 @@ def count_mails(
     return session.execute(counted).scalar_one()
 
 
+_COUNT_TO_MAILBOX = text("""
+SELECT max(mails.created_at), count(*)
+FROM subscribers AS asked
+JOIN subscribers AS spelled USING (mailbox_key)
+JOIN deliveries AS mails ON mails.subscriber_id = spelled.id
+WHERE asked.id = :id AND mails.kind = ANY(CAST(CAST(:kinds AS text[]) AS delivery_kind[]))
+    AND mails.created_at >= greatest(:since, coalesce(spelled.unsubscribed_at, spelled.created_at))
+""")
+
+
+class MailboxCount(NamedTuple):
+    """When the last mail of some kinds was queued, and how many were."""
+
+    last_at: datetime | None
+    count: int
+
+
+def count_to_mailbox(
+    session: Session, kinds: Iterable[DeliveryKind], subscriber_id: int, since: datetime
+) -> MailboxCount:
+    """Return the mails since a time to all spellings of a subscriber's mailbox, tags included.
+
+    Those before a subscriber left do not count: somebody who comes back is asked at once.
+    """
+    session.flush()  # a textual statement does not autoflush
+    given = {"id": subscriber_id, "kinds": [kind.value for kind in kinds], "since": since}
+    return MailboxCount(*session.execute(_COUNT_TO_MAILBOX, given).one())
+
+
+def skip_queued_mail(
+    session: Session, kind: DeliveryKind, subscriber_id: int, reason: SkipReason, now: datetime
+) -> None:
+    """Skip a subscriber's mails of a kind that no sender has claimed yet."""
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.kind == kind,
+            Delivery.subscriber_id == subscriber_id,
+            Delivery.state == DeliveryState.QUEUED,
+        )
+        .values(state=DeliveryState.SKIPPED, reason=reason, updated_at=now)
+    )
+
+
 def make_due(session: Session, edition_id: int, now: datetime) -> int:
     """Make an edition's waiting rows due now; return how many."""
     rows = session.execute(

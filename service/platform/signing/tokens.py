@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     FORM = "form"
     CHANGE = "change"
     ADDRESS = "address"
+    WAIT = "wait"
     OPERATOR = "operator"
 
 
@@ -64,6 +65,8 @@ LIFETIME: dict[Purpose, timedelta | None] = {
     Purpose.FORM: timedelta(days=2),
     Purpose.CHANGE: timedelta(days=120),
     Purpose.ADDRESS: timedelta(days=7),
+    # A form that may be sent again after a wait.
+    Purpose.WAIT: timedelta(hours=1),
     # CSRF token in the forms of the operator's pages.
     Purpose.OPERATOR: timedelta(hours=2),
 }

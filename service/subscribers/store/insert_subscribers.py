@@ -148,12 +148,11 @@ def find_states(session: Session, email_keys: Iterable[str]) -> dict[str, Subscr
     return {key: SubscriberState(state) for key, state in rows}
 
 
-_COUNT_CONFIRMATION = text("""
-UPDATE subscribers SET confirmation_count = confirmation_count + 1
-WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'pending' RETURNING id
+_FIND_PENDING = text("""
+SELECT id FROM subscribers WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'
 """)
 
 
-def count_confirmation(session: Session, subscriber_ids: Iterable[int]) -> Sequence[int]:
-    """Count a confirmation mail for those of these subscribers who are pending; return their ids."""
-    return session.scalars(_COUNT_CONFIRMATION, {"ids": write_numbers(subscriber_ids)}).all()
+def find_pending(session: Session, subscriber_ids: Iterable[int]) -> Sequence[int]:
+    """Return those of these subscribers who are pending."""
+    return session.scalars(_FIND_PENDING, {"ids": write_numbers(subscriber_ids)}).all()

@@ -1,13 +1,34 @@
 """The tables of subscribers, consents, suppressed addresses and feedback."""
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.database.base import Base, enum_type
 from service.subscribers.domain.types import Feedback
+
+# As PostgreSQL prints it; the schema's file says where the rules come from.
+_MAILBOX_KEY = r"""
+CASE
+    WHEN split_part(email_key, '@'::text, 2) ~ '^(gmail|googlemail)\.com$'::text
+    THEN replace(split_part(split_part(email_key, '@'::text, 1), '+'::text, 1), '.'::text, ''::text) || '@gmail.com'::text
+    WHEN split_part(email_key, '@'::text, 2) ~ '^(yahoo\.[a-z.]+|ymail\.com|rocketmail\.com)$'::text
+    THEN split_part(split_part(email_key, '@'::text, 1), '-'::text, 1) || '@'::text || split_part(email_key, '@'::text, 2)
+    ELSE split_part(split_part(email_key, '@'::text, 1), '+'::text, 1) || '@'::text || split_part(email_key, '@'::text, 2)
+END
+"""
 
 
 class Subscriber(Base):
@@ -16,7 +37,8 @@ class Subscriber(Base):
     `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants the papers
     missed during a pause, which began at `paused_at`; `catch_up_since` is the first day to catch up
     with. `moves_from_id`: this row holds the address to which another subscriber wants to move
-    (pending), or which that subscriber has left (unsubscribed).
+    (pending), or which that subscriber has left (unsubscribed). `mailbox_key` is equal for all
+    spellings of one mailbox, tags included: confirmations are counted by it.
     """
 
     __tablename__ = "subscribers"
@@ -47,7 +69,6 @@ class Subscriber(Base):
     confirmed_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
     paused_until: Mapped[date | None]
-    confirmation_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     has_suggestions: Mapped[bool] = mapped_column(server_default=text("true"))
     has_empty_digests: Mapped[bool] = mapped_column(server_default=text("false"))
     has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -58,6 +79,50 @@ class Subscriber(Base):
         ForeignKey("subscribers.id", ondelete="CASCADE")
     )
     locale: Mapped[str] = mapped_column(server_default="")
+    mailbox_key: Mapped[str] = mapped_column(
+        Computed(_MAILBOX_KEY, persisted=True), index=True, deferred=True
+    )
+
+
+class MailRequest(Base):
+    """A form that asks for a mail to a typed address: a sign-up, or without `choices` the link.
+
+    A worker settles it. A settled request that led to a mail stays for an hour, without its
+    address, because mails are counted by it; the others are deleted.
+    """
+
+    __tablename__ = "mail_requests"
+    __table_args__ = (
+        Index("ix_mail_requests_unsettled", "id", postgresql_where=text("settled_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    domain: Mapped[str]
+    choices: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    page: Mapped[str]
+    locale: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    settled_at: Mapped[datetime | None]
+
+
+class PendingSignUp(Base):
+    """A sign-up of a known address, kept apart: whoever typed it may be a stranger.
+
+    `is_mailed`: the link of a confirmation mail names it, so that later ones do not replace it.
+    """
+
+    __tablename__ = "pending_sign_ups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), index=True
+    )
+    choices: Mapped[dict[str, Any]]
+    page: Mapped[str]
+    locale: Mapped[str]
+    is_mailed: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Consent(Base):

@@ -148,7 +148,6 @@ def activate(session: Session, subscriber: Subscriber, page: str, now: datetime)
     subscriber.paused_at = None
     subscriber.catch_up_since = None
     subscriber.moves_from_id = None
-    subscriber.confirmation_count = 0
     record_consent(session, subscriber.id, "confirmed", page, now)
 
 

@@ -18,13 +18,14 @@ PER_ADDRESS = RateLimitItemPerHour(60, namespace="signup-address")
 PER_NETWORK = RateLimitItemPerHour(180, namespace="signup-network")
 # Posts without a fetched form, or within two seconds of fetching it, come from scripts.
 PER_SCRIPT = RateLimitItemPerHour(30, namespace="signup-script")
-# Any sign-up may mail somebody who did not ask for it: the total limit, for all visitors.
-GLOBAL = RateLimitItemPerHour(500, namespace="signup-all")
+# Proofs shown to one visitor; the next one takes longer.
+PROOFS = RateLimitItemPerHour(1000, namespace="signup-proofs")
+# A solved proof counts once; it expires before this does.
+ONCE = RateLimitItemPerHour(1, namespace="signup-solved")
 # Passwords are long enough to withstand this many guesses an hour; operators mistype fewer.
 WRONG_PASSWORDS = RateLimitItemPerHour(20, namespace="admin-wrong")
 
 _TIMEOUT_SECONDS = 1.0
-_EVERYBODY = "all"
 
 log = get_logger(__name__)
 
@@ -51,7 +52,23 @@ class SignUpLimits:
 
     def seconds_to_wait(self, ip: str, *, is_from_form: bool) -> int:
         """Count one sign-up from `ip`; return 0 if it may pass, else the seconds to wait."""
-        checks = checks_for(ip, is_from_form=is_from_form)
+        return self._count(checks_for(ip, is_from_form=is_from_form))
+
+    def count_proof(self, ip: str) -> int:
+        """Count one more proof shown to `ip`; return how many there were in the last hour before."""
+        check = (PROOFS, _visitor(ip))
+        self._count((check,))
+        try:
+            remaining = self._shared.get_window_stats(*check).remaining
+        except StorageError:
+            remaining = self._own.get_window_stats(*check).remaining
+        return max(0, PROOFS.amount - 1 - remaining)
+
+    def use_once(self, proof: str) -> bool:
+        """Return true the first time that a solved proof is used, and false after that."""
+        return self._count(((ONCE, proof),)) == 0
+
+    def _count(self, checks: tuple[Check, ...]) -> int:
         try:
             return _count(self._shared, checks)
         except StorageError as error:
@@ -88,7 +105,7 @@ def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
         network = str(ipaddress.ip_network((visitor, 24), strict=False))
         by_origin = (*by_origin, (PER_NETWORK, network))
     script: tuple[Check, ...] = () if is_from_form else ((PER_SCRIPT, visitor),)
-    return (*script, *by_origin, (GLOBAL, _EVERYBODY))
+    return (*script, *by_origin)
 
 
 def _visitor(ip: str) -> str:

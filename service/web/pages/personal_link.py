@@ -3,15 +3,17 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
 from service.platform.database.engine import transaction
 from service.presentation.sanitize import clean
-from service.subscribers.personal_link import renew_link, request_link
+from service.subscribers.personal_link import renew_link
+from service.subscribers.store.mail_requests import insert_mail_request
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.core.context import AppContext, Context
-from service.web.core.signed_links import is_from_form, open_old_link, sign_form
+from service.web.core.mail_gate import Visit, Visited, may_pass, show_proof
+from service.web.core.signed_links import open_old_link, sign_form
 from service.web.pages.subscribe import show_busy
 from service.web.views.sign_up_form import TypedForm, with_faults
 
@@ -26,46 +28,38 @@ def show_form(context: Context) -> HTMLResponse:
 @router.post("/link")
 def take_request(
     context: Context,
-    request: Request,
+    visit: Visited,
     email: Annotated[str, Form()] = "",
-    token: Annotated[str, Form()] = "",
     old: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
-    """Queue the mail with the link, if any. The answer is the same for every address.
+    """Take the request. The answer and its work are the same for every address.
 
     `old` is the path of a used or expired link, which names the subscriber: nothing to type.
     """
     if old:
-        return _renew(context, request, old)
-    typed = TypedForm(email=clean(email).strip(), token=token)
+        return _renew(context, visit, old)
+    typed = TypedForm(email=clean(email).strip(), token=visit.token)
     try:
         address = validate_address(typed.email, takes_utf8=context.settings.smtputf8)
     except SignUpError as error:
-        form = with_faults(replace(typed, token=token or sign_form(context)), error.faults)
+        form = with_faults(replace(typed, token=visit.token or sign_form(context)), error.faults)
         return context.pages.show("link.html", status=422, form=form)
-    wait = _seconds_to_wait(context, request, is_form=is_from_form(context, token))
-    if wait:
-        return show_busy(context, wait)
     with transaction(context.sessions) as session:
-        request_link(session, address, context.settings.secret_key, context.clock())
-    return _show_sent(context)
+        passes = may_pass(context, session, visit, address)
+        if passes:
+            insert_mail_request(session, address, context.clock())
+    if not passes:
+        return show_proof(context, visit, address, "/link", [("email", typed.email)])
+    context.enqueue("settle_requests")
+    return context.pages.show("link_sent.html")
 
 
-def _renew(context: AppContext, request: Request, old: str) -> HTMLResponse:
+def _renew(context: AppContext, visit: Visit, old: str) -> HTMLResponse:
     link = open_old_link(context, old)
-    wait = _seconds_to_wait(context, request, is_form=True)
+    wait = context.limits.seconds_to_wait(visit.ip, is_from_form=True)
     if wait:
         return show_busy(context, wait)
     with transaction(context.sessions) as session:
         renew_link(session, link.subject, context.settings.secret_key, context.clock())
-    return _show_sent(context)
-
-
-def _seconds_to_wait(context: AppContext, request: Request, *, is_form: bool) -> int:
-    ip = request.client.host if request.client else ""
-    return context.limits.seconds_to_wait(ip, is_from_form=is_form)
-
-
-def _show_sent(context: AppContext) -> HTMLResponse:
     context.enqueue("deliver")
     return context.pages.show("link_sent.html")

@@ -1,27 +1,27 @@
 """Sign-up, and confirmation of the address by the link in the mail (double opt-in)."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Header, Request
+from fastapi import APIRouter, Depends, Form, Header
 from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose, TokenExpired
+from service.platform.signing.tokens import Purpose
 from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
 from service.sending.pause_switch import Pause, find_pause
-from service.subscribers.sign_up import confirm, request_subscription
+from service.subscribers.domain.choices import preferences_to_json
+from service.subscribers.domain.sign_up import ValidSignUp
+from service.subscribers.sign_up import confirm, list_choices
+from service.subscribers.store.mail_requests import insert_mail_request
+from service.subscribers.store.subscribers import SUBSCRIBED
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
-from service.web.core.signed_links import (
-    find_holder,
-    is_from_form,
-    open_link,
-    preferences_url,
-    sign_form,
-)
+from service.web.core.mail_gate import Visited, may_pass, show_proof
+from service.web.core.signed_links import find_holder, open_link, preferences_url, sign_form
 from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
 
 router = APIRouter(include_in_schema=False)
@@ -70,8 +70,8 @@ SignUpPost = Annotated[Posted, Depends(parse_form)]
 
 
 @router.post("/subscribe")
-def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTMLResponse:
-    """Accept a sign-up. The response is the same for every address, known or not."""
+def take_sign_up(context: Context, visit: Visited, posted: SignUpPost) -> HTMLResponse:
+    """Accept a sign-up. The response and its work are the same for every address, known or not."""
     if posted.trap:
         # A program filled the honeypot; it gets the same response as a person.
         with transaction(context.sessions) as session:
@@ -82,17 +82,32 @@ def take_sign_up(context: Context, request: Request, posted: SignUpPost) -> HTML
             takes_utf8 = context.settings.smtputf8
             form = _with_zone(context, posted.typed)
             valid = validate_sign_up(session, form, takes_utf8=takes_utf8)
-            # Count only valid forms against the limit. Nothing is locked or written before this.
-            wait = _seconds_to_wait(context, request, posted.typed.token)
-            if not wait:
-                request_subscription(session, valid, context.settings.secret_key, context.clock())
+            # Count only valid forms against the limits. Nothing is locked or written before this.
+            passes = may_pass(context, session, visit, valid.email)
+            if passes:
+                _insert_request(session, valid, context.clock())
             pause = find_pause(session)
     except SignUpError as error:
         return _show_faults(context, posted.typed, error)
-    if wait:
-        return show_busy(context, wait)
-    context.enqueue("deliver")
+    if not passes:
+        return show_proof(context, visit, valid.email, "/subscribe", _fields(posted.typed))
+    context.enqueue("settle_requests")
     return _show_sent(context, posted.typed, pause)
+
+
+def _insert_request(session: Session, valid: ValidSignUp, now: datetime) -> None:
+    """Store what was asked for. What is known of the address is looked up after the answer."""
+    chosen = preferences_to_json(valid.preferences)
+    insert_mail_request(
+        session, valid.email, now, choices=chosen, page=valid.page, locale=valid.locale
+    )
+
+
+def _fields(typed: TypedForm) -> list[tuple[str, str]]:
+    """Return the fields of the form as they were posted."""
+    names = ("email", "timezone", "hour", "cadence")
+    fields = [(name, getattr(typed, name)) for name in names]
+    return [*fields, *[("topic", topic) for topic in typed.topics]]
 
 
 def _with_zone(context: AppContext, typed: TypedForm) -> TypedForm:
@@ -104,11 +119,6 @@ def _show_sent(context: AppContext, typed: TypedForm, pause: Pause | None) -> HT
     """Say when digests will come, as typed: what is stored about the address is not shown."""
     times = _with_zone(context, typed).times
     return context.pages.show("sent.html", times=times, is_paused=pause is not None)
-
-
-def _seconds_to_wait(context: AppContext, request: Request, token: str) -> int:
-    ip = request.client.host if request.client else ""
-    return context.limits.seconds_to_wait(ip, is_from_form=is_from_form(context, token))
 
 
 def show_busy(context: AppContext, wait: int) -> HTMLResponse:
@@ -131,21 +141,25 @@ def ask_to_confirm(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.CONFIRM, may_be_old=True)
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, link.subject)
-    if subscriber.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        if subscriber.state not in SUBSCRIBED:
+            open_link(context, token, Purpose.CONFIRM)
+            choices = list_choices(session, subscriber, link, context.clock())
+    if subscriber.state in SUBSCRIBED:
         page = "already_confirmed.html"
         return context.pages.show(page, subscriber=subscriber, old_link=f"/confirm/{token}")
-    open_link(context, token, Purpose.CONFIRM)
-    if subscriber.state is not SubscriberState.PENDING:
-        # They left after this mail, or must not be mailed: an old link subscribes nobody again.
-        raise TokenExpired
-    return context.pages.show("confirm.html", token=token, subscriber=subscriber)
+    chosen = next(each for each in choices if each.name == link.detail)
+    return context.pages.show(
+        "confirm.html", token=token, subscriber=subscriber, chosen=chosen, choices=choices
+    )
 
 
 @router.post("/confirm/{token}")
-def take_confirmation(context: Context, token: str) -> HTMLResponse:
+def take_confirmation(
+    context: Context, token: str, sign_up: Annotated[str | None, Form()] = None
+) -> HTMLResponse:
     link = open_link(context, token, Purpose.CONFIRM)
     with transaction(context.sessions) as session:
-        subscriber = confirm(session, context.settings, link, context.clock())
+        subscriber = confirm(session, context.settings, link, context.clock(), sign_up)
         pause = find_pause(session)
     context.enqueue("deliver")
     return context.pages.show(

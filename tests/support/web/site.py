@@ -1,15 +1,19 @@
 """For tests of the web site: a clock, recorded wake-up tasks, subscribers and their links."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
 from service.operations.store.tables import Base
+from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.platform.signing.tokens import Purpose, Token, sign_token
 from service.subscribers.domain.sign_up import SignUpForm
+from service.subscribers.settle_requests import settle_requests
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import activate, find_by_email
@@ -19,12 +23,22 @@ from support.newsletter.press import Turnable
 
 @dataclass
 class EnqueuedTasks:
-    """A recorder of enqueued tasks."""
+    """A recorder of enqueued tasks, which settles what forms asked for as a worker does."""
 
+    settle: Callable[[], object] = lambda: None
     tasks: list[tuple[object, ...]] = field(default_factory=list)
 
     def __call__(self, *task: object) -> None:
         self.tasks.append(task)
+        if task == ("settle_requests",):
+            self.settle()
+
+
+def settling_tasks(
+    engine: Engine, settings: Settings, clock: Callable[[], datetime]
+) -> EnqueuedTasks:
+    """Return a recorder whose requests are settled in this database at once."""
+    return EnqueuedTasks(lambda: settle_requests(make_sessions(engine), settings, clock()))
 
 
 @dataclass(frozen=True)

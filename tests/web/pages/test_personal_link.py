@@ -52,7 +52,7 @@ def test_every_address_gets_the_same_answer_and_its_mail_opens_the_right_page(
     answers = [web.post("/link", data={"email": f"{name}@example.org"}) for name in names]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    assert enqueued.tasks[-1] == ("deliver",)
+    assert enqueued.tasks[-1] == ("settle_requests",)
     mails = send(press)
     assert {address.partition("@")[0] for address in mails} == {
         "active", "paused", "pending", "left",

@@ -49,7 +49,7 @@ def test_a_sign_up_stores_its_values_and_queues_one_confirmation(
     assert texts == ['"prompt tuning"', "cat:cs.CV"]
     mail = session.execute(select(Delivery)).scalar_one()
     assert (mail.kind, mail.state) == (DeliveryKind.CONFIRMATION, DeliveryState.QUEUED)
-    assert enqueued.tasks == [("deliver",)]
+    assert enqueued.tasks == [("settle_requests",)]
 
 
 def test_an_address_alone_is_enough(web: httpx2.Client, session: Session) -> None:
@@ -137,8 +137,9 @@ def test_all_errors_are_shown_at_once_beside_their_fields(web: httpx2.Client) ->
 
 
 def test_a_sign_up_is_validated_and_stored_in_one_transaction(
-    web: httpx2.Client, engine: Engine
+    web: httpx2.Client, engine: Engine, enqueued: EnqueuedTasks
 ) -> None:
+    enqueued.settle = lambda: None
     begun: list[object] = []
 
     def count(connection: object) -> None:
@@ -184,7 +185,7 @@ def test_a_fetched_form_is_limited_to_sixty_posts_an_hour(
     answers = [sign_up(web, f"reader{n}@example.org", token=token) for n in range(61)]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 3601
-    assert "Too many requests" in answers[-1].text
+    assert "Too many requests come to this form" in answers[-1].text
     assert count_rows(session)["subscribers"] == 60
 
 

@@ -1,0 +1,25 @@
+"""Preferences as plain values for a JSON column: what a sign-up chose, until it is confirmed."""
+
+from typing import Any
+
+from service.deliveries.domain.recipients import Cadence
+from service.subscribers.domain.sign_up import Preferences
+
+
+def preferences_to_json(chosen: Preferences) -> dict[str, Any]:
+    """Return the preferences as values that JSON has."""
+    return {
+        "cadence": chosen.cadence.value,
+        "hour": chosen.hour,
+        "timezone": chosen.timezone,
+        "has_empty_digests": chosen.has_empty_digests,
+        "has_ai_summaries": chosen.has_ai_summaries,
+        "topics": [list(topic) for topic in chosen.topics],
+        "names": dict(chosen.names),
+    }
+
+
+def preferences_from_json(values: dict[str, Any]) -> Preferences:
+    """Return the preferences that `preferences_to_json` wrote."""
+    topics = tuple((query, canonical) for query, canonical in values["topics"])
+    return Preferences(**{**values, "cadence": Cadence(values["cadence"]), "topics": topics})
