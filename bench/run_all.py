@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("match", "send", "web", "relevance")
+BENCHES = ("match", "send", "web", "signup", "relevance")
 
 
 def main() -> int:

@@ -66,9 +66,9 @@ def queue_confirmation(
     The link confirms the sign-up of `sign_up_id`, or what is stored. Return whether a mail is queued.
     """
     since = now - CONFIRMATIONS_LAPSE
-    last_at, count = deliveries.count_to_mailbox(session, _CONFIRMATION_KINDS, subscriber.id, since)
+    last_at, mails = deliveries.count_to_mailbox(session, _CONFIRMATION_KINDS, subscriber.id, since)
     is_too_soon = last_at is not None and now - last_at < allowed.gap
-    if is_too_soon or (allowed.most is not None and count >= allowed.most):
+    if is_too_soon or (allowed.most is not None and mails >= allowed.most):
         return False
     number = deliveries.count_mails(session, kind, subscriber.id) + 1
     named = None if sign_up_id is None else {**_NO_PAPERS, SIGN_UP_FIELD: sign_up_id}

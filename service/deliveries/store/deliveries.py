@@ -306,7 +306,7 @@ class MailboxCount(NamedTuple):
     """When the last mail of some kinds was queued, and how many were."""
 
     last_at: datetime | None
-    count: int
+    mails: int
 
 
 def count_to_mailbox(

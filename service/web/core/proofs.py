@@ -66,7 +66,7 @@ def _hmac_key(secret: str) -> str:
 
 def wait_seconds(shown: int) -> int:
     """Return how long a visitor waits who has no script and got so many proofs already."""
-    return min(_WAIT_SECONDS * 2 ** min(shown // 3, 10), _LONGEST_WAIT_SECONDS)
+    return min(_WAIT_SECONDS << min(shown // 3, 10), _LONGEST_WAIT_SECONDS)
 
 
 def sign_wait(context: AppContext, address: str, seconds: int) -> str:
