@@ -107,7 +107,7 @@ class MailRequest(Base):
 
 
 class PendingSignUp(Base):
-    """A sign-up of a known address, kept apart: whoever typed it may be a stranger.
+    """A sign-up of a known address, kept apart, since any stranger can type it.
 
     `is_mailed`: the link of a confirmation mail names it, so that later ones do not replace it.
     """

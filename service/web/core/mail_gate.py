@@ -52,14 +52,24 @@ Visited = Annotated[Visit, Depends(parse_visit)]
 
 def may_pass(context: AppContext, session: Session, visit: Visit, address: str) -> bool:
     """Return whether a form for a valid address passes; count it, or use its proof up."""
-    if visit.solution and proofs.is_solved(context, visit.solution):
-        return True
-    if visit.wait and proofs.has_waited(context, visit.wait, address):
+    if _has_proved(context, visit, address):
         return True
     is_fetched = is_from_form(context, visit.token)
     if not _has_budget(session, address, context.clock(), is_fetched=is_fetched):
         return False
     return not context.limits.seconds_to_wait(visit.ip, is_from_form=is_fetched)
+
+
+def may_holder_pass(context: AppContext, visit: Visit, link: str) -> bool:
+    """Do the same for the holder of a link of ours, whose mail goes to the address that got it."""
+    if _has_proved(context, visit, link):
+        return True
+    return not context.limits.seconds_to_wait(visit.ip, is_from_form=True)
+
+
+def _has_proved(context: AppContext, visit: Visit, address: str) -> bool:
+    is_solved = bool(visit.solution) and proofs.is_solved(context, visit.solution)
+    return is_solved or (bool(visit.wait) and proofs.has_waited(context, visit.wait, address))
 
 
 def _has_budget(session: Session, address: str, now: datetime, *, is_fetched: bool) -> bool:

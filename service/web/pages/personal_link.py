@@ -12,9 +12,8 @@ from service.subscribers.personal_link import renew_link
 from service.subscribers.store.mail_requests import insert_mail_request
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.core.context import AppContext, Context
-from service.web.core.mail_gate import Visit, Visited, may_pass, show_proof
+from service.web.core.mail_gate import Visit, Visited, may_holder_pass, may_pass, show_proof
 from service.web.core.signed_links import open_old_link, sign_form
-from service.web.pages.subscribe import show_busy
 from service.web.views.sign_up_form import TypedForm, with_faults
 
 router = APIRouter(include_in_schema=False)
@@ -56,9 +55,8 @@ def take_request(
 
 def _renew(context: AppContext, visit: Visit, old: str) -> HTMLResponse:
     link = open_old_link(context, old)
-    wait = context.limits.seconds_to_wait(visit.ip, is_from_form=True)
-    if wait:
-        return show_busy(context, wait)
+    if not may_holder_pass(context, visit, old):
+        return show_proof(context, visit, old, "/link", [("old", old)])
     with transaction(context.sessions) as session:
         renew_link(session, link.subject, context.settings.secret_key, context.clock())
     context.enqueue("deliver")

@@ -199,6 +199,26 @@ def test_the_link_form_has_the_same_way_through(
     assert session.query(Delivery).count() == before + 1
 
 
+def test_the_holder_of_an_old_link_has_a_way_through(
+    web: httpx2.Client, subscribers: Subscribers, session: Session, clock: Turnable
+) -> None:
+    subscriber = subscribers.add(EMAIL, is_confirmed=False)
+    old = f"/confirm/{subscribers.token(Purpose.CONFIRM, subscriber.id)}"
+    clock.forward(days=8)
+    headers = {"X-Forwarded-For": "10.0.9.7"}
+    token = form_token(web, clock)
+    for number in range(60):
+        data = {"email": f"a{number}@a{number}.example", "token": token}
+        assert web.post("/link", data=data, headers=headers).status_code == 200
+    page = web.post("/link", data={"old": old}, headers=headers)
+    assert page.status_code == 429
+    fields = {**hidden(page), "altcha": solve(page)}
+    before = session.query(Delivery).count()
+    assert web.post("/link", data=fields, headers=headers).status_code == 200
+    session.rollback()
+    assert session.query(Delivery).count() == before + 1
+
+
 @pytest.mark.parametrize("path", ["/subscribe", "/link"])
 def test_the_statements_before_the_answer_are_the_same_for_every_state(
     web: httpx2.Client, engine: Engine, subscribers: Subscribers, enqueued: EnqueuedTasks, path: str

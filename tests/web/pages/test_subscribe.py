@@ -6,13 +6,14 @@ import httpx2
 import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
-from support.newsletter.press import Turnable
+from support.newsletter.press import PlannedTransport, Press, Turnable, plain_text
 from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.platform.signing.tokens import Purpose
+from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 
@@ -240,6 +241,33 @@ def test_an_expired_confirmation_says_what_to_do(
     for answer in (web.get(link), web.post(link)):
         assert answer.status_code == 410
         assert "Send me a new link" in answer.text
+
+
+def test_a_person_who_left_signs_up_again_by_the_mail_with_what_they_chose_now(
+    web: httpx2.Client, subscribers: Subscribers, press: Press
+) -> None:
+    subscriber = subscribers.add("reader@example.org", "cats")
+    press.clock.forward(hours=1)
+    leaving = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
+    web.post(leaving)
+    press.clock.forward(hours=1)
+    sign_up(web, "reader@example.org", topic="dogs", hour="9", timezone="Asia/Tokyo")
+    left = subscribers.reread(subscriber)
+    assert left
+    assert (left.state, left.hour) == (SubscriberState.UNSUBSCRIBED, 7)
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (mail,) = transport.sent
+    found = re.search(r"http://127.0.0.1:8000(/confirm/\S+)", plain_text(mail.payload))
+    assert found
+    assert "every day at 09:00, Tokyo time" in web.get(found[1]).text
+    assert "every day at 09:00, Tokyo time" in web.post(found[1]).text
+    again = subscribers.reread(subscriber)
+    assert again
+    assert (again.state, again.hour) == (SubscriberState.ACTIVE, 9)
+    with press.sessions() as session:
+        topics = get_topics(session, [subscriber.id])[subscriber.id]
+    assert [query for query, _ in topics] == ["dogs"]
 
 
 def test_a_confirmation_from_before_an_unsubscribe_is_refused(
