@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,6 +61,7 @@ def anchor_of(heading: str) -> str:
     return kept.replace(" ", "-")
 
 
+@cache
 def commands() -> dict[str, Any]:
     from service.cli.main import app
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -166,9 +166,19 @@ def test_the_repr_of_a_key_has_no_private_number(tmp_path: Path) -> None:
     assert str(rsa_key().private_numbers().d) not in repr(RSA)
 
 
+def long_key() -> rsa.RSAPrivateKey:
+    """Return a key of 4484 bits from two known (Mersenne) primes: to search for some takes seconds."""
+    p, q, e = 2**2281 - 1, 2**2203 - 1, 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(e, p * q)
+    return rsa.RSAPrivateNumbers(
+        p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+
+
 def bad_keys(folder: Path) -> dict[str, tuple[str, str]]:
     short = write_key(folder / "short.pem", rsa_key(1024))
-    long = write_key(folder / "long.pem", rsa_key(4104))
+    long = write_key(folder / "long.pem", long_key())
     curve = folder / "curve.pem"
     curve.write_bytes(
         ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -190,7 +200,7 @@ def bad_keys(folder: Path) -> dict[str, tuple[str, str]]:
         "missing": (f"s={folder / 'none.pem'}", "No such file"),
         "folder": (f"s={folder}", "Is a directory"),
         "short": (f"s={short}", "has 1024 bits"),
-        "long": (f"s={long}", "has 4104 bits"),
+        "long": (f"s={long}", "has 4484 bits"),
         "curve": (f"s={curve}", "neither RSA nor Ed25519"),
         "locked": (f"s={locked}", "has a passphrase"),
         "public": (f"s={public}", "no private key"),
