@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOGS = ROOT / "build/matrix"
 # What differs most from one version to the next: SQL and migrations, text search, vectors, broker.
 QUICK = "tests/platform tests/topics tests/similarity tests/deliveries tests/workers"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -90,6 +89,7 @@ def _parse_options() -> argparse.Namespace:
         "--allow-missing", action="store_true", help="what is not there is no fault"
     )
     parser.add_argument("--jobs", default="2", help="test processes")
+    parser.add_argument("--logs", default=ROOT / "build/matrix", type=Path, help="folder of logs")
     options = parser.parse_args()
     options.tests = options.tests or (QUICK if options.quick else "")
     return options
@@ -102,8 +102,8 @@ def _try(combination: Combination, options: argparse.Namespace, number: str) -> 
     if missing:
         print(f"not run, because there is {missing}", flush=True)
         return Outcome(combination, missing=missing)
-    log = LOGS / re.sub(r"[^A-Za-z0-9.]+", "-", f"{combination.name}.log")
-    print(f"running, see {log.relative_to(ROOT)} … ", end="", flush=True)
+    log = options.logs / re.sub(r"[^A-Za-z0-9.]+", "-", f"{combination.name}.log")
+    print(f"running, see {log} … ", end="", flush=True)
     outcome = _run(combination, str(python), options, log)
     print(f"{outcome.passed} passed, {outcome.failed} failed", flush=True)
     if not outcome.is_good:

@@ -118,15 +118,33 @@ def test_every_make_target_of_a_page_exists(name: str) -> None:
             assert set(call.split()) <= targets, line
 
 
-def test_the_workflows_use_targets_and_folders_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def test_the_workflows_use_targets_that_exist_and_run_every_folder_of_tests() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     text = "".join(path.read_text() for path in ROOT.glob(".github/workflows/*.yml"))
     used = {
         word for call in re.findall(r"\bmake ((?:[a-z-]+\b ?)+)", text) for word in call.split()
     }
     assert used <= targets
-    assert used >= {"lint", "types", "imports", "test", "test-fast", "docs", "chaos"}
-    assert [name for name in re.findall(r"\btests/\w+", text) if not (ROOT / name).is_dir()] == []
+    assert used >= {
+        "lint",
+        "types",
+        "imports",
+        "test",
+        "test-fast",
+        "test-service",
+        "docs",
+        "chaos",
+    }
+    service = re.search(r"^SERVICE_TESTS := \$\(addprefix tests/,([^)]*)\)", makefile, re.MULTILINE)
+    assert service
+    named = re.findall(r"\btests/(\w+)", text) + service[1].replace("\\", "").split()
+    # Each folder in one job; tests of pure code are in rooms, too.
+    folders = {
+        path.parent.relative_to(ROOT / "tests").parts[0]
+        for path in ROOT.glob("tests/*/**/test_*.py")
+    }
+    assert sorted(named) == sorted(folders)
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -272,19 +273,80 @@ def test_clean_keeps_the_environment_and_the_data(ready: Path) -> None:
     assert not (ready / "service/__pycache__").exists()
 
 
-def test_ci_requires_the_real_data_first(project: Path) -> None:
-    done = subprocess.run(
-        ["bash", str(project / ".ci/run")],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "PAPERBOY_REAL_DATA": str(project / "nowhere")},
-        timeout=60,
+TOOLS = (
+    *("redis-server", "chromium", "spamassassin", "ip", "systemd-analyze", "nginx", "caddy"),
+    "apt-get",
+)
+
+
+@pytest.fixture
+def ci(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a run of CI, every program of which notes its call in `calls` and succeeds."""
+    note = f'echo "$PAPERBOY_TEST_SERVERS|$PAPERBOY_REQUIRE_REAL|$*" >> {project}/calls'
+    for name in TOOLS:
+        write_program(project / "tools" / name, "exit 0")
+    write_program(project / "tools/id", "echo 0")
+    lines = (
+        "2 tests deselected: no real data at nowhere\nran on PostgreSQL 18.4\n== 9 passed in 1s =="
     )
-    assert done.returncode == 1
-    assert done.stdout == ""
+    write_program(project / "tools/make", f'{note}; [ "$1" != test ] || printf "{lines}\\n"')
+    write_program(project / ".venv/bin/python", f"{note}; echo ran on PostgreSQL 16.14")
+
+    def run(real: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
+        path = f"{project}/tools:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", str(project / ".ci/run")],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**inherited, "PATH": path, "PAPERBOY_REAL_DATA": str(real), **changes},
+            timeout=60,
+        )
+
+    return run
+
+
+def test_ci_requires_the_real_data_first_where_it_must_be_there(
+    project: Path, ci: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = ci(project / "nowhere", PAPERBOY_REQUIRE_REAL="1")
+    assert (done.returncode, done.stdout) == (1, "")
     assert "PAPERBOY_REAL_DATA" in done.stderr
-    assert not (project / ".venv").exists()
+    assert not (project / "calls").exists()
+
+
+def test_ci_without_the_real_data_ends_well_and_says_what_it_left_out(
+    project: Path, ci: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = ci(project / "nowhere")
+    assert done.returncode == 0, done.stderr
+    calls = (project / "calls").read_text()
+    assert "bench/render.py" not in calls
+    assert "|1|" not in calls
+    end = done.stdout.partition("== all done")[2].splitlines()[1:]
+    assert end == [
+        *("ran on PostgreSQL 18.4", "ran on PostgreSQL 16.14"),
+        "2 tests deselected: no real data at nowhere",
+        f"not run: bench/render.py and the tests marked real, which need papers at {project}/nowhere"
+        " (PAPERBOY_REAL_DATA)",
+        "== 9 passed in 1s ==",
+    ]
+
+
+def test_ci_with_the_real_data_requires_it_and_runs_on_two_versions_of_postgresql(
+    project: Path, ci: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = ci(project)
+    assert done.returncode == 0, done.stderr
+    assert "not run" not in done.stdout
+    calls = (project / "calls").read_text()
+    assert "|1|bench/render.py --quick\n" in calls
+    assert "\nPostgreSQL 18, Valkey 9|1|test ARGS=--cov" in calls
+    again = (
+        "\nPostgreSQL 16, Redis 7|1|.ci/servers.py --postgres 16 --queue redis make test-service\n"
+    )
+    assert again in calls
 
 
 @pytest.fixture(scope="module")
