@@ -45,8 +45,8 @@ define install
 	  || { echo "$(PYTHON) cannot make virtual environments: try \`apt-get install python3-venv\`" >&2; exit 1; }
 	@echo "Installing $(2) into $(VENV), once (about a minute) …" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$(1).txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/$(1).txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 endef
 
 $(RUN_STAMP): requirements/embedded.txt pyproject.toml
@@ -133,7 +133,7 @@ checks: $(VENV)/checks/.installed ## what others read: Dockerfile, compose file,
 DOCS := $(VENV)/docs
 $(DOCS)/.installed: requirements/docs.txt
 	@$(PYTHON) -m venv $(DOCS)
-	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(DOCS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 # So have the tools that look at the project from outside; they ask no server.
@@ -141,7 +141,7 @@ CHECKS := $(VENV)/checks
 SCHEMA := $(CHECKS)/bin/check-jsonschema --quiet --no-cache --builtin-schema
 $(CHECKS)/.installed: requirements/checks.txt
 	@$(PYTHON) -m venv $(CHECKS)
-	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(CHECKS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 .PHONY: docs

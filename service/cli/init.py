@@ -87,7 +87,10 @@ def run(output: Output, given: Mapping[str, str | None], *, asks: bool) -> None:
     """Ask what is not given, and write the settings file. Raises `CommandError`."""
     path = env_file_path()
     if path.exists():
-        raise CommandError(f"{path} is there already; edit it, or move it away first")
+        raise CommandError(
+            f"{path} is there already, and paperboy up (or make run) starts Paperboy with it;"
+            " edit it, or move it away to answer again"
+        )
     for setting, text in given.items():
         if text:
             check_setting(setting, text)

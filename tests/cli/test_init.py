@@ -56,7 +56,10 @@ def test_an_existing_file_is_not_changed(here: Path, bare: Paperboy) -> None:
     (here / ".env").write_text("PAPERBOY_DIGEST_HOUR=6\n")
     result = bare("init", "--yes")
     assert (result.code, result.out) == (1, "")
-    assert result.complaint == f"{here / '.env'} is there already; edit it, or move it away first"
+    assert result.complaint == (
+        f"{here / '.env'} is there already, and paperboy up (or make run) starts Paperboy with it;"
+        " edit it, or move it away to answer again"
+    )
     assert (here / ".env").read_text() == "PAPERBOY_DIGEST_HOUR=6\n"
 
 
