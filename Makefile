@@ -159,6 +159,11 @@ chaos: $(STAMP) ## kill and cut what can be killed and cut, then count what was 
 	@test -f bench/chaos.py || { echo "bench/chaos.py: not there yet" >&2; exit 1; }
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
+# `SIEGE_SECONDS=60 make siege` is the short form.
+.PHONY: siege
+siege: $(STAMP) ## attack an installation from all sides for ten minutes, while it works
+	@PYTHONPATH=tests $(BIN)/python -m siege
+
 .PHONY: gallery
 gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
 	@test -f bench/gallery.py || { echo "bench/gallery.py: not there yet" >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""The siege: `make siege`. See __main__.py."""

@@ -1,0 +1,217 @@
+"""The attackers: costly queries, floods of sign-ups, forged links and hooks, slow clients, hostile bounces.
+
+    python -m siege.attacks URL SECONDS HOME
+
+Each kind of attack has its own addresses, none of which a visitor has. None needs more than a laptop: volume
+alone is for a proxy to turn away. Prints one JSON object: how many requests, and their answers by kind.
+"""
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from urllib.parse import urlsplit
+
+import httpx2
+from support.hostile_texts import random_text
+from support.mail.bounce_mails import dsn, letter
+
+from siege.relay import deliver_to_maildir
+
+SLOW_CLIENTS = 300
+LIKE = " OR ".join(f'like:"soft prompts and ideas, number {number}"' for number in range(150))
+COSTLY = (
+    LIKE,
+    " OR ".join(f'"word{number} other" -ti:x{number}' for number in range(100)),
+    " ".join(f"-(a{number} OR b{number}*)" for number in range(120)),
+    'like:"diffusion" OR like:"graphs" OR like:"proteins" OR '
+    + " OR ".join(f"t{n}*" for n in range(57)),
+)
+
+
+class Attack:
+    """Counts what came back: kind -> status (or the error's name) -> how often."""
+
+    def __init__(self, url: str, seconds: float, home: Path) -> None:
+        self.url = url
+        self.answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.ends_at = time.monotonic() + seconds
+        self.bounces = home / "bounces"
+
+    @property
+    def goes_on(self) -> bool:
+        return time.monotonic() < self.ends_at
+
+    def client(self, number: int) -> httpx2.AsyncClient:
+        origin = f"127.66.{number // 250}.{1 + number % 250}"
+        transport = httpx2.AsyncHTTPTransport(local_address=origin)
+        return httpx2.AsyncClient(base_url=self.url, timeout=60, transport=transport)
+
+    async def repeat(
+        self,
+        kind: str,
+        number: int,
+        pause: float,
+        once: Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]],
+    ) -> None:
+        """Do it again and again from one address, with a pause between."""
+        async with self.client(number) as client:
+            while self.goes_on:
+                try:
+                    answer = await once(client)
+                    self.answers[kind][str(answer.status_code)] += 1
+                except httpx2.HTTPError as error:
+                    self.answers[kind][type(error).__name__] += 1
+                await asyncio.sleep(pause)
+
+
+def costly(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    paths = ("/search", "/topics/preview", "/topics/preview/live", "/feeds/search.atom")
+
+    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
+        path = chance.choice(paths)
+        text = chance.choice((*COSTLY, random_text(chance)[:2000]))
+        return await client.get(path, params={"q" if "search" in path else "topic": text})
+
+    return once
+
+
+def flood(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
+        victims = (
+            "victim+{}@gmail.com",
+            "v.i.ctim+{}@googlemail.com",
+            "anybody{}@example.com",
+            "victim@example{}.net",
+        )
+        email = chance.choice(victims).format(chance.randrange(10**6))
+        return await client.post("/subscribe", data={"email": email, "topic": "cat:cs.CL"})
+
+    return once
+
+
+def forge(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    places = (
+        "/unsubscribe/",
+        "/confirm/",
+        "/preferences/",
+        "/editions/",
+        "/change/",
+        "/address/",
+        "/never/",
+    )
+
+    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
+        return await client.post(
+            chance.choice(places) + secrets.token_urlsafe(chance.choice((20, 60, 900)))
+        )
+
+    return once
+
+
+def hooks(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
+        body = chance.choice(
+            (b"[" * 50_000, b'{"a":' * 20_000, b"1" * 60_000, secrets.token_bytes(5000))
+        )
+        name = chance.choice(("generic", "mailgun", "ses", "sendgrid", "nobody"))
+        return await client.post(
+            f"/hooks/{name}", content=body, headers={"x-paperboy-signature": "sha256=00"}
+        )
+
+    return once
+
+
+def passwords(_chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
+        return await client.get("/admin", auth=("operator", secrets.token_urlsafe(8)))
+
+    return once
+
+
+async def slow_client(attack: Attack, number: int) -> None:
+    """Connect, and send a byte of a header now and then; come back when cut off."""
+    parts = urlsplit(attack.url)
+    while attack.goes_on:
+        try:
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, parts.port, local_addr=(f"127.77.0.{1 + number % 20}", 0)
+            )
+            attack.answers["slow clients"]["connected"] += 1
+            start = b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n"
+            writer.write(start + (b"\r\n" if number % 2 else b"X-Slow: "))
+            while attack.goes_on and not reader.at_eof():
+                writer.write(b"a")
+                await writer.drain()
+                await asyncio.sleep(2)
+            writer.close()
+        except OSError:
+            attack.answers["slow clients"]["cut off"] += 1
+        await asyncio.sleep(1)
+
+
+def hostile_bounces() -> tuple[bytes, ...]:
+    """Return mails on which careless parsers spend minutes, or all memory."""
+    deep = b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (depth, depth)
+        for depth in range(5000)
+    )
+    return (
+        letter("<" * 400_000),
+        letter("<a " * 200_000),
+        letter("", headers="\n".join(f"X-{number}: y" for number in range(200_000))),
+        b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\n" + deep,
+        letter("", subject="=?utf-8?q?" + "=41" * 300_000 + "?="),
+        dsn(
+            *(
+                f"Final-Recipient: rfc822; a{number}@b.example\nAction: failed\nStatus: 5.1.1"
+                for number in range(50_000)
+            )
+        ),
+        letter("", to=", ".join(f"a{number}@b.example" for number in range(100_000))),
+        letter("A" * 10_000_000, headers="Content-Transfer-Encoding: base64"),
+    )
+
+
+async def bounce(attack: Attack) -> None:
+    mails = hostile_bounces()
+    number = 0
+    while attack.goes_on:
+        mail = mails[number % len(mails)]
+        await asyncio.to_thread(deliver_to_maildir, attack.bounces, mail, f"hostile{number}")
+        attack.answers["bounces"]["delivered"] += 1
+        number += 1
+        await asyncio.sleep(3)
+
+
+async def besiege(attack: Attack) -> None:
+    kinds = (
+        ("queries", costly, 8, 0.5), ("sign-ups", flood, 20, 1.0), ("links", forge, 5, 0.5),
+        ("hooks", hooks, 5, 0.5), ("passwords", passwords, 3, 1.0),
+    )  # fmt: skip
+    jobs = [bounce(attack), *(slow_client(attack, number) for number in range(SLOW_CLIENTS))]
+    for place, (kind, make, clients, pause) in enumerate(kinds):
+        for number in range(clients):
+            origin = 100 * place + number
+            jobs.append(attack.repeat(kind, origin, pause, make(Random(origin))))  # a seed
+    await asyncio.gather(*jobs)
+
+
+def main() -> None:
+    attack = Attack(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]))
+    asyncio.run(besiege(attack))
+    kinds = {kind: dict(answers) for kind, answers in attack.answers.items()}
+    print(
+        json.dumps(
+            {"requests": sum(sum(answers.values()) for answers in attack.answers.values()), **kinds}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
