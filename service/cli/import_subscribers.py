@@ -119,7 +119,7 @@ def _check_defaults(
         blank, cadence=cadence, hour=hour or blank.hour, timezone=timezone or blank.timezone
     )
     with transaction(command.sessions) as session:
-        validate_preferences(session, defaults)
+        validate_preferences(session, defaults, is_public=False)
     return defaults
 
 

@@ -76,7 +76,8 @@ def add(
         )
         keys = command.settings.secret_key
         with transaction(command.sessions) as session:
-            valid = validate_sign_up(session, form, takes_utf8=command.settings.smtputf8)
+            takes_utf8 = command.settings.smtputf8
+            valid = validate_sign_up(session, form, takes_utf8=takes_utf8, is_public=False)
             subscriber = add_subscriber(
                 session, valid, keys, command.clock(), is_confirmed=confirmed
             )

@@ -277,7 +277,9 @@ def _check_topics(
     if len(run.topics) > MOST_CHECKED:
         run.topics.clear()
     written = (text for row in people for _, text in row.form.written_topics()[:MOST_TOPICS])
-    run.topics |= check_topics(session, (text for text in written if text not in run.topics))
+    run.topics |= check_topics(
+        session, (text for text in written if text not in run.topics), is_public=False
+    )
     return run.topics
 
 

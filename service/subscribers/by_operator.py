@@ -53,7 +53,7 @@ def edit_subscriber(
     before = form_of(session, subscriber)
     # The operator's forms do not ask for it.
     form = replace(form, has_ai_summaries=before.has_ai_summaries)
-    chosen = validate_preferences(session, form, subscriber.id)
+    chosen = validate_preferences(session, form, subscriber.id, is_public=False)
     changes = tuple(_list_changes(before, chosen))
     if changes:
         lifecycle.update_preferences(session, subscriber, chosen, now)

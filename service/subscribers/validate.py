@@ -37,22 +37,26 @@ class SignUpError(ValueError):
 
 
 def validate_sign_up(
-    session: Session, form: SignUpForm, *, takes_utf8: bool = False
+    session: Session, form: SignUpForm, *, takes_utf8: bool = False, is_public: bool = True
 ) -> ValidSignUp:
     """Return the sign-up ready to be stored. Raises `SignUpError` with all faults.
 
-    With `takes_utf8` the relay accepts letters outside ASCII before the @, too (RFC 6531).
+    With `takes_utf8` the relay accepts letters outside ASCII before the @, too (RFC 6531). Topics
+    of the operator, not `is_public`, may be larger (`topics.domain.query_limits`).
     """
-    return check_sign_up(form, validate_topics(session, form), takes_utf8=takes_utf8)
+    topics = validate_topics(session, form, is_public=is_public)
+    return check_sign_up(form, topics, takes_utf8=takes_utf8)
 
 
-def validate_preferences(session: Session, form: SignUpForm, subscriber_id: int = 0) -> Preferences:
+def validate_preferences(
+    session: Session, form: SignUpForm, subscriber_id: int = 0, *, is_public: bool = True
+) -> Preferences:
     """Return a form's preferences without its address. Raises `SignUpError` with all faults.
 
     `subscriber_id` says whose they will be; 0 for a subscriber who is not stored yet.
     """
     saved = {topic.query for topic in list_topics(session, subscriber_id)}
-    topics = validate_topics(session, form, saved)
+    topics = validate_topics(session, form, saved, is_public=is_public)
     faults = _find_faults(form, topics)
     if faults:
         raise SignUpError(*faults)
@@ -77,12 +81,15 @@ def validate_address(text: str, *, takes_utf8: bool = False, field: str = "email
 Checked = Mapping[str, str | TopicError]
 
 
-def validate_topics(session: Session, form: SignUpForm, saved: Collection[str] = ()) -> Checked:
+def validate_topics(
+    session: Session, form: SignUpForm, saved: Collection[str] = (), *, is_public: bool = True
+) -> Checked:
     """Return the canonical form, or the error, of each topic in a form, by its text.
 
     `saved` are those that the subscriber has already (see `check_topics`). Topics beyond `MOST_TOPICS` are left out, and later refused unchecked.
     """
-    return check_topics(session, [text for _, text in form.written_topics()[:MOST_TOPICS]], saved)
+    texts = [text for _, text in form.written_topics()[:MOST_TOPICS]]
+    return check_topics(session, texts, saved, is_public=is_public)
 
 
 def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False) -> ValidSignUp:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import Leaf, QueryError, canonical, edits, parse_query
 from service.topics.domain.language.canonical import write_leaf
+from service.topics.domain.query_limits import is_public_size
 from service.topics.domain.types import TopicChangeKind
 from service.topics.store import topics as topic_store
 from service.topics.store.changes import find_same_change, get_change, record_change
@@ -71,7 +72,8 @@ def draft_mute(session: Session, subscriber_id: int, topic_id: int, words: str) 
     try:
         clause = edits.parse_clause(words)
         after = edits.write_muted(topic.query, clause)
-        validate_topic(session, after)
+        # A topic of the operator's making may be larger than a visitor's, and can be muted in, too.
+        validate_topic(session, after, is_public=is_public_size(topic.query))
     except QueryError as error:
         raise ChangeRefused(f"{error.message}.") from error
     except TopicError as error:

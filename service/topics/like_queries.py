@@ -14,6 +14,7 @@ from service.papers.store.read import find_paper
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.platform.work_budget import spend
 from service.similarity import like_paper
 from service.similarity.availability import is_available
 from service.similarity.domain import calibration
@@ -32,6 +33,10 @@ from service.topics.store.like_queries import (
 from service.topics.store.to_sql import fetch_lexemes
 
 log = get_logger(__name__)
+
+# Steps (`work_budget`) of scoring the newest papers twice.
+_STEPS_A_SCAN = 3_000
+
 Scan: TypeAlias = Callable[
     [Session, str, calibration.Target, int | None], calibration.ReferenceScores
 ]
@@ -102,6 +107,7 @@ def like_query_text(like_text: str) -> str:
 
 def _build(session: Session, settings: Settings, text: str, scan: Scan) -> LikeQueryView:
     """Build the like query of a `like_query_text` from the current state of the database."""
+    spend(_STEPS_A_SCAN)
     model = MODEL_NAMES[settings.embedder]
     origin = calibration.Origin(text, model, _find_generation(session, model))
     if like_key(text) is None:

@@ -14,6 +14,7 @@ from service.platform.settings.settings import Settings
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import leaves_nothing, parse_clause, write_muted
+from service.topics.domain.query_limits import is_public_size
 from service.topics.like_clauses import topic_condition
 from service.topics.store.models import Topic
 from service.topics.store.to_sql import fetch_lexemes, to_sql
@@ -97,7 +98,8 @@ def _can_mute(text: str, clause: Leaf) -> bool:
         changed = write_muted(text, clause)
     except QueryError:
         return False
-    return changed != text and not leaves_nothing(parse_query(text), clause)
+    is_small = is_public_size(changed) or not is_public_size(text)
+    return is_small and changed != text and not leaves_nothing(parse_query(text), clause)
 
 
 def _choose(

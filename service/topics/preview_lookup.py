@@ -17,6 +17,7 @@ from service.papers.domain.category_names import CATEGORY_NAMES
 from service.papers.domain.tsvector import Lexemes
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
+from service.platform.work_budget import spend
 from service.topics.domain import refinements
 from service.topics.domain.language import (
     Query,
@@ -31,6 +32,7 @@ from service.topics.domain.language.canonical import normalize
 from service.topics.domain.matching.bitsets import PaperSet
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.domain.matching.recent_index import RecentIndex
+from service.topics.domain.query_limits import check_size
 from service.topics.like_clauses import like_query_on, topic_condition
 from service.topics.store.recent import find_ids
 from service.topics.store.to_sql import fetch_lexemes
@@ -56,6 +58,9 @@ _NEAR_NAME, _NEAR_WORD = 86, 2
 
 # Leaves whose result also changes without a logged change of a paper, as trends do.
 _UNCACHED_LEAVES = (syntax.TrendLimit, syntax.Like)
+
+# Steps (`work_budget`) of a comparison with many words, and of one clause of a condition in SQL.
+_WORDS_A_STEP, _STEPS_A_CONDITION = 20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ class PreviewLookup:
         self._index = days.index
         self._vectors = days.vectors
         self._answers = days.answers
+        # Results that hold for this request only.
+        self._own_answers: dict[_Key, PaperSet] = {}
         self._span = days.span
         self._query = query
         self._is_replaced = wants_replaced(query)
@@ -156,14 +163,22 @@ class PreviewLookup:
             respelled = refinements.respell(
                 query, lambda leaf: bool(self._look_up(leaf)), self._closest_words
             )
-            suggested = [*respelled, *suggested, *refinements.widen(query)]
+            suggested = [*respelled, *suggested, *refinements.widen(query, self._find_part)]
         distinct = list({each.topic: each for each in suggested}.values())
         counted = self._count(distinct, self._reach.papers)
         return tuple(each for each in counted if each.count)[:4]
 
+    def _find_part(self, part: Query) -> PaperSet:
+        """Return the papers of one operand; all where they depend on the rest of the topic."""
+        if isinstance(part, syntax.Announced):
+            return self._reach.papers
+        normal = normalize(part)
+        return self._index.find(normal, self._reach.papers, self._known, self._look_up)
+
     def _closest_words(self, word: str) -> list[str]:
         """Return words of titles that differ from `word` by a letter or two, likeliest first."""
         known = self._index.title_words
+        spend(len(known) // _WORDS_A_STEP)
         distance = 1 if len(word) < 5 else _NEAR_WORD
         near = process.extract(
             word, known.keys(), scorer=OSA.distance, score_cutoff=distance, limit=20
@@ -178,7 +193,9 @@ class PreviewLookup:
         usable: list[tuple[refinements.Suggestion, Query]] = []
         for each in suggestions:
             try:
-                usable.append((each, parse_query(each.topic)))
+                query = parse_query(each.topic)
+                check_size(each.topic, query)
+                usable.append((each, query))
             except QueryError:
                 continue  # a topic of the greatest length has no room for one more clause
         self._fetch_lexemes([query for _, query in usable])
@@ -197,21 +214,25 @@ class PreviewLookup:
     def _find(self, query: Query) -> PaperSet:
         # Which papers are cross-lists depends on the whole topic; normalizing adds it to the leaf.
         normal, within = normalize(query), self._reach.papers
+        key = (canonical(normal), self._is_replaced)
+        answer = self._own_answers.get(key, self._answers.get(key))
+        if answer is not None:
+            return within & answer
         if len(self._unknown(normal)) > _MOST_SINGLE_LOOKUPS:
             return self._cache(normal, within & self._fetch(normal))
         return self._cache(normal, self._index.find(normal, within, self._known, self._look_up))
 
     def _unknown(self, query: Query) -> set[syntax.Leaf]:
         """Return the leaves that only Postgres can evaluate."""
-        if self._known(query) is not None:
-            return set()
-        if isinstance(query, syntax.And | syntax.Or):
-            return {leaf for each in query.operands for leaf in self._unknown(each)}
-        return self._unknown(query.operand) if isinstance(query, syntax.Not) else {query}
+        return {leaf for leaf in syntax.iterate_leaves(query) if self._known(leaf) is None}
 
     def _known(self, query: Query) -> PaperSet | None:
-        answer = self._answers.get((canonical(query), self._is_replaced))
-        if answer is not None or isinstance(query, syntax.And | syntax.Or | syntax.Not):
+        # Of larger parts no results are cached, and to write each of them would be quadratic.
+        if isinstance(query, syntax.And | syntax.Or | syntax.Not):
+            return None
+        key = (canonical(query), self._is_replaced)
+        answer = self._own_answers.get(key, self._answers.get(key))
+        if answer is not None:
             return answer
         lexemes = (
             self._lexicon[syntax.fold_words(query.text)] if isinstance(query, syntax.Text) else {}
@@ -228,6 +249,7 @@ class PreviewLookup:
             return self._index.bits_of(self._vectors.find_like(like_query))
         if self._is_replaced and not wants_replaced(query):
             query = syntax.And((query, syntax.Announced(replaced=True)))
+        spend(sum(1 for _ in syntax.iterate_leaves(query)) * _STEPS_A_CONDITION)
         condition = topic_condition(self._session, self._settings, query)
         found = find_ids(self._session, condition, self._span, is_replaced=self._is_replaced)
         return self._index.bits_of(found)
@@ -238,6 +260,8 @@ class PreviewLookup:
                 # Cleared as a whole: an LRU order would need a lock among the threads.
                 self._answers.clear()
             self._answers[canonical(query), self._is_replaced] = found
+        else:
+            self._own_answers[canonical(query), self._is_replaced] = found
         return found
 
 

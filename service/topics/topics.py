@@ -22,6 +22,7 @@ from service.topics.domain.language import (
 )
 from service.topics.domain.matching.compiled import Lexicon
 from service.topics.domain.matching.paper_index import meaningless_leaves
+from service.topics.domain.query_limits import check_size
 from service.topics.like_clauses import topic_condition
 from service.topics.store.to_sql import fetch_lexemes
 
@@ -49,18 +50,24 @@ class TopicPreview:
         return sum(count for _, count in self.per_day)
 
 
-def validate_topic(session: Session, text: str) -> Query:
-    """Parse a topic and check its words with Postgres; raises `TopicError` with the position."""
-    query = _parse(text)
+def validate_topic(session: Session, text: str, *, is_public: bool = True) -> Query:
+    """Parse a topic and check its words with Postgres; raises `TopicError` with the position.
+
+    A public one, from a visitor or subscriber, has the limits of `query_limits`, too.
+    """
+    query = _parse(text, is_public=is_public)
     _check_words(session, text, query, fetch_lexemes(session, leaf_texts(query)))
     return query
 
 
-def _parse(text: str) -> Query:
+def _parse(text: str, *, is_public: bool) -> Query:
     try:
-        return parse_query(text)
+        query = parse_query(text)
+        if is_public:
+            check_size(text, query)
     except QueryError as error:
         raise TopicError(text, str(error), error.position) from error
+    return query
 
 
 def _check_words(
@@ -81,17 +88,18 @@ def _check_words(
 
 
 def check_topics(
-    session: Session, texts: Iterable[str], saved: Collection[str] = ()
+    session: Session, texts: Iterable[str], saved: Collection[str] = (), *, is_public: bool = True
 ) -> dict[str, str | TopicError]:
     """Return the canonical form of each distinct text, or what is wrong with it.
 
     One query has the words of all of them. A text in `saved` is kept with its `like:` clause, though
-    texts can no longer be compared: other changes of its subscriber must not fail for it.
+    texts can no longer be compared, and with more clauses than a public one may have: other changes
+    of its subscriber must not fail for it.
     """
     parsed: dict[str, Query | TopicError] = {}
     for text in dict.fromkeys(texts):
         try:
-            parsed[text] = _parse(text)
+            parsed[text] = _parse(text, is_public=is_public and text not in saved)
         except TopicError as error:
             parsed[text] = error
     queries = [query for query in parsed.values() if not isinstance(query, TopicError)]
@@ -121,7 +129,7 @@ def preview_topic(
 
     A replaced paper, where the topic wants those, counts on the day of its last replacement.
     """
-    query = validate_topic(session, text)
+    query = validate_topic(session, text, is_public=False)
     condition = topic_condition(session, settings, query)
     since = until - timedelta(days=days - 1)
     on = announced_day(is_replaced=wants_replaced(query))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from fastapi import FastAPI
 from markupsafe import Markup
+from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -17,6 +18,7 @@ from service.messages.identity import make_renderer
 from service.messages.rendering.renderer import Renderer
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import zone_suggestions
+from service.platform.work_budget import WorkBudget, spend_statement
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
 from service.web.core import assets
@@ -25,6 +27,7 @@ from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
 from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
+from service.web.core.work_slots import WorkSlots
 from service.web.endpoints import health, webhooks
 from service.web.operator import dev_mailbox, mail_preview, metrics, one_subscriber, sending
 from service.web.operator import pages as admin
@@ -67,6 +70,7 @@ def create_app(
     clock: Callable[[], datetime],
     renderer: Renderer | None = None,
     fetch: Callable[[str], bytes] = fetch_from_amazon,
+    make_budget: Callable[[], WorkBudget] = WorkBudget,
 ) -> FastAPI:
     """Return the application. `enqueue(task, *ids)` is called after commits and must not raise.
 
@@ -92,11 +96,13 @@ def create_app(
         fetch=fetch,
         previews=LivePreviews(sessions, settings),
         metrics=CachedResponse(METRICS_SECONDS),
+        slots=WorkSlots(),
     )
+    event.listen(sessions, "do_orm_execute", spend_statement)
     # A pool of its own: probes of a hanging database must not use up the threads for pages.
     app.state.probes = ThreadPoolExecutor(4, thread_name_prefix="probe")
     app.add_middleware(PublicGzip)
-    app.add_middleware(ResponseMiddleware)
+    app.add_middleware(ResponseMiddleware, make_budget=make_budget)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     add_fault_pages(app)

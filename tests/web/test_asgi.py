@@ -1,52 +1,14 @@
 """The site started by uvicorn and configured only by the environment."""
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
-from support.smtp.smtp_sink import free_port, wait_until
+from support.web.process import running
 
-from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextmanager
-def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
-    """Serve the site as `paperboy up` does, with its log in a file; yield its address."""
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PAPERBOY_DATABASE_URL": settings.database_url,
-        "PAPERBOY_REDIS_URL": settings.redis_url,
-        "PAPERBOY_DATA_DIR": str(settings.data_dir),
-        "PAPERBOY_LOG_LEVEL": "warning",
-        **{f"PAPERBOY_{name}": value for name, value in changes.items()},
-    }
-    command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(address), seconds=30)
-        yield address
-    finally:
-        process.terminate()
-        assert process.wait(timeout=15) in {0, -15}
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx2.get(f"{address}/healthz").status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 def test_the_site_starts_from_the_environment_and_is_ready(

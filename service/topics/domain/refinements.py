@@ -7,13 +7,19 @@ papers of each, and `choose` selects the useful ones.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, islice
+from operator import and_
 from typing import Final
 
 from service.papers.domain.categories import category_name, expand
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import canonical, write_leaf
+from service.topics.domain.matching.bitsets import PaperSet
 
 MOST_SUGGESTIONS: Final = 6
+# Each is a topic that is parsed and counted, so their number must not grow with the topic.
+MOST_WIDER: Final = 8
+MOST_RESPELLED: Final = 6
 _MOST_CATEGORIES = 2
 # A suggestion that leaves nearly all papers is no help; one that leaves few is another topic.
 _SMALLEST_SHARE, _LARGEST_SHARE = 0.02, 0.85
@@ -70,17 +76,31 @@ def choose(counted: Iterable[Suggestion], total: int) -> tuple[Suggestion, ...]:
     return tuple(chosen[:MOST_SUGGESTIONS])
 
 
-def widen(query: syntax.Query) -> list[Suggestion]:
-    """Return `query` without one of its clauses, for each whose removal leaves a topic."""
+def widen(query: syntax.Query, find: Callable[[syntax.Query], PaperSet]) -> list[Suggestion]:
+    """Return `query` without one of its clauses, where the others leave a topic that finds papers.
+
+    `find` returns the papers of one clause and is called once for each; at most `MOST_WIDER`
+    topics are written.
+    """
+    return list(islice(_iterate_wider(query, find), MOST_WIDER))
+
+
+def _iterate_wider(
+    query: syntax.Query, find: Callable[[syntax.Query], PaperSet]
+) -> Iterator[Suggestion]:
     if not isinstance(query, syntax.And):
-        return []
-    without: list[Suggestion] = []
-    for left_out in query.operands:
-        rest = tuple(each for each in query.operands if each is not left_out)
-        if any(not isinstance(each, syntax.Not) for each in rest):
-            says = f"without {canonical(left_out)}"
-            without.append(Suggestion(canonical(syntax.And(rest)), says))
-    return without
+        return
+    operands = query.operands
+    found = [find(each) for each in operands]
+    # The papers of all clauses before and after each one: to leave one out is then a single AND.
+    before = [*accumulate(found, and_, initial=-1)]
+    after = [*accumulate(reversed(found), and_, initial=-1)][::-1]
+    wanted_count = sum(not isinstance(each, syntax.Not) for each in operands)
+    for place, left_out in enumerate(operands):
+        has_wanted = wanted_count > (not isinstance(left_out, syntax.Not))
+        if has_wanted and before[place] & after[place + 1]:
+            rest = syntax.And((*operands[:place], *operands[place + 1 :]))
+            yield Suggestion(canonical(rest), f"without {canonical(left_out)}")
 
 
 def respell(
@@ -91,7 +111,8 @@ def respell(
     """Return `query` with words that were found nowhere replaced by ones of similar spelling."""
     texts = [leaf for leaf in syntax.iterate_leaves(query) if isinstance(leaf, syntax.Text)]
     wrong_words = dict.fromkeys(w for leaf in texts if not is_found(leaf) for w in _words(leaf))
-    pairs = [(wrong, right) for wrong in wrong_words for right in closest(wrong)]
+    compared = islice(wrong_words, MOST_RESPELLED)
+    pairs = [(wrong, right) for wrong in compared for right in closest(wrong)]
     # Two misspelt words are corrected in one suggestion: either alone would find nothing.
     likeliest = list(dict(reversed(pairs)).items())[::-1]
     changes = [likeliest, *([pair] for pair in pairs)] if pairs else []

@@ -16,6 +16,7 @@ from service.topics.live_preview import LivePreviews
 from service.web.core.cached_response import CachedResponse
 from service.web.core.middleware import OPERATOR_PATHS
 from service.web.core.rate_limits import SignUpLimits
+from service.web.core.work_slots import WorkSlots
 from service.web.views.environment import Pages
 
 
@@ -38,6 +39,7 @@ class AppContext:
     fetch: Callable[[str], bytes]
     previews: LivePreviews
     metrics: CachedResponse
+    slots: WorkSlots
     measuring_seconds: int = MOST_SECONDS
 
     @property

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from structlog.contextvars import get_contextvars
@@ -12,8 +12,10 @@ from service.platform.database.engine import OUT_OF_TIME
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
 from service.platform.signing.tokens import TokenExpired, TokenInvalid
+from service.platform.work_budget import BudgetSpent
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
+from service.web.core.work_slots import RETRY_SECONDS, Busy
 
 _CRASH_TITLE = "Something went wrong on our side"
 _CRASH_TEXT = (
@@ -21,8 +23,10 @@ _CRASH_TEXT = (
 )
 _ALERTED = " The operator gets a mail about it, with this number."
 
-# After a statement that was cancelled: by then whatever held it up is probably over.
-RETRY_SECONDS = "60"
+_TOO_LONG = "This took too long. Please try again in a minute, or ask for something simpler."
+# By then whatever held the statement up is probably over.
+_LATER_SECONDS = 60
+_TOO_COSTLY = "This needs more work than one page may take; please ask with fewer words."
 
 log = get_logger(__name__)
 
@@ -60,6 +64,7 @@ _HTTP_TEXTS = {
     ),
     405: ("Method not allowed", "This address does not accept that kind of request."),
     429: ("Too many wrong passwords", "Try again in an hour, or from another network."),
+    408: ("The request took too long", "It did not arrive whole in time. Please try again."),
     413: ("Request too large", "None of our forms is that large."),
 }
 _OTHER_TEXT = ("We could not read the request", "It was not complete. Please try again.")
@@ -99,10 +104,27 @@ def show_out_of_time(request: Request, error: DBAPIError) -> Response:
     if getattr(error.orig, "sqlstate", "") not in OUT_OF_TIME:
         raise error
     log.warning("request.out_of_time", reason=type(error.orig).__name__)
-    text = "Please try again in a minute, or ask for something simpler."
-    answer = _show_fault(request, 503, "This took too long", text)
-    answer.headers["Retry-After"] = RETRY_SECONDS
+    return show_busy_error(request, Busy(503, _TOO_LONG, _LATER_SECONDS))
+
+
+def show_busy_error(request: Request, error: Busy) -> Response:
+    """Say in one sentence that the request may come again later, in the form that was asked for."""
+    path, headers = request.url.path, {"Retry-After": str(error.wait)}
+    if path.startswith("/feeds/"):
+        return PlainTextResponse(f"{error.text}\n", error.status, headers)
+    if path == "/topics/preview/live":
+        body = {"summary": error.text, "fault": "", "result": f"<p>{error.text}</p>"}
+        return JSONResponse(body, error.status, headers)
+    accepted = request.headers.get("accept", "")
+    if "application/json" in accepted and "text/html" not in accepted:
+        return JSONResponse({"error": error.text}, error.status, headers)
+    answer = _show_fault(request, error.status, "Not right now", error.text)
+    answer.headers.update(headers)
     return answer
+
+
+def show_budget_spent(request: Request, _error: Exception) -> Response:
+    return show_busy_error(request, Busy(503, _TOO_COSTLY, RETRY_SECONDS))
 
 
 def show_crash(request: Request, error: Exception) -> Response:
@@ -148,6 +170,8 @@ def add_fault_pages(app: FastAPI) -> None:
     app.exception_handler(PageNotFound)(show_page_not_found)
     app.exception_handler(HTTPException)(show_http_error)
     app.exception_handler(RequestValidationError)(show_unreadable)
+    app.exception_handler(Busy)(show_busy_error)
+    app.exception_handler(BudgetSpent)(show_budget_spent)
     app.exception_handler(TokenInvalid)(show_invalid_link)
     app.exception_handler(TokenExpired)(show_expired_link)
     app.exception_handler(DBAPIError)(show_out_of_time)

@@ -1,11 +1,13 @@
-"""Middleware for every response: security headers, HEAD requests, a limit on bodies, compression.
+"""Middleware for every response: security headers, HEAD requests, limits on bodies and work, compression.
 
 Each request has an id: on its log lines, in its answer, and on those of the tasks that it enqueues.
 """
 
+import asyncio
 import re
 import secrets
 import time
+from collections.abc import Callable
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +17,7 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
+from service.platform.work_budget import WorkBudget, set_budget
 
 log = get_logger(__name__)
 
@@ -70,12 +73,18 @@ _GIVEN_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
 
+# From the first byte of a body to its last; a form of ordinary size fits into one packet.
+BODY_SECONDS = 30.0
+# Pages of the operator, and batches of events, may take as much work as they need.
+_UNLIMITED_PATHS = (*OPERATOR_PATHS, "/hooks/")
+
 
 class ResponseMiddleware:
     """Plain ASGI middleware; FastAPI's `BaseHTTPMiddleware` would copy streams through a queue."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, make_budget: Callable[[], WorkBudget]) -> None:
         self._app = app
+        self._make_budget = make_budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,6 +93,8 @@ class ResponseMiddleware:
         # The context is this request's own, since uvicorn runs each in a task. It is left as it is
         # at the end, so that uvicorn's line about an error has the id as well.
         bind_contextvars(**{REQUEST_ID: _request_id(scope)})
+        is_limited = not scope["path"].startswith(_UNLIMITED_PATHS)
+        set_budget(self._make_budget() if is_limited else None)
         started, status = time.perf_counter(), 500
         is_head = scope["method"] == "HEAD"
         # Link checkers send HEAD; routes only know GET, so the response's body is dropped.
@@ -100,7 +111,7 @@ class ResponseMiddleware:
 
         most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
         try:
-            await self._app(inner, _counted(receive, most), send_with_headers)
+            await self._app(inner, _limited(receive, scope, most), send_with_headers)
         finally:
             log.info(
                 "request",
@@ -143,16 +154,28 @@ def add_headers(headers: MutableHeaders, path: str) -> None:
         headers.update(_PRIVATE)
 
 
-def _counted(receive: Receive, most: int) -> Receive:
-    """Wrap `receive` to raise 413 before a large body fills the memory."""
-    total = 0
+def _limited(receive: Receive, scope: Scope, most: int) -> Receive:
+    """Wrap `receive`: 413 before a large body is read or fills the memory, 408 for a slow one."""
+    declared = Headers(scope=scope).get("content-length", "")
+    total = int(declared) if declared.isascii() and declared.isdigit() else 0
+    received, is_whole = 0, False
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
-    async def counted() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        if total > most:
+    async def limited() -> Message:
+        nonlocal received, is_whole
+        if max(total, received) > most:
+            raise HTTPException(413)
+        if is_whole:  # what comes now is the end of the connection
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408, headers={"Connection": "close"}) from error
+        received += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        if received > most:
             raise HTTPException(413)
         return message
 
-    return counted
+    return limited

@@ -1,4 +1,4 @@
-"""Rate limits against flooding inboxes through our form and against guessing passwords.
+"""Rate limits against flooding inboxes through our form, costly queries and guessed passwords.
 
 Counted in Valkey, so that all web processes share them; while it is unavailable each process
 falls back to its own counters, because lenient limits are better than none.
@@ -7,10 +7,10 @@ falls back to its own counters, because lenient limits are better than none.
 import ipaddress
 from time import time
 
-from limits import RateLimitItem, RateLimitItemPerHour
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
 
 from service.platform.logs import get_logger
 
@@ -24,6 +24,14 @@ PROOFS = RateLimitItemPerHour(1000, namespace="signup-proofs")
 ONCE = RateLimitItemPerHour(1, namespace="signup-solved")
 # Passwords are long enough to withstand this many guesses an hour; operators mistype fewer.
 WRONG_PASSWORDS = RateLimitItemPerHour(20, namespace="admin-wrong")
+# Tokens for queries, by their estimated cost (`topics.domain.query_limits`). A preview of a few
+# words costs one: thirty people behind one address who type all the time cost some 1,200 a minute,
+# and a feed reader that polls a thousand feeds at once 1,000. A text to compare with costs 20.
+SEARCH_WORK = RateLimitItemPerMinute(1_000, namespace="work-search")
+PREVIEW_WORK = RateLimitItemPerMinute(2_000, namespace="work-preview")
+FEED_WORK = RateLimitItemPerMinute(2_000, namespace="work-feed")
+# Pages of papers, each with papers like it, and changes by links, each with counts before and after.
+PAPER_WORK = RateLimitItemPerMinute(240, namespace="work-paper")
 
 _TIMEOUT_SECONDS = 1.0
 
@@ -45,6 +53,9 @@ class SignUpLimits:
         self._valkey = storage.storage
         self._shared = MovingWindowRateLimiter(storage)
         self._own = MovingWindowRateLimiter(MemoryStorage())
+        # Two counters a visitor, where a moving window would store every token.
+        self._shared_work = SlidingWindowCounterRateLimiter(storage)
+        self._own_work = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def close(self) -> None:
         """Close the connections to Valkey."""
@@ -75,9 +86,17 @@ class SignUpLimits:
             log.warning("limits.own", reason=str(error))
             return _count(self._own, checks)
 
+    def seconds_until_work(self, item: RateLimitItem, visitor: str, cost: int) -> int:
+        """Take `cost` tokens of a visitor; return 0 if there were so many, else the seconds to wait."""
+        try:
+            return _take(self._shared_work, item, visitor, cost)
+        except StorageError as error:
+            log.warning("limits.own", reason=str(error))
+            return _take(self._own_work, item, visitor, cost)
+
     def seconds_until_password(self, ip: str) -> int:
         """Return 0 if a password from `ip` may be checked, else the seconds to wait."""
-        check = (WRONG_PASSWORDS, _visitor(ip))
+        check = (WRONG_PASSWORDS, name_visitor(ip))
         try:
             return _wait(self._shared, *check)
         except StorageError as error:
@@ -86,9 +105,9 @@ class SignUpLimits:
 
     def count_wrong_password(self, ip: str) -> None:
         # Counted in both, so that an outage of Valkey does not reset the limit.
-        self._own.hit(WRONG_PASSWORDS, _visitor(ip))
+        self._own.hit(WRONG_PASSWORDS, name_visitor(ip))
         try:
-            self._shared.hit(WRONG_PASSWORDS, _visitor(ip))
+            self._shared.hit(WRONG_PASSWORDS, name_visitor(ip))
         except StorageError as error:
             log.warning("limits.own", reason=str(error))
 
@@ -99,7 +118,7 @@ def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
     IPv6 is counted by /64, the usual allocation of one customer; IPv4 by address and by /24.
     All unparseable addresses (a unix socket has none) count as one visitor.
     """
-    visitor = _visitor(ip)
+    visitor = name_visitor(ip)
     by_origin: tuple[Check, ...] = ((PER_ADDRESS, visitor),)
     if ":" not in visitor:
         network = str(ipaddress.ip_network((visitor, 24), strict=False))
@@ -108,7 +127,7 @@ def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:
     return (*script, *by_origin)
 
 
-def _visitor(ip: str) -> str:
+def name_visitor(ip: str) -> str:
     """Return the unit counted as one visitor: an IPv4 address or an IPv6 /64 network."""
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
@@ -127,6 +146,14 @@ def _wait(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> i
         return 0
     reset_at = limiter.get_window_stats(item, name).reset_time
     return max(1, int(reset_at - time()) + 1)
+
+
+def _take(
+    limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, visitor: str, cost: int
+) -> int:
+    if limiter.hit(item, visitor, cost=cost):
+        return 0
+    return max(1, int(limiter.get_window_stats(item, visitor).reset_time - time()) + 1)
 
 
 def _count(limiter: MovingWindowRateLimiter, checks: tuple[Check, ...]) -> int:

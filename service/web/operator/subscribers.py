@@ -170,7 +170,8 @@ def add(
     keys, now = context.settings.secret_key, context.clock()
     try:
         with transaction(context.sessions) as session:
-            valid = validate_sign_up(session, form, takes_utf8=context.settings.smtputf8)
+            takes_utf8 = context.settings.smtputf8
+            valid = validate_sign_up(session, form, takes_utf8=takes_utf8, is_public=False)
             added = add_subscriber(session, valid, keys, now, is_confirmed=is_confirmed)
     except SignUpError as error:
         return _show_form(context, with_faults(form, error.faults), is_confirmed=is_confirmed)

@@ -31,6 +31,7 @@ from service.topics.domain.names import derive_name
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids, select_changed_at
 from service.topics.topics import TopicError, validate_topic
+from service.web.core.admission import FEED
 from service.web.core.context import AppContext, Context
 from service.web.views.feed_formats import Entry, Feed, write_atom, write_json, write_rss
 
@@ -49,27 +50,27 @@ _FORMATS: Final[Mapping[str, tuple[str, Callable[[Feed], bytes]]]] = {
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/feeds/search.atom")
+@router.get("/feeds/search.atom", dependencies=FEED)
 def show_search_atom(context: Context, request: Request, q: str = "") -> Response:
     return _answer_search(context, request, q, "atom")
 
 
-@router.get("/feeds/search.rss")
+@router.get("/feeds/search.rss", dependencies=FEED)
 def show_search_rss(context: Context, request: Request, q: str = "") -> Response:
     return _answer_search(context, request, q, "rss")
 
 
-@router.get("/feeds/search.json")
+@router.get("/feeds/search.json", dependencies=FEED)
 def show_search_json(context: Context, request: Request, q: str = "") -> Response:
     return _answer_search(context, request, q, "json")
 
 
-@router.get("/feeds/daily.atom")
+@router.get("/feeds/daily.atom", dependencies=FEED)
 def show_daily_atom(context: Context, request: Request) -> Response:
     return _answer_daily(context, request, "atom")
 
 
-@router.get("/feeds/daily.rss")
+@router.get("/feeds/daily.rss", dependencies=FEED)
 def show_daily_rss(context: Context, request: Request) -> Response:
     return _answer_daily(context, request, "rss")
 

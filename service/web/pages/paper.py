@@ -17,6 +17,7 @@ from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.similarity.embed_papers import meaning_note, similar_papers
+from service.web.core.admission import PAPER
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
 
@@ -48,7 +49,7 @@ class PaperPage:
     similar: tuple[PaperView, ...]
 
 
-@router.get("/papers/{key:path}")
+@router.get("/papers/{key:path}", dependencies=PAPER)
 def show_paper(context: Context, key: str) -> Response:
     wanted = clean(key)
     with transaction(context.sessions) as session:

@@ -15,6 +15,7 @@ from service.topics.domain.language import leaf_texts
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids
 from service.topics.topics import TopicError, validate_topic
+from service.web.core.admission import SEARCH
 from service.web.core.context import Context
 from service.web.views.pagination import MOST_PAGES, Slice, parse_page_number
 from service.web.views.sign_up_form import point_at
@@ -41,7 +42,7 @@ class SearchPage:
     words: tuple[str, ...]
 
 
-@router.get("/search")
+@router.get("/search", dependencies=SEARCH)
 def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
     text = clean(q).strip()
     if not text:

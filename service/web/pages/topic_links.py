@@ -20,6 +20,7 @@ from service.subscribers.domain.types import Feedback
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import SUBSCRIBED
 from service.topics.edit_by_link import ChangeRefused, TopicGone
+from service.web.core.admission import PAPER
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import find_holder, open_link, preferences_url
@@ -95,7 +96,7 @@ def _parse_moment(text: str) -> datetime | None:
     return at if at.tzinfo else None
 
 
-@router.get("/change/{token}")
+@router.get("/change/{token}", dependencies=PAPER)
 def ask_to_change(
     context: Context, token: str, form: Annotated[ChangeForm, Query()]
 ) -> HTMLResponse:
@@ -105,7 +106,7 @@ def ask_to_change(
     return _show(context, token, "change.html", make, lock=False)
 
 
-@router.post("/change/{token}")
+@router.post("/change/{token}", dependencies=PAPER)
 def take_change(context: Context, token: str, form: Annotated[ChangeForm, Form()]) -> HTMLResponse:
     """Carry out the request; idempotent."""
 

@@ -17,7 +17,9 @@ from service.topics.domain.refinements import Suggestion
 from service.topics.live_preview import TooBroad
 from service.topics.preview_lookup import LivePreview
 from service.topics.topics import TopicError, TopicPreview
+from service.web.core.admission import PREVIEW, take_tokens
 from service.web.core.context import AppContext, Context
+from service.web.core.rate_limits import PREVIEW_WORK
 from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import SignUpPost
 from service.web.views.charts import Chart, chart_days
@@ -87,7 +89,7 @@ def show_topics(context: Context) -> HTMLResponse:
     return context.pages.show("topics.html", can_compare=can_compare)
 
 
-@router.get("/topics/preview")
+@router.get("/topics/preview", dependencies=PREVIEW)
 def show_preview(context: Context, request: Request, q: str = "") -> Response:
     """Show the matches of the last 30 days, as JSON where the client accepts only JSON."""
     text = clean(q).strip()
@@ -97,8 +99,8 @@ def show_preview(context: Context, request: Request, q: str = "") -> Response:
     return _show(context, blank_form(context.settings, sign_form(context)), text)
 
 
-@router.post("/topics/preview")
-def preview_form(context: Context, posted: SignUpPost) -> HTMLResponse:
+@router.post("/topics/preview", dependencies=PREVIEW)
+def preview_form(context: Context, request: Request, posted: SignUpPost) -> HTMLResponse:
     """Show the same for a posted sign-up form and keep its values. Nothing is stored.
 
     A POST, because a GET would write the visitor's address into logs and histories.
@@ -106,10 +108,12 @@ def preview_form(context: Context, posted: SignUpPost) -> HTMLResponse:
     typed = posted.typed
     if posted.instead:
         typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
-    return _show(context, typed, typed.topics[0] if typed.topics else "")
+    text = typed.topics[0] if typed.topics else ""
+    take_tokens(context, request, PREVIEW_WORK, text)
+    return _show(context, typed, text)
 
 
-@router.get("/topics/preview/live")
+@router.get("/topics/preview/live", dependencies=PREVIEW)
 def show_live(context: Context, q: str = "") -> JSONResponse:
     """Return HTML fragments for the script while a topic is typed, and a text for screen readers.
 

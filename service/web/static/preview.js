@@ -48,7 +48,7 @@
         credentials: "omit",
         headers: { Accept: "application/json" },
       });
-      if (!answer.ok) return;
+      // A refusal because the site is busy has the same form, with the sentence to show.
       const preview = await answer.json();
       if (!signal.aborted) show(input, preview);
     } catch {

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from fastapi import HTTPException
+
 Item = TypeVar("Item")
 
 # A limit, so that a huge page number cannot become a huge database offset.
@@ -21,9 +23,14 @@ class Slice(Generic[Item]):
 
 
 def parse_page_number(text: str) -> int:
-    """Parse a page number from a URL; anything invalid is page 1."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= 3
-    return min(max(int(text), 1), MOST_PAGES) if is_number else 1
+    """Parse a page number from a URL; what is no number is page 1.
+
+    Raises a 404 past `MOST_PAGES`, which no link of ours leads to.
+    """
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if len(digits) > len(str(MOST_PAGES)) or int(digits or "1") > MOST_PAGES:
+        raise HTTPException(404)
+    return int(digits or "1")
 
 
 def cut(items: Sequence[Item], number: int, size: int) -> Slice[Item]:

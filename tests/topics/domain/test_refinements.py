@@ -2,10 +2,13 @@
 
 import pytest
 
-from service.topics.domain.language import canonical, parse_query
+from service.platform.work_budget import MOST_STEPS, WorkBudget, set_budget
+from service.topics.domain.language import Query, canonical, parse_query
 from service.topics.domain.language.syntax_tree import Leaf, Text
 from service.topics.domain.refinements import (
+    MOST_RESPELLED,
     MOST_SUGGESTIONS,
+    MOST_WIDER,
     Companions,
     Suggestion,
     choose,
@@ -70,15 +73,56 @@ def test_the_number_of_suggestions_is_limited() -> None:
     assert choose(many, 100) == tuple(many[:MOST_SUGGESTIONS])
 
 
+def widened(text: str, **found: int) -> dict[str, str]:
+    """Widen a topic whose clauses find these papers, a bit each; paper 0 where nothing is given."""
+    query = parse_query(text)
+    return {
+        each.topic: each.says for each in widen(query, lambda part: found.get(canonical(part), 1))
+    }
+
+
 def test_a_topic_is_widened_by_leaving_out_one_clause() -> None:
-    found = {each.topic: each.says for each in widen(parse_query("cats dogs -mice"))}
-    assert found == {
+    assert widened("cats dogs -mice") == {
         "dogs -mice": "without cats",
         "cats -mice": "without dogs",
         "cats dogs": "without -mice",
     }
-    assert [each.topic for each in widen(parse_query("cats -mice"))] == ["cats"]
-    assert widen(parse_query("cats OR dogs")) == []
+    assert list(widened("cats -mice")) == ["cats"]
+    assert widened("cats OR dogs") == {}
+
+
+def test_only_a_clause_that_alone_keeps_the_papers_away_is_left_out() -> None:
+    assert list(widened("cats dogs birds", cats=0b011, dogs=0b100, birds=0b010)) == ["birds cats"]
+    assert widened("cats dogs birds", cats=1, dogs=2, birds=4) == {}
+
+
+def test_widening_asks_for_each_clause_once_and_writes_a_few_topics() -> None:
+    """Two hundred topics of 199 clauses each once took minutes, where each clause was a text."""
+    asked: list[str] = []
+
+    def find(part: Query) -> int:
+        asked.append(canonical(part))
+        return 1
+
+    query = parse_query(" ".join(f"like:text{n}" for n in range(200)))
+    budget = WorkBudget()
+    set_budget(budget)
+    try:
+        found = widen(query, find)
+    finally:
+        set_budget(None)
+    assert len(asked) == len(set(asked)) == 200
+    assert len(found) == MOST_WIDER
+    assert MOST_STEPS - budget.steps <= MOST_WIDER * 200
+
+
+def test_few_of_many_misspelt_words_are_compared() -> None:
+    compared: list[str] = []
+    query = parse_query(
+        " ".join(f'"abc{chr(97 + n % 26)} xyz{chr(97 + n % 23)}"' for n in range(99))
+    )
+    respell(query, lambda _: False, lambda word: compared.append(word) or [word + "s"])
+    assert len(compared) == MOST_RESPELLED
 
 
 def test_misspelt_words_are_corrected_together_and_alone() -> None:

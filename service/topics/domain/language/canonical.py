@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import canonical_category, expand
 from service.platform.caches import cached
+from service.platform.work_budget import spend
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.announcement_filters import bind_home, write_switches
 
@@ -53,6 +54,7 @@ def _normalize(query: syntax.Query) -> syntax.Query:
 def _join_distinct(kind: syntax.Joining, operands: tuple[syntax.Query, ...]) -> syntax.Query:
     # A normalized operand may become part of its parent, so duplicates are removed after that.
     flat = syntax.flatten(kind, (_normalize(each) for each in operands))
+    spend(len(flat))
     distinct = {write(each): each for each in flat}
     ordered = sorted(distinct, key=lambda text: (text.startswith("-"), text))
     return syntax.join(kind, (distinct[text] for text in ordered))

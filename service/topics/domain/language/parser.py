@@ -6,6 +6,7 @@ from typing import cast
 from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import UnknownCategory, expand, suggested_category
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
+from service.platform.work_budget import spend
 from service.similarity.domain.vectors import like_key
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.announcement_filters import split_switches
@@ -42,6 +43,7 @@ def _tokenize(text: str) -> tuple[LexerToken, ...]:
     tokens: list[LexerToken] = []
     clauses = 0
     for token in iterate_tokens(text):
+        spend()
         tokens.append(token)
         clauses += token.kind in {"term", "trend"}
         if clauses > MAX_CLAUSES:

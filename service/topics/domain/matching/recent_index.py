@@ -20,6 +20,7 @@ from typing import TypeAlias, TypeVar
 
 from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import Lexemes
+from service.platform.work_budget import spend
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.matching.bitsets import PaperSet, list_bits, to_bits, union
 from service.topics.domain.matching.compiled import find_announced
@@ -196,6 +197,7 @@ class RecentIndex:
     def _find(
         self, query: syntax.Query, within: PaperSet, known: Known, look_up: LookUp
     ) -> PaperSet:
+        spend()
         found = known(query)
         if found is not None:
             return found

@@ -1,0 +1,61 @@
+"""Which requests with a query may begin: tokens for each visitor, then a slot for costly work.
+
+A route names the tokens that it takes: `@router.get("/search", dependencies=SEARCH)`.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from fastapi import Depends, Request
+from fastapi.params import Depends as Dependency
+from limits import RateLimitItem
+
+from service.topics.domain.query_limits import MOST_COST, estimate_cost
+from service.web.core.context import AppContext, Context
+from service.web.core.rate_limits import (
+    FEED_WORK,
+    PAPER_WORK,
+    PREVIEW_WORK,
+    SEARCH_WORK,
+    name_visitor,
+)
+from service.web.core.work_slots import Busy
+
+_TOO_MANY: Final = "That was a lot of work for your network; please try again in a minute."
+
+
+def _visitor_of(request: Request) -> str:
+    return name_visitor(request.client.host if request.client else "")
+
+
+def take_tokens(context: AppContext, request: Request, item: RateLimitItem, text: str) -> None:
+    """Take the estimated cost of a query from its visitor's tokens. Raises `Busy`."""
+    cost = estimate_cost(text)
+    # A larger topic is refused before any work is done for it.
+    tokens = cost if cost <= MOST_COST else 1
+    wait = context.limits.seconds_until_work(item, _visitor_of(request), tokens)
+    if wait:
+        raise Busy(429, _TOO_MANY, wait)
+
+
+def _takes(item: RateLimitItem) -> Callable[[Context, Request], None]:
+    def take(context: Context, request: Request) -> None:
+        take_tokens(context, request, item, request.query_params.get("q", ""))
+
+    return take
+
+
+async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
+    async with context.slots.hold(_visitor_of(request)):
+        yield
+
+
+def _costly(item: RateLimitItem) -> list[Dependency]:
+    # The slot is free again before the answer is sent, which a slow client may draw out.
+    return [Depends(_takes(item)), Depends(_hold_slot, scope="function")]
+
+
+SEARCH: Final = _costly(SEARCH_WORK)
+PREVIEW: Final = _costly(PREVIEW_WORK)
+FEED: Final = _costly(FEED_WORK)
+PAPER: Final = _costly(PAPER_WORK)

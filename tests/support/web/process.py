@@ -1,0 +1,47 @@
+"""The web site as a process of its own, as `paperboy up` starts it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from service.cli.processes import COMMANDS
+from service.platform.settings.settings import Settings
+from support.smtp.smtp_sink import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@contextmanager
+def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
+    """Serve the site as `paperboy up` does, with its log in a file; yield its address."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PAPERBOY_DATABASE_URL": settings.database_url,
+        "PAPERBOY_REDIS_URL": settings.redis_url,
+        "PAPERBOY_DATA_DIR": str(settings.data_dir),
+        "PAPERBOY_LOG_LEVEL": "warning",
+        **{f"PAPERBOY_{name}": value for name, value in changes.items()},
+    }
+    command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(address), seconds=30)
+        yield address
+    finally:
+        process.terminate()
+        assert process.wait(timeout=15) in {0, -15}
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx2.get(f"{address}/healthz").status_code == 200
+    except httpx2.TransportError:
+        return False
