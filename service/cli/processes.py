@@ -32,9 +32,7 @@ STOP_SECONDS = 20.0
 DEFAULT_STOP_SECONDS = 60.0
 
 COMMANDS = {
-    "web": ["-m", "uvicorn", "--factory", "service.web.asgi:app_from_environment",
-            # By default uvicorn takes a visitor's address from anybody on this machine; our setting decides.
-            "--no-proxy-headers", "--timeout-graceful-shutdown", "5"],
+    "web": ["-m", "service.web.serve"],
     **{name: ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", queues,
               "-c", "2", "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
     "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],

@@ -1,4 +1,4 @@
-"""Application factory for `uvicorn --factory service.web.asgi:app_from_environment`."""
+"""The application factory, which `service.web.serve` names to uvicorn."""
 
 import atexit
 from contextlib import ExitStack

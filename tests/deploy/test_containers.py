@@ -108,7 +108,9 @@ def test_a_role_knows_only_its_own_secrets(role: str) -> None:
 
 def program_of(service: dict[str, Any], changes: dict[str, str]) -> list[str]:
     words = [*service.get("entrypoint", ["service.cli"]), *service["command"]]
-    return [sys.executable, "-m", *(changes.get(word, word) for word in words)]
+    program, *arguments = [changes.get(word, word) for word in words]
+    # Ours is `python -m MODULE`; the other programs are modules, too.
+    return [sys.executable, *(() if program == "python" else ("-m", program)), *arguments]
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""Deadlines of a connection that uvicorn does not have: for headers, and for reading the answer.
+
+It has one itself for a connection that is idle after an answer (`timeout_keep_alive`); a slow body
+ends in `middleware`, which knows when it has begun.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# From the connection, or the first byte of a further request, to the last header.
+HEADER_SECONDS = 10.0
+# For all of an answer that the client has not read yet: 300 kB take this long at 40 kbit/s.
+UNREAD_SECONDS = 60.0
+
+
+class DeadlineProtocol(H11Protocol):
+    """uvicorn's HTTP protocol; it cuts clients that drip headers or read no answer."""
+
+    _headers_due: asyncio.TimerHandle | None = None
+    _reading_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # Then `pause_writing` is called as soon as anything is unread.
+        transport.set_write_buffer_limits(high=0)
+        self._headers_due = self.loop.call_later(HEADER_SECONDS, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._headers_due is None and not self._has_request():
+            self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+        super().data_received(data)
+        if self._has_request():
+            self._headers_due = _cancel(self._headers_due)
+
+    def _has_request(self) -> bool:
+        """Return whether a request came that is not answered yet."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading_due = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._reading_due = _cancel(self._reading_due)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_due = _cancel(self._headers_due)
+        self._reading_due = _cancel(self._reading_due)
+        super().connection_lost(exc)
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

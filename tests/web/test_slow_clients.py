@@ -1,0 +1,115 @@
+"""The bare server, as it is started: slow clients keep nobody out, and are cut after a while."""
+
+import resource
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from support.web.process import running
+
+from service.platform.settings.settings import Settings
+from service.web.core.middleware import BODY_SECONDS
+from service.web.core.slow_clients import HEADER_SECONDS
+
+CLIENTS = 500
+# Far less than `GENEROUS_SECONDS`, and far more than the deadlines of the server.
+GENEROUS_SECONDS = 60.0
+DRIPPED_HEADERS = b"GET / HTTP/1.1\r\nHost: slow\r\nX-Drip: "
+DRIPPED_BODY = (
+    b"POST /subscribe HTTP/1.1\r\nHost: slow\r\nContent-Length: 10000\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\nemail="
+)
+IDLE = b"GET /healthz HTTP/1.1\r\nHost: slow\r\n\r\n"
+# A second request on a connection that has had an answer.
+LATE_DRIP = IDLE + DRIPPED_HEADERS
+KINDS = (DRIPPED_HEADERS, DRIPPED_BODY, IDLE, LATE_DRIP, b"")
+
+
+@pytest.fixture
+def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    needed = 2 * CLIENTS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), hard))
+    with running(settings, tmp_path / "log") as url:
+        yield url
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class SlowClients:
+    """Sockets that send a byte now and then, and notice when the server has cut them."""
+
+    def __init__(self, address: str, files: ExitStack) -> None:
+        parts = urlsplit(address)
+        self._open = selectors.DefaultSelector()
+        self._dripping: set[socket.socket] = set()
+        for number in range(CLIENTS):
+            each = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+            files.enter_context(each)
+            kind = KINDS[number % len(KINDS)]
+            each.sendall(kind)
+            each.setblocking(False)
+            self._open.register(each, selectors.EVENT_READ)
+            if kind and kind is not IDLE:
+                self._dripping.add(each)
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open.get_map())
+
+    def drip(self) -> None:
+        """Send a byte on each that is open; drop those that the server closed."""
+        for each in [*self._dripping]:
+            try:
+                each.send(b"x")
+            except OSError:
+                self._drop(each)
+        for key, _ in self._open.select(timeout=0):
+            each = key.fileobj
+            assert isinstance(each, socket.socket)
+            try:
+                if not each.recv(65_536):
+                    self._drop(each)
+            except OSError:
+                self._drop(each)
+
+    def _drop(self, each: socket.socket) -> None:
+        self._dripping.discard(each)
+        if each in self._open.get_map():
+            self._open.unregister(each)
+
+
+def test_five_hundred_slow_clients_keep_nobody_out_and_are_cut(address: str) -> None:
+    assert max(HEADER_SECONDS, BODY_SECONDS) < GENEROUS_SECONDS / 1.5
+    with ExitStack() as files, httpx2.Client(base_url=address, timeout=20) as visitor:
+        clients = SlowClients(address, files)
+        assert clients.open_count == CLIENTS
+        until = time.monotonic() + GENEROUS_SECONDS
+        visits = 0
+        while clients.open_count and time.monotonic() < until:
+            clients.drip()
+            for path in ("/healthz", "/"):
+                assert visitor.get(path).status_code == 200
+            visits += 1
+            time.sleep(0.2)
+        assert clients.open_count == 0
+        assert visits > 10
+
+
+def test_a_client_that_pauses_within_the_deadlines_is_served(address: str) -> None:
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as slow:
+        for piece in (
+            b"GET /healthz HTTP/1.1\r\n",
+            b"Host: slow\r\n",
+            b"Connection: close\r\n\r\n",
+        ):
+            slow.sendall(piece)
+            time.sleep(0.5)
+        answer = b"".join(iter(lambda: slow.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
