@@ -12,6 +12,7 @@ from collections.abc import Callable
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, get_contextvars
 
@@ -73,6 +74,10 @@ _GIVEN_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
 
+# Address and headers. The server refuses more that comes in pieces, but not what comes at once.
+MOST_HEAD_BYTES = 16_384
+_REFUSE_HEAD = PlainTextResponse("The address or a header is too long; please shorten it.\n", 431)
+
 # From the first byte of a body to its last; a form of ordinary size fits into one packet.
 BODY_SECONDS = 30.0
 # Pages of the operator, and batches of events, may take as much work as they need.
@@ -109,9 +114,10 @@ class ResponseMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
+        app = _REFUSE_HEAD if _head_bytes(scope) > MOST_HEAD_BYTES else self._app
         most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
         try:
-            await self._app(inner, _limited(receive, scope, most), send_with_headers)
+            await app(inner, _limited(receive, scope, most), send_with_headers)
         finally:
             log.info(
                 "request",
@@ -120,6 +126,11 @@ class ResponseMiddleware:
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+def _head_bytes(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["path"]) + len(scope["query_string"])
 
 
 def _request_id(scope: Scope) -> str:
