@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,13 +121,16 @@ def nginx_command(folder: Path, site: int, http: int, https: int) -> list[str]:
 
 def caddy_command(folder: Path, site: int, http: int, https: int) -> list[str]:
     """Return Caddy with our file: only ports, and a certificate in place of one from an authority."""
-    options = f"{{\n\tadmin off\n\tauto_https disable_redirects\n\thttp_port {http}\n\thttps_port {https}\n}}\n"
+    options = (
+        f"\tadmin off\n\tauto_https disable_redirects\n\thttp_port {http}\n\thttps_port {https}\n"
+    )
     ours = replaced(
         (DEPLOY / "Caddyfile").read_text(),
         (f"\n{HOST} {{\n", f"\n{HOST} {{\n\ttls {folder}/fullchain.pem {folder}/privkey.pem\n\tbind 127.0.0.1\n"),
         ("127.0.0.1:8000", f"127.0.0.1:{site}"),
+        ("\n{\n", f"\n{{\n{options}"),
     )  # fmt: skip
-    (folder / "Caddyfile").write_text(options + ours)
+    (folder / "Caddyfile").write_text(ours)
     words = ["--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     tested = subprocess.run(
         ["caddy", "validate", *words],
@@ -209,6 +214,69 @@ def test_behind_a_proxy_visitors_are_told_apart_and_one_click_works(
         assert session.get_one(Subscriber, anne).state is SubscriberState.UNSUBSCRIBED
     written = [path.read_text(errors="replace") for path in tmp_path.glob("*.log")]
     assert not [text for text in written if token in text]
+
+
+# Far more than the timeouts of both files, and less than their defaults, of which some are endless.
+CUT_WITHIN_SECONDS = 50.0
+SLOW_HEADERS = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Drip: ".encode()
+SLOW_BODY = (
+    f"POST /subscribe HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\n\r\nemail="
+).encode()
+IDLE = f"GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "dripping"),
+    [
+        # nginx measures the time between two pieces of a body: this client stops after the first.
+        pytest.param("nginx", {SLOW_HEADERS}, marks=pytest.mark.program("nginx")),
+        pytest.param("caddy", {SLOW_HEADERS, SLOW_BODY}, marks=pytest.mark.program("caddy")),
+    ],
+)
+def test_a_proxy_cuts_slow_clients_and_serves_others(
+    press: Press, settings: Settings, tmp_path: Path, kind: str, dripping: set[bytes]
+) -> None:
+    with (
+        running_site(settings, tmp_path / "site.log") as site,
+        running_proxy(kind, tmp_path, site) as client,
+        ExitStack() as files,
+    ):
+        slow = {
+            begin: files.enter_context(connect_by_tls(tmp_path, client))
+            for begin in (SLOW_HEADERS, SLOW_BODY, IDLE)
+        }
+        for begin, connection in slow.items():
+            connection.sendall(begin)
+        until = time.monotonic() + CUT_WITHIN_SECONDS
+        while slow and time.monotonic() < until:
+            assert client.get("/healthz").status_code == 200
+            for begin, connection in list(slow.items()):
+                if is_cut(connection, drips=begin in dripping):
+                    del slow[begin]
+            time.sleep(0.5)
+        assert not slow
+
+
+def connect_by_tls(folder: Path, client: httpx2.Client) -> ssl.SSLSocket:
+    trusted = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
+    plain = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=20)
+    return trusted.wrap_socket(plain, server_hostname=HOST)
+
+
+def is_cut(connection: ssl.SSLSocket, *, drips: bool) -> bool:
+    """Send a byte if the client drips; return whether the proxy closed the connection."""
+    try:
+        if drips:
+            connection.sendall(b"x")
+        connection.settimeout(0.05)
+        while connection.recv(65_536):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def guess(client: httpx2.Client, forged: str) -> int:
