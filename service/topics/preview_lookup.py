@@ -60,7 +60,7 @@ _NEAR_NAME, _NEAR_WORD = 86, 2
 _UNCACHED_LEAVES = (syntax.TrendLimit, syntax.Like)
 
 # Steps (`work_budget`) of a comparison with many words, and of one clause of a condition in SQL.
-_WORDS_A_STEP, _STEPS_A_CONDITION = 20, 20
+_WORDS_A_STEP, _STEPS_A_CONDITION = 100, 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_pages_without_a_query_answer_while_costly_queries_run(
             return [client.get(path, params={"q": text}) for text in texts]
 
     def visit() -> list[httpx2.Response]:
-        answers = []
+        answers: list[httpx2.Response] = []
         with httpx2.Client(base_url=site, timeout=120) as client:
             for person in cycle(people):
                 links = [

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from support.smtp.smtp_sink import wait_until
 from support.web.process import running
 
 from service.platform.settings.settings import Settings
+from service.web.core.assets import asset
 from service.web.core.middleware import BODY_SECONDS
 from service.web.core.slow_clients import HEADER_SECONDS
 
@@ -70,13 +72,13 @@ class SlowClients:
             except OSError:
                 self._drop(each)
         for key, _ in self._open.select(timeout=0):
-            each = key.fileobj
-            assert isinstance(each, socket.socket)
+            reading = key.fileobj
+            assert isinstance(reading, socket.socket)
             try:
-                if not each.recv(65_536):
-                    self._drop(each)
+                if not reading.recv(65_536):
+                    self._drop(reading)
             except OSError:
-                self._drop(each)
+                self._drop(reading)
 
     def _drop(self, each: socket.socket) -> None:
         self._dripping.discard(each)
@@ -99,6 +101,28 @@ def test_five_hundred_slow_clients_keep_nobody_out_and_are_cut(address: str) -> 
             time.sleep(0.2)
         assert clients.open_count == 0
         assert visits > 10
+
+
+def test_a_client_that_reads_no_answer_is_cut(address: str) -> None:
+    parts = urlsplit(address)
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        greedy.connect((parts.hostname, parts.port))
+        # More than the buffers of the system hold.
+        request = f"GET {asset('site.css')} HTTP/1.1\r\nHost: slow\r\n\r\n".encode()
+        greedy.sendall(request * 500)
+        server, client = parts.port or 0, greedy.getsockname()[1]
+        wait_until(lambda: is_established(server, client))
+        wait_until(lambda: not is_established(server, client), GENEROUS_SECONDS)
+
+
+def is_established(server: int, client: int) -> bool:
+    """Return whether the server's end of a connection on loopback is open (`man 5 proc_net_tcp`)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = f":{server:04X}", f":{client:04X}"
+    return any(
+        (local[-5:], remote[-5:], state) == (*ends, "01") for _, local, remote, state, *_ in rows
+    )
 
 
 def test_a_client_that_pauses_within_the_deadlines_is_served(address: str) -> None:

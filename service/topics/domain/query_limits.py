@@ -39,8 +39,9 @@ def check_size(text: str, query: Query) -> None:
         message = f"A topic has at most {MOST_CLAUSES} words, phrases and fields"
         raise QueryError(f"{message}; this one has {len(leaves)}", text, 0, len(text))
     if sum(isinstance(leaf, Like) for leaf in leaves) > MOST_LIKES:
-        at = [found.start() for found in _LIKE.finditer(text)][MOST_LIKES : MOST_LIKES + 1]
-        raise QueryError(f"A topic has at most {MOST_LIKES} like: clauses", text, *(at or [0]))
+        starts = [found.start() for found in _LIKE.finditer(text)]
+        at = (starts[MOST_LIKES:] or [0])[0]
+        raise QueryError(f"A topic has at most {MOST_LIKES} like: clauses", text, at)
     if estimate_cost(text) > MOST_COST:
         message = "This topic is too much work: use fewer words with a star, or fewer like: clauses"
         raise QueryError(message, text, 0, len(text))

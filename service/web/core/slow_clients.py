@@ -10,8 +10,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # From the connection, or the first byte of a further request, to the last header.
 HEADER_SECONDS = 10.0
-# For all of an answer that the client has not read yet: 300 kB take this long at 40 kbit/s.
-UNREAD_SECONDS = 60.0
+# For all of an answer that the client has not read yet: 100 kB take this long at 27 kbit/s.
+UNREAD_SECONDS = 30.0
 
 
 class DeadlineProtocol(H11Protocol):
@@ -31,7 +31,8 @@ class DeadlineProtocol(H11Protocol):
             self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
         super().data_received(data)
         if self._has_request():
-            self._headers_due = _cancel(self._headers_due)
+            _cancel(self._headers_due)
+            self._headers_due = None
 
     def _has_request(self) -> bool:
         """Return whether a request came that is not answered yet."""
@@ -43,11 +44,12 @@ class DeadlineProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._reading_due = _cancel(self._reading_due)
+        _cancel(self._reading_due)
+        self._reading_due = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_due = _cancel(self._headers_due)
-        self._reading_due = _cancel(self._reading_due)
+        _cancel(self._headers_due)
+        _cancel(self._reading_due)
         super().connection_lost(exc)
 
 

@@ -121,7 +121,12 @@ def test_few_of_many_misspelt_words_are_compared() -> None:
     query = parse_query(
         " ".join(f'"abc{chr(97 + n % 26)} xyz{chr(97 + n % 23)}"' for n in range(99))
     )
-    respell(query, lambda _: False, lambda word: compared.append(word) or [word + "s"])
+
+    def closest(word: str) -> list[str]:
+        compared.append(word)
+        return [f"{word}s"]
+
+    respell(query, lambda _: False, closest)
     assert len(compared) == MOST_RESPELLED
 
 

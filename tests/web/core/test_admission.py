@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
@@ -17,7 +19,9 @@ from support.web.site import EnqueuedTasks
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.work_budget import WorkBudget
-from service.web.app import create_app
+from service.web.app import _PAGES, create_app
+from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH
+from service.web.core.rate_limits import SEARCH_WORK, SignUpLimits
 
 COSTLY = "This needs more work than one page may take; please ask with fewer words."
 TOO_MANY = "That was a lot of work for your network; please try again in a minute."
@@ -41,6 +45,22 @@ def poor(
     )
     with serve(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
         yield client
+
+
+def test_every_route_that_evaluates_a_query_takes_tokens_and_a_slot() -> None:
+    """A query is a parameter `q`, or what a form or link of a topic or a paper holds."""
+    others = {"/topics/preview", "/papers/{key:path}", "/change/{token}", "/feeds/daily.atom"}
+    guards = [SEARCH, PREVIEW, FEED, PAPER]
+    guarded = set()
+    for route in (each for page in _PAGES for each in page.router.routes):
+        assert isinstance(route, APIRoute)
+        if not ({"q"} & signature(route.endpoint).parameters.keys() or route.path in others):
+            continue
+        # The operator's search of subscribers is behind a password.
+        if not route.path.startswith("/admin"):
+            assert route.dependencies in guards, route.path
+            guarded.add((route.path, *route.methods))
+    assert len(guarded) >= 11
 
 
 def assert_refused(answer: httpx2.Response, status: int, sentence: str) -> None:
@@ -116,11 +136,9 @@ def test_a_visitor_is_an_ipv4_address_or_an_ipv6_network(
         assert ask("192.0.2.1") != 429
 
 
-def test_a_visitor_waits_while_valkey_is_away(settings: Settings, tmp_path: Path) -> None:
-    """Each process then counts by itself."""
-    from service.web.core.rate_limits import SEARCH_WORK, SignUpLimits
-
+def test_a_visitor_waits_while_valkey_is_away() -> None:
     limits = SignUpLimits("redis://127.0.0.1:1/0")
+    # Each process then counts by itself.
     assert limits.seconds_until_work(SEARCH_WORK, "192.0.2.1", SEARCH_WORK.amount) == 0
     assert limits.seconds_until_work(SEARCH_WORK, "192.0.2.1", 1) > 0
     assert limits.seconds_until_work(SEARCH_WORK, "192.0.2.2", 1) == 0

@@ -50,6 +50,7 @@ __all__ = [
     "TrendLimit",
     "canonical",
     "canonical_pattern",
+    "iterate_leaves",
     "leaf_texts",
     "like_leaves",
     "parse_query",
