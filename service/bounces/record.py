@@ -6,26 +6,30 @@ enough. All other notices are only counted: otherwise anybody could unsubscribe 
 """
 
 import hmac
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
+from service.bounces.inbound.confined_parser import PARSER
 from service.bounces.inbound.listener import BounceListener
-from service.bounces.inbound.mailbox import fetch_mailbox
+from service.bounces.inbound.mailbox import QUARANTINE, fetch_mailbox
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
-from service.bounces.inbound.parse import BounceMail, parse_bounce
+from service.bounces.inbound.parse import BounceMail
+from service.bounces.quarantine import quarantine_file, record_quarantined, store_quarantined
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
 from service.deliveries.domain.return_path import parse_return_path, parse_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
+from service.platform import linear_regex
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.kinds import LISTENER
@@ -36,7 +40,7 @@ from service.subscribers.store.subscribers import end_by_suppression, find_by_em
 from service.subscribers.store.suppressions import insert_suppression
 
 # `<digest.123.…@…>`, see `service.messages.mime.mime.message_id`.
-_OUR_ID = re.compile(r"<[a-z_]{1,30}\.(\d{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>", re.ASCII)
+_OUR_ID = linear_regex.compile(r"<[a-z_]{1,30}\.(\d{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>", "a")
 # The largest bigint of PostgreSQL; no delivery has a larger id.
 _LARGEST_ID = 2**63 - 1
 
@@ -115,12 +119,27 @@ def record_bounce_mail(
     now: datetime,
     receivers: tuple[str, ...] = (),
 ) -> Reading:
-    """Parse a raw mail and record its notices. Never raises for the content of a mail."""
+    """Parse a raw mail in a child process and record its notices.
+
+    Never raises for the content of a mail. Raises `ParserUnavailable` where no mail can be parsed.
+    """
     try:
-        mail = parse_bounce(raw)
+        return _record_mail(sessions, channel, PARSER.parse(raw), now, receivers)
     except NotReadable as error:
-        log.info("bounce.unreadable", source=channel.source, reason=str(error))
-        return Reading(None, fault=str(error))
+        reason = str(error)
+    except DataError:
+        reason = "PostgreSQL refuses its values"
+    log.info("bounce.unreadable", source=channel.source, reason=reason)
+    return Reading(None, fault=reason)
+
+
+def _record_mail(
+    sessions: sessionmaker[Session],
+    channel: Channel,
+    mail: BounceMail,
+    now: datetime,
+    receivers: tuple[str, ...],
+) -> Reading:
     leaving = find_leaving(channel.settings, mail, receivers)
     if leaving:
         return _unsubscribe_all(sessions, channel, mail, leaving, now)
@@ -311,15 +330,25 @@ def fetch_bounce_mailbox(
 ) -> Tally:
     """Read the operator's bounce mailbox, each mail in its own transactions; return the counts.
 
-    Raises `MailboxUnavailable`; mails read before that stay recorded.
+    A mail that cannot be parsed is moved to the quarantine. Raises `MailboxUnavailable`; mails read
+    before that stay recorded.
     """
     total = Tally()
     channel = Channel(settings, "mailbox")
+    is_maildir = settings.bounce_mailbox.startswith("maildir:")
+
+    def take(raw: bytes) -> Path | None:
+        reading = record_bounce_mail(sessions, channel, raw, clock())
+        total.add(reading)
+        if not reading.fault:
+            return None
+        file = quarantine_file(settings, raw)
+        place = str(file) if is_maildir else f"the mailbox's folder {QUARANTINE}"
+        record_quarantined(sessions, channel.source, raw, reading.fault, place, clock())
+        return file
+
     if settings.bounce_mailbox not in {"", LISTENER}:
-        fetch_mailbox(
-            settings.bounce_mailbox,
-            lambda raw: total.add(record_bounce_mail(sessions, channel, raw, clock())),
-        )
+        fetch_mailbox(settings.bounce_mailbox, take)
     return total
 
 
@@ -334,6 +363,10 @@ def open_listener(
     channel = Channel(settings, "lmtp" if lmtp else "smtp")
 
     def take(raw: bytes, receivers: tuple[str, ...]) -> None:
-        record_bounce_mail(sessions, channel, raw, clock(), receivers)
+        reading = record_bounce_mail(sessions, channel, raw, clock(), receivers)
+        if reading.fault:
+            # The sender is answered as for any other mail, so that it does not come again.
+            place = store_quarantined(settings, raw)
+            record_quarantined(sessions, channel.source, raw, reading.fault, place, clock())
 
     return BounceListener(lambda address: is_our_address(settings, address), take, lmtp=lmtp)

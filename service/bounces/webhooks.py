@@ -1,5 +1,6 @@
 """Handle a provider's webhook: authenticate, parse, record. Unauthenticated calls store nothing."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.inbound import webhook_signatures as signatures
 from service.bounces.inbound.webhooks import WebhookUnreadable, parse_json, parse_webhook
 from service.bounces.record import Channel, RecordedNotice, record_bounce_mail, record_notices
+from service.bounces.store.webhook_tokens import claim_token
 from service.platform.caches import cached
+from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
@@ -61,7 +64,7 @@ def fetch_from_amazon(url: str) -> bytes:
                 found += piece
                 if len(found) > _CERTIFICATE_BYTES:
                     raise signatures.WebhookForged("a certificate that is too large")
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise signatures.WebhookForged("the certificate cannot be fetched") from error
     return found
 
@@ -76,6 +79,7 @@ def record_webhook(
     if provider == "ses":
         return _take_sns(door, call, frozenset(secrets), now)
     value = _authenticate(provider, call, secrets)
+    _check_time(door, provider, call, value, now)
     channel = Channel(door.settings, provider, trusts_addresses=True)
     if value is None:
         reading = record_bounce_mail(door.sessions, channel, call.body, now)
@@ -101,6 +105,26 @@ def _authenticate(provider: str, call: signatures.Call, secrets: tuple[str, ...]
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_mail = provider == "generic" and kind == "message/rfc822"
     return None if is_mail else parse_json(call.body)
+
+
+def _check_time(
+    door: WebhookContext, provider: str, call: signatures.Call, value: object, now: datetime
+) -> None:
+    """Refuse an authenticated call that is repeated. Raises `WebhookStale`.
+
+    An event has no effect twice, whoever repeats it. So Mailgun may repeat the event of a token, as it
+    does when we do not answer; only another event with the same token is forged.
+    """
+    if provider == "sendgrid":
+        signatures.check_sendgrid_time(call, now)
+    elif provider == "mailgun":
+        token = signatures.check_mailgun_time(value, now)
+        event = value.get("event-data") if isinstance(value, dict) else None
+        # Surrogates are no UTF-8, but JSON may hold them.
+        content = json.dumps(event, sort_keys=True).encode()
+        with transaction(door.sessions) as session:
+            if not claim_token(session, token, content, now):
+                raise signatures.WebhookStale("a token that was used for another event")
 
 
 def _any_key(secrets: tuple[str, ...], check: Callable[[str], None]) -> None:

@@ -47,15 +47,19 @@ def read(
     Without --trust only a mail with proof from us (the signed return path or a Message-ID)
     changes anything; the others are only reported.
     """
+    from service.bounces.inbound.confined_parser import ParserUnavailable
     from service.bounces.record import Channel, record_bounce_mail
 
     raws = list(_open_files(files or [STDIN]))
     with command_context(context, as_json=as_json) as command:
         channel = Channel(command.settings, "file", trusts_addresses=trust)
-        readings = [
-            (name, record_bounce_mail(command.sessions, channel, raw, command.clock()))
-            for name, raw in raws
-        ]
+        try:
+            readings = [
+                (name, record_bounce_mail(command.sessions, channel, raw, command.clock()))
+                for name, raw in raws
+            ]
+        except ParserUnavailable as error:
+            raise CommandError(str(error)) from error
         command.print([_plain(name, reading) for name, reading in readings], _table(readings))
     faults = [f"{name}: {reading.fault}" for name, reading in readings if reading.fault]
     if faults:
@@ -150,7 +154,8 @@ def _tally_line(total: Tally) -> str:
     parts = [f"{count} {outcome}" for outcome, count in sorted(total.outcomes.items())]
     outcomes = f": {', '.join(parts)}" if parts else ""
     mails, addresses = counted(total.mails, "mail"), counted(total.suppressed, "address", "es")
-    return f"{mails} read{outcomes}; {addresses} suppressed."
+    held = f"; {counted(total.unreadable, 'mail')} moved to quarantine" if total.unreadable else ""
+    return f"{mails} read{outcomes}; {addresses} suppressed{held}."
 
 
 def listen(

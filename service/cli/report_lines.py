@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         PaperStory,
         Story,
     )
-    from service.operations.figures import Doubt, ProviderLine
+    from service.operations.figures import Doubt, ProviderLine, QuarantineLine
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
     from service.sending.pause_switch import Pause
@@ -108,6 +108,17 @@ def doubt_lines(doubts: Sequence[Doubt]) -> list[str]:
         + (f" through {doubt.relay}" if doubt.relay else "")
         + (f" ({doubt.detail})" if doubt.detail else "")
         for doubt in doubts
+    ]
+
+
+def quarantine_lines(count: int, newest: Sequence[QuarantineLine]) -> list[str]:
+    """Return how many mails are in quarantine, and a line for each of the newest."""
+    if not newest:
+        return []
+    head = f"Quarantine: {counted(count, 'mail')} to the bounce address could not be parsed."
+    return [
+        head,
+        *(f"{moment(one.at)} by {one.source}: {one.reason}. In {one.place}." for one in newest),
     ]
 
 

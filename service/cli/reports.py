@@ -14,6 +14,7 @@ from service.cli.report_lines import (
     moment,
     pause_lines,
     provider_lines,
+    quarantine_lines,
     story_of_edition,
 )
 
@@ -101,7 +102,12 @@ def _status_lines(found: Status) -> list[str]:
     transactional = [f"Of no edition: {line}" for line in doubt_lines(found.letters)]
     if transactional:
         transactional.append("Run: paperboy resolve 0 --in-doubt sent|resend")
-    return [*lines, *transactional, *provider_lines(found.providers)]
+    return [
+        *lines,
+        *transactional,
+        *provider_lines(found.providers),
+        *quarantine_lines(found.quarantined_count, found.quarantined),
+    ]
 
 
 def preview(

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.bounces.store.quarantined import count_quarantined, list_quarantined
 from service.operations.store.counts import count_queued, count_suppressed
 from service.operations.store.edition_reports import DoubtRow, find_doubts, list_limits
 from service.papers.domain.types import BatchState
@@ -16,6 +17,9 @@ from service.sending.pause_switch import Pause, find_pause
 from service.sending.store.claim import count_due, count_in_doubt
 from service.sending.store.models import ProviderLimit
 from service.subscribers.store.subscribers import count_by_state
+
+# The number of quarantined mails that are shown.
+QUARANTINED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,23 @@ class BatchLine:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineLine:
+    """A mail to the bounce address that could not be parsed, and where it is now."""
+
+    at: datetime
+    source: str
+    reason: str
+    place: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """The figures of a moment that belong to no single edition.
 
     `pause` is that of all sending, None while mail is sent. `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
-    transactional mail; `suppressions` are suppressed addresses by reason.
+    transactional mail; `suppressions` are suppressed addresses by reason; `quarantined` are the
+    newest of the `quarantined_count` mails in quarantine.
     """
 
     due_count: int
@@ -76,6 +91,8 @@ class Figures:
     subscribers: Mapping[str, int]
     suppressions: Mapping[str, int]
     pause: Pause | None
+    quarantined_count: int
+    quarantined: tuple[QuarantineLine, ...]
 
 
 def load_figures(session: Session, now: datetime) -> Figures:
@@ -91,6 +108,11 @@ def load_figures(session: Session, now: datetime) -> Figures:
         subscribers={str(state): n for state, n in sorted(count_by_state(session).items())},
         suppressions=dict(sorted(count_suppressed(session).items())),
         pause=find_pause(session),
+        quarantined_count=count_quarantined(session),
+        quarantined=tuple(
+            QuarantineLine(row.created_at, row.source, row.reason, row.place)
+            for row in list_quarantined(session, QUARANTINED)
+        ),
     )
 
 

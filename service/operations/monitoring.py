@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.bounces.store.quarantined import count_quarantined, list_quarantined
 from service.deliveries.alerts import Alert, alert_operator, find_last_alert
 from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import Balance, edition_balance
@@ -32,6 +33,9 @@ COMPOSING = timedelta(hours=2)
 DOUBT = timedelta(minutes=30)
 WAITING = timedelta(hours=2)
 BETWEEN_CRASHES = timedelta(hours=1)
+# Anybody can send mails that end in quarantine, so an alert is about all of an hour.
+BETWEEN_QUARANTINES = timedelta(hours=1)
+QUARANTINED = "quarantine after "
 # The start of the occasions of mails about failed pages.
 CRASHES = "crash after "
 # The most time for a statement: a visitor waits for the page meanwhile.
@@ -97,6 +101,7 @@ def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterat
     yield from _open_balances(session, now)
     yield from _old_doubts(session, now)
     yield from _waiting_mail(session, now)
+    yield from _quarantined_mail(session, now)
 
 
 def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
@@ -222,3 +227,21 @@ def _waiting_mail(session: Session, now: datetime) -> Iterator[Problem]:
             " Run: paperboy doctor",
         )
         yield Problem(f"waiting {oldest.date()}", alert)
+
+
+def _quarantined_mail(session: Session, now: datetime) -> Iterator[Problem]:
+    """Yield one problem for all mails quarantined since the last alert about such mails."""
+    last = find_last_alert(session, QUARANTINED)
+    if last is not None and now - last.created_at < BETWEEN_QUARANTINES:
+        return
+    count = count_quarantined(session, last.created_at if last is not None else None)
+    if not count:
+        return
+    (newest,) = list_quarantined(session, 1)
+    alert = Alert(
+        subject=f"{count_of(count, 'mail')} to the bounce address in quarantine",
+        detail=f"The newest could not be parsed: {newest.reason}. It is in {newest.place}.",
+        hint="All other mails were read, and these are not read again. An ordinary bounce among them"
+        " is a bug in Paperboy; the others you may delete.",
+    )
+    yield Problem(f"{QUARANTINED}{last.id if last is not None else 0}", alert)

@@ -6,12 +6,12 @@ resort, and a safe one, since a digest has exactly one.
 """
 
 import logging
-import re
 from email.message import Message
 
 from flufl.bounce import all_failures
 
 from service.bounces.inbound.mime_parts import MOST_RECIPIENTS
+from service.platform import linear_regex
 
 log = logging.getLogger(__name__)
 # It logs a traceback for every detector that gives up, which is usual on hostile mails.
@@ -19,22 +19,28 @@ logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 _LOCAL = r"(?:\"[^\"\s@]{1,64}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64})"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63}){0,8}"
-ADDRESS = re.compile(rf"(?<![A-Za-z0-9.@+_-])({_LOCAL}@{_HOST})")
+# The character before an address belongs to the match, since RE2 cannot look behind.
+ADDRESS = linear_regex.compile(rf"(?:^|[^A-Za-z0-9.@+_-])({_LOCAL}@{_HOST})")
 
 # The most reliable patterns first; the first pattern with a match decides.
 _PATTERNS = tuple(
-    re.compile(pattern.replace("ADDRESS", rf"<?({_LOCAL}@{_HOST})>?"), re.IGNORECASE | re.MULTILINE)
+    linear_regex.compile(
+        pattern.replace("ADDRESS", rf"<?({_LOCAL}@{_HOST})>?").replace(
+            "MAILBOX", rf"({_LOCAL}@{_HOST})"
+        ),
+        "im",
+    )
     for pattern in (
         # A line for each failed address, as Exim, qmail and Postfix write it.
         r"^[ \t>*-]*ADDRESS[ \t]*:?[ \t]*$",
-        r"^[ \t]*<(?=[^<>\s]+>)ADDRESS[ \t]*:",
+        r"^[ \t]*<MAILBOX(?:>[ \t]*:|:[^<>\s]*>)",
         r"^[ \t]*ADDRESS[ \t]*:(?:\s|$)",
         r"^[ \t]*<?ADDRESS(?:\.{3}|[ \t]+\(|[ \t]*[;,-][ \t]|[ \t]{2,}|\t)",
-        r"\b(?:rcpt[ _-]?to|failed address|recipients?|to address|unknown user|user unknown|mailto|address(?:ee)?|deliver(?:ed|y|ing)? to|sent to|for|to)\b\W{0,6}\s{0,40}(?<!\w)ADDRESS",
+        r"\b(?:rcpt[ _-]?to|failed address|recipients?|to address|unknown user|user unknown|mailto|address(?:ee)?|deliver(?:ed|y|ing)? to|sent to|for|to)\W{1,6}\s{0,40}ADDRESS",
         r"\b(?:user|account|mail ?box|address|recipient)\b\W{1,4}ADDRESS",
     )
 )
-_SYSTEM = re.compile(
+_SYSTEM = linear_regex.compile(
     r"(?i)^(?:mailer-daemon|postmaster|mail-daemon|mailer|abuse|root|daemon|noreply|no-reply|bounces?)(?:[+-][^@]*)?@"
 )
 

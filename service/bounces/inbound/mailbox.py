@@ -1,25 +1,34 @@
 """Bounces that wait in a mailbox: a Maildir on this machine, or a folder reached by IMAP.
 
 A message is handed out first and marked as seen afterwards. If the process dies in between, the
-message comes again, and its key shows that it is recorded already. Nothing is ever deleted.
+message comes again, and its key shows that it is recorded already. Nothing is ever deleted: a message
+that cannot be parsed is moved to a quarantine, so that it is not read again.
 """
 
+import shutil
 from collections.abc import Callable
 from mailbox import Maildir, NoSuchMailboxError
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from imapclient import SEEN, IMAPClient
+from imapclient import DELETED, SEEN, IMAPClient
 from imapclient.exceptions import IMAPClientError
 
 from service.bounces.inbound.mime_parts import MOST_BYTES
+from service.platform.logs import get_logger
 from service.platform.settings.kinds import is_loopback
 
 # A full mailbox must not occupy a worker for hours; the rest follows a minute later.
 MOST_AT_ONCE = 500
 _TIMEOUT_SECONDS = 30.0
 
-Take = Callable[[bytes], None]
+# A message -> None, or the file of the quarantine that it is to be moved to.
+Take = Callable[[bytes], Path | None]
+QUARANTINE = "Quarantine"
+# Some servers keep all folders below INBOX.
+_QUARANTINES = (QUARANTINE, f"INBOX.{QUARANTINE}")
+
+log = get_logger(__name__)
 
 
 class MailboxUnavailable(Exception):
@@ -32,7 +41,7 @@ def fetch_mailbox(address: str, take: Take) -> int:
     `address` is `maildir:/path` or `imap[s]://user:password@host[:port][/folder]`. `imap`
     switches to TLS by STARTTLS; on this machine only with `?starttls=required`. With
     `?token=/path` the login is XOAUTH2, with the access token that the file holds now. Messages
-    too large to be read are marked as seen, so that they do not come again.
+    for which `take` returns a file are moved there, or to the folder Quarantine of the IMAP account.
     """
     parts = urlsplit(address)
     if parts.scheme == "maildir":
@@ -59,8 +68,9 @@ def _fetch_maildir(path: Path, take: Take) -> int:
     for key in keys[:MOST_AT_ONCE]:
         with box.get_file(key) as file:
             raw = file.read(MOST_BYTES + 1)
-        take(raw)
-        _mark_seen(box, key)
+        file = take(raw)
+        if file is None or not _move_file(box, key, file):
+            _mark_seen(box, key)
     return len(keys[:MOST_AT_ONCE])
 
 
@@ -73,6 +83,20 @@ def _mark_seen(box: Maildir, key: str) -> None:
         box[key] = message
     except KeyError:
         return  # another process has taken it; the event's key prevents a second record
+
+
+def _move_file(box: Maildir, key: str, file: Path) -> bool:
+    """Move a message out of a Maildir; return false where that is not possible."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with box.get_file(key) as source, file.open("wb") as out:
+            file.chmod(0o600)
+            shutil.copyfileobj(source, out)
+        box.remove(key)
+    except (OSError, KeyError) as error:
+        log.warning("bounce.not_moved", file=str(file), reason=str(error))
+        return False
+    return True
 
 
 def _log_in(client: IMAPClient, parts: SplitResult) -> None:
@@ -93,8 +117,39 @@ def _fetch_folder(client: IMAPClient, folder: str, take: Take) -> int:
         # PEEK does not mark the message; no more of it is fetched than can be read.
         found = client.fetch([uid], [f"BODY.PEEK[]<0.{MOST_BYTES + 1}>"])
         raw = found.get(uid, {}).get(b"BODY[]<0>")
-        if raw is not None:
-            take(raw)
-            taken += 1
+        is_bad = raw is not None and take(raw) is not None
+        taken += raw is not None
         client.add_flags([uid], [SEEN], silent=True)
+        if is_bad:
+            _move_to_quarantine(client, uid)
     return taken
+
+
+def _move_to_quarantine(client: IMAPClient, uid: int) -> None:
+    """Move a message that is marked as seen; it stays where the server does not allow that."""
+    try:
+        folder = _open_quarantine(client)
+        if client.has_capability("MOVE"):
+            client.move([uid], folder)
+            return
+        client.copy([uid], folder)
+        client.add_flags([uid], [DELETED], silent=True)
+        # Without UIDPLUS this would remove the messages that others have marked as deleted.
+        if client.has_capability("UIDPLUS"):
+            client.uid_expunge([uid])
+    except IMAPClientError as error:
+        log.warning("bounce.not_moved", uid=uid, reason=str(error))
+
+
+def _open_quarantine(client: IMAPClient) -> str:
+    """Return the name of the quarantine's folder, which is created if it is missing."""
+    fault = IMAPClientError("no folder can be created")
+    for name in _QUARANTINES:
+        try:
+            if not client.folder_exists(name):
+                client.create_folder(name)
+        except IMAPClientError as error:
+            fault = error
+            continue
+        return name
+    raise fault

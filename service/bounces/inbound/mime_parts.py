@@ -5,7 +5,6 @@ parser recurses once per nested part.
 """
 
 import codecs
-import re
 from dataclasses import dataclass
 from email import message_from_bytes, message_from_string
 from email.errors import HeaderParseError
@@ -15,6 +14,8 @@ from html import unescape
 from typing import Any
 
 from service.messages.domain.errors import MailError
+from service.platform import linear_regex
+from service.platform.linear_regex import LinearPattern
 
 # A digest is under 200 kB, and a server that returns all of it adds a few kilobytes.
 MOST_BYTES = 5_000_000
@@ -23,6 +24,7 @@ MOST_PARTS = 120
 MOST_LETTER = 40_000
 # For heuristics that match every line of a message against many patterns.
 MOST_LINES = 3_000
+MOST_SAMPLE = 250_000
 # A mail of ours has one recipient; lists and aliases behind it may have more.
 MOST_RECIPIENTS = 100
 MOST_HEADER = 4_000
@@ -30,26 +32,37 @@ MOST_HEADER = 4_000
 # Python's own codecs, which no mail uses; some of them warn or fail on ordinary bytes.
 _NO_CHARSETS = frozenset({"unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"})
 
-_PART_WORDS = re.compile(rb"multipart\s*/|message\s*/", re.IGNORECASE)
-_BLOCK = re.compile(r"(?im)^(?:final|original)-recipient:")
+_PART_WORDS = linear_regex.compile(rb"multipart\s*/|message\s*/", "i")
+_BLOCK = linear_regex.compile(r"(?im)^(?:final|original)-recipient:")
 # Where a text without MIME parts begins to return the mail: its headers, or a line that says so.
-_RETURNED = re.compile(
+_RETURNED = linear_regex.compile(
     r"(?im)^[ \t>]*(?:received:[ \t]+(?:from|by|\(|$)|return-path:|x-original-to:|delivered-to:"
     r"|dkim-signature:|message-id:[ \t]*<|mime-version:[ \t]*1)"
 )
-_SAYS_COPY = re.compile(
-    r"(?im)^(?=.*\w)[ \t]*[-_=*#|>]*[ \t]*(?:below this line|this is a copy of|the following is a copy"
+_SAYS_COPY = linear_regex.compile(
+    r"(?im)^[ \t]*[-_=*#|>]*[ \t]*(?:below this line|this is a copy of|the following is a copy"
     r"|(?:a )?copy of (?:your|the) (?:message|mail|letter)|original[ _](?:message|mail|header)"
     r"|(?:message|mail|returned) headers?|the (?:header|text|body) of the (?:original|message)"
     r"|unsent message|returned message|your (?:original )?message (?:follows|is|reads|was)"
     r"|returned (?:mail|content)|message text follows|message (?:body|header) follows"
     r"|start of returned message|undelivered message).*$"
 )
-_SUBJECT = re.compile(r"(?im)^[ \t>]*(?:subject|betreff|objet|asunto|sujet|件名)[ \t]*:.*$")
-_TAG = re.compile(
-    r"(?is)<(?:style|script|head)\b.*?</(?:style|script|head)>|<br[^>]*>|</(?:p|div|tr|td|li|h\d)>|<!--.*?-->"
+_SUBJECT = linear_regex.compile(
+    r"(?im)^[ \t>]*(?:subject|betreff|objet|asunto|sujet|件名)[ \t]*:.*$"
 )
-_ANY_TAG = re.compile(r"<(?![\w.+=-]+@)[^<>]{1,2000}>")
+# What no person sees, by beginning and end. A pattern for both would be searched for again and again.
+_HIDDEN = (
+    (
+        linear_regex.compile(r"(?i)<(?:style|script|head)\b"),
+        linear_regex.compile(r"(?i)</(?:style|script|head)>"),
+    ),
+    (linear_regex.compile("<!--"), linear_regex.compile("-->")),
+)
+_LINE_TAG = linear_regex.compile(r"(?i)<br[^<>]*>|</(?:p|div|tr|td|li|h\d)>")
+_ANY_TAG = linear_regex.compile("<[^<>]+>")
+_ADDRESS_IN_TAG = linear_regex.compile(r"<[\w.+=-]+@")
+_QUOTE_MARK = linear_regex.compile(r"(?m)^>[ \t]?")
+_BLANK_LINE = linear_regex.compile(r"\n[ \t]*\n")
 
 
 class NotReadable(MailError):
@@ -62,7 +75,8 @@ class Parts:
 
     `letter` is its human-readable text, `blocks` are the per-recipient fields of its delivery
     status (RFC 3464 §2.3), `feedback` the fields of a complaint (RFC 5965 §3.1), `returned` the
-    headers of the mail it is about, if included. `sample` is the message cut to its first lines.
+    headers of the mail it is about, if included. `sample` is the message cut to its first lines
+    and bytes.
     """
 
     headers: Message
@@ -87,15 +101,20 @@ def split_message(raw: bytes) -> Parts:
     letter, returned = _cut_letter(whole)
     blocks = [block for part in leaves for block in _status_blocks(part)]
     enclosed = next(filter(None, map(_enclosed, leaves)), None)
-    *first, _ = normalized.split(b"\n", MOST_LINES)
     return Parts(
         headers=message,
-        sample=message_from_bytes(b"\n".join(first)) if len(first) == MOST_LINES else message,
+        sample=_cut_sample(normalized, message),
         letter=letter,
         blocks=(tuple(blocks) or _blocks_of_letter(whole))[:MOST_RECIPIENTS],
         feedback=next(filter(None, map(_feedback, leaves)), None),
         returned=enclosed or returned,
     )
+
+
+def _cut_sample(raw: bytes, message: Message) -> Message:
+    """Return a message parsed from its first lines; itself where it has no more."""
+    first = b"\n".join(raw[:MOST_SAMPLE].split(b"\n", MOST_LINES)[:MOST_LINES])
+    return message if len(first) == len(raw) else message_from_bytes(first)
 
 
 def header_text(message: Message | None, name: str) -> str:
@@ -155,18 +174,39 @@ def _find_letter(leaves: list[Message]) -> str:
     text = "\n\n".join(piece for piece in plain if piece.strip())
     if not text:
         html = [_text_of(part) for part in leaves if part.get_content_type() == "text/html"]
-        text = unescape(_ANY_TAG.sub(" ", _TAG.sub("\n", "\n\n".join(html))))
+        text = _text_of_html("\n\n".join(html)[: 4 * MOST_LETTER])
     if not text:
         text = "\n\n".join(_text_of(part) for part in leaves if not part.is_multipart())
     # Many bounces quote the subject of our mail, which says nothing about why it bounced.
     return _SUBJECT.sub("", text[:MOST_LETTER])
 
 
+def _text_of_html(html: str) -> str:
+    """Return the text of HTML, with a line end for each tag that ends a line."""
+    for opening, closing in _HIDDEN:
+        html = _cut_between(html, opening, closing)
+    lines = _LINE_TAG.sub("\n", html)
+    return unescape(
+        _ANY_TAG.sub(lambda tag: tag[0] if _ADDRESS_IN_TAG.match(tag[0]) else " ", lines)
+    )
+
+
+def _cut_between(text: str, opening: LinearPattern[str], closing: LinearPattern[str]) -> str:
+    """Return a text without all that is between an opening and the next closing."""
+    *closed, rest = closing.split(text)
+    starts = (opening.search(piece) for piece in closed)
+    kept = [
+        f"{piece[: found.start()]}\n" if found else f"{piece} "
+        for piece, found in zip(closed, starts, strict=True)
+    ]
+    return "".join([*kept, rest])
+
+
 def _strip_quotes(text: str) -> str:
     """Return the text without `>` quote marks, if most of its lines are quoted (a forward)."""
     lines = [line for line in text.splitlines() if line.strip()]
     quoted = sum(1 for line in lines if line.startswith(">"))
-    return re.sub(r"(?m)^>[ \t]?", "", text) if 2 * quoted > len(lines) else text
+    return _QUOTE_MARK.sub("", text) if 2 * quoted > len(lines) else text
 
 
 def _cut_letter(text: str) -> tuple[str, Message | None]:
@@ -215,7 +255,7 @@ def _is_recipient(block: Message) -> bool:
 
 def _blocks_of_letter(text: str) -> tuple[Message, ...]:
     """Return status blocks that are in plain text, as some gateways leave them."""
-    pieces = re.split(r"\n[ \t]*\n", text)
+    pieces = _BLANK_LINE.split(text)
     blocks = [piece[at.start() :] for piece in pieces if (at := _BLOCK.search(piece))]
     return tuple(filter(_is_recipient, map(message_from_string, blocks)))
 

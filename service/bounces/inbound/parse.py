@@ -4,7 +4,6 @@
 such a mail; `service.deliveries.domain.return_path` and our own Message-IDs do.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
 from service.bounces.inbound.mime_parts import Parts, header_text, split_message
 from service.deliveries.domain.refusals import Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
+from service.platform import linear_regex
 from service.platform.one_line import normalise_line
 
 V = BounceVerdict
@@ -30,27 +30,29 @@ _FEEDBACK = {
     "auth-failure": V.CONFIGURATION,
     "dmarc": V.CONFIGURATION,
 }
-_BOUNCE_SUBJECT = re.compile(
+_BOUNCE_SUBJECT = linear_regex.compile(
     r"(?i)undeliver|not deliver|n't deliver|non.?deliver|unzustellbar|non remis|returned? (?:mail|message|to sender|e-?mail)"
     r"|deliver\w* (?:\w+ ){0,3}(?:fail|status|report|problem|error|delay|notif|unsuccess|incomplete)|fail\w* (?:\w+ ){0,2}(?:deliver|notice|mail|notif)"
     r"|mail (?:delivery )?(?:system|error|fail|status)|message (?:status|undeliver|deliver|not sent|returned|error|could)"
     r"|(?:user|address|recipient|mailbox) (?:unknown|not found|full|unavailable)|unknown (?:user|address|recipient)|bounce|nondeliverable|could not (?:be )?(?:deliver|sen[dt])|error sending|unable to deliver|(?:delivery|mail) warning|quota|mail could not|rejected"
 )
-_BOUNCE_SENDER = re.compile(
+_BOUNCE_SENDER = linear_regex.compile(
     r"(?i)mailer-?daemon|post ?master|mail ?delivery|mail ?system|mail-?daemon|mdaemon|post[._-]master|<>|\bmailer\b|bounce|mail ?administrator|delivery ?(?:status|subsystem)|system administrator|sysadmin|smtp|\bmta\b|daemon|spam.?filter"
 )
-_REPLY_SUBJECT = re.compile(
+_REPLY_SUBJECT = linear_regex.compile(
     r"(?i)^(?:re: ?)?(?:auto(?:matic|mated)?[ -:]|out of (?:the )?office|vacation|away from|on (?:leave|holiday|vacation)|abwesen|automatisch|absen[ct]|r[ée]ponse automatique|respuesta autom|i am (?:away|out)|not (?:in|at) (?:the )?office)"
 )
-_STILL_TRYING = re.compile(
+_STILL_TRYING = linear_regex.compile(
     r"(?i)(?:still be(?:ing)? (?:re)?tr|will (?:be |continue |keep |still |try |to )+(?:re)?(?:tr|attempt|deliver|sen)|do(?:es)? not need to resend|don't need to resend|no action is required"
     r"|warning (?:message )?only|delivery (?:of your message )?(?:has been |is |was )?delayed|message (?:has been |is )?delayed|not been delivered yet|has not yet been|will be retried|temporarily deferred|keep trying|further attempts|delivery attempts will continue)"
 )
-_GIVEN_UP = re.compile(
+_GIVEN_UP = linear_regex.compile(
     r"(?i)permanent (?:error|failure|fatal)|fatal error|giv(?:en|ing) up|gave up|will not be retried|no further (?:attempt|delivery)|not going to try"
 )
+_DIAGNOSTIC_TYPE = linear_regex.compile(r"^[\w-]{1,20} ?; ?")
+_MESSAGE_ID = linear_regex.compile(r"<[^<>\s]{3,250}>")
 # Phrases of bounces that have neither a known sender nor a known subject.
-_SAYS_FAILED = re.compile(
+_SAYS_FAILED = linear_regex.compile(
     r"(?i)(?:could|can|was|were|has|have|may|did)(?: ?not|n't|not)(?: be| been)? (?:be )?(?:deliver|reach|sen[dt]|receive)|undeliverable|delivery (?:has )?failed|returned to (?:you|sender)|error message below|following (?:error|recipient|address)"
 )
 
@@ -141,7 +143,7 @@ def _parse_block(block: Message, letter: str) -> BouncedRecipient | None:
         return None
     action = header_text(block, "Action").lower().partition(" ")[0].partition("(")[0]
     status = header_text(block, "Status")
-    reply = re.sub(r"^[\w-]{1,20} ?; ?", "", header_text(block, "Diagnostic-Code"))
+    reply = _DIAGNOSTIC_TYPE.sub("", header_text(block, "Diagnostic-Code"))
     address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
         return BouncedRecipient(
@@ -263,7 +265,7 @@ def _quoted_ids(parts: Parts) -> dict[str, None]:
     """Return the Message-IDs of the mail that this one is about."""
     values = [header_text(parts.returned, "Message-ID")]
     values += [header_text(parts.headers, name) for name in ("In-Reply-To", "References")]
-    found = [match for value in values for match in re.findall(r"<[^<>\s]{3,250}>", value)]
+    found = [match for value in values for match in _MESSAGE_ID.findall(value)]
     return dict.fromkeys(found[:20])
 
 

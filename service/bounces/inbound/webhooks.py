@@ -23,6 +23,7 @@ Fields = Mapping[str, Any]
 # Providers send batches of hundreds at most (SendGrid: 768 kB).
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 40
+MOST_NOTICES = 5_000
 
 
 class WebhookUnreadable(ValueError):
@@ -42,12 +43,16 @@ def parse_json(body: bytes) -> object:
     if len(body) > MOST_BYTES:
         raise WebhookUnreadable(f"more than {MOST_BYTES} bytes")
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise WebhookUnreadable("not JSON") from error
     if _depth(value) > MOST_DEPTH:
         raise WebhookUnreadable("nested too deep")
     return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _depth(value: object) -> int:
@@ -69,6 +74,8 @@ def parse_webhook(provider: str, value: object) -> ParsedWebhook:
             notices += list(PARSERS[provider](_fields(entry)))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             bad_count += 1
+        if len(notices) > MOST_NOTICES:
+            raise WebhookUnreadable(f"about more than {MOST_NOTICES} mails")
     return ParsedWebhook(tuple(notices), bad_count)
 
 
@@ -76,6 +83,18 @@ def _fields(value: object) -> Fields:
     if not isinstance(value, dict):
         raise WebhookUnreadable("not an object")
     return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise WebhookUnreadable("not a list")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise WebhookUnreadable("not a text")
+    return _text(value)
 
 
 def _optional(value: object) -> Fields:
@@ -130,8 +149,8 @@ def _parse_ses(event: Fields) -> Iterator[BounceNotice]:
         notice = _fields(event[kind.lower()])
         # A complaint lists every recipient of the mail; our mails have one.
         listed = notice["bouncedRecipients" if kind == "Bounce" else "complainedRecipients"]
-        for recipient in map(_fields, listed):
-            address = _text(recipient["emailAddress"])
+        for recipient in map(_fields, _list(listed)):
+            address = _string(recipient["emailAddress"])
             if kind == "Bounce":
                 refusal = _ses_refusal(notice, recipient)
                 detail = _text(recipient.get("diagnosticCode")) or _text(
@@ -152,10 +171,10 @@ def _parse_ses(event: Fields) -> Iterator[BounceNotice]:
     elif kind in _SES_TAKEN:
         # `Delivery` and `DeliveryDelay` name their recipients themselves, `Send` only in `mail`.
         source = event.get("delivery") or mail
-        for address in _fields(source).get("recipients") or _fields(mail)["destination"]:
+        for address in _list(_fields(source).get("recipients") or mail["destination"]):
             key = _key("ses", kind, mail.get("messageId"), address)
             yield BounceNotice(
-                key, V.NOT_A_BOUNCE, _text(address), return_paths=paths, message_ids=ids
+                key, V.NOT_A_BOUNCE, _string(address), return_paths=paths, message_ids=ids
             )
 
 
@@ -172,7 +191,7 @@ def _ses_refusal(bounce: Fields, recipient: Fields) -> Refusal:
 def _ses_message_ids(mail: Fields) -> Iterator[str]:
     """Yield our Message-IDs, where SES is set to include the original headers."""
     yield _text(_optional(mail.get("commonHeaders")).get("messageId"))
-    for header in mail.get("headers") or ():
+    for header in map(_fields, _list(mail.get("headers") or [])):
         if str(header.get("name", "")).lower() == "message-id":
             yield _text(header.get("value"))
 
@@ -208,7 +227,7 @@ def _parse_postmark(event: Fields) -> Iterator[BounceNotice]:
     fixed = {"SpamComplaint": Refusal(V.COMPLAINT), "Delivery": Refusal(V.NOT_A_BOUNCE)}
     if record not in {"Bounce", *fixed}:
         return
-    address = _text(event.get("Email") or event["Recipient"])
+    address = _string(event.get("Email") or event["Recipient"])
     metadata = _optional(event.get("Metadata"))
     yield BounceNotice(
         key=_key("postmark", record, event.get("ID") or event.get("MessageID"), address),
@@ -249,7 +268,7 @@ def _parse_mailgun(call: Fields) -> Iterator[BounceNotice]:
     identity = _text(headers.get("message-id"))
     yield BounceNotice(
         key=_key("mailgun", event["id"]),
-        address=_text(event["recipient"]),
+        address=_string(event["recipient"]),
         **asdict(_mailgun_refusal(event, status, reply)),
         detail=reply or _text(event.get("reason")),
         return_paths=(_text(_optional(event.get("envelope")).get("sender")),),
@@ -296,7 +315,7 @@ def _parse_sendgrid(event: Fields) -> Iterator[BounceNotice]:
     kind = event.get("event", "bounce")
     if kind not in {"bounce", "dropped", *_SENDGRID_EVENTS}:
         return
-    address, reason = _text(event["email"]), _text(event.get("reason"))
+    address, reason = _string(event["email"]), _text(event.get("reason"))
     refusal = _SENDGRID_EVENTS.get(kind)
     if kind == "dropped":
         refusal = _SENDGRID_DROPS.get(reason.lower())
@@ -325,7 +344,7 @@ def _parse_generic(event: Fields) -> Iterator[BounceNotice]:
     identity = event.get("id") or (kind, event.get("address"), event.get("at"), status, reply)
     yield BounceNotice(
         key=_key("generic", identity),
-        address=_text(event.get("address")),
+        address=_string(event.get("address") or ""),
         **asdict(refusals[kind]),
         detail=reply,
         return_paths=(_text(event.get("return_path")),),

@@ -1,8 +1,8 @@
-"""The table of bounce events, from which a subscriber's bounce score is computed."""
+"""The tables of bounce events, quarantined mails and tokens of webhook calls."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.states import BounceVerdict
@@ -41,3 +41,33 @@ class BounceEvent(Base):
     occurred_at: Mapped[datetime]
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+
+
+class QuarantinedMail(Base):
+    """A mail to the bounce address that could not be parsed within its budget.
+
+    `key` is a hash of its content, so that one that is read twice is reported once. `place` is where
+    it was moved to, `size` its octets, or as many as were read.
+    """
+
+    __tablename__ = "quarantined_mails"
+    __table_args__ = (Index("ix_quarantined_mails_created_at", "created_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    source: Mapped[str]
+    reason: Mapped[str]
+    place: Mapped[str]
+    size: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+
+
+class WebhookToken(Base):
+    """A token that a provider signed: a hash of it, and of the event that it came with."""
+
+    __tablename__ = "webhook_tokens"
+    __table_args__ = (Index("ix_webhook_tokens_created_at", "created_at"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[str]
+    created_at: Mapped[datetime]

@@ -5,9 +5,9 @@ Sendmail, Exchange) and of large providers. The order matters: "mailbox for user
 about the user, and "user unknown; blocked" is.
 """
 
-import re
-
 from service.deliveries.domain.states import BounceVerdict
+from service.platform import linear_regex
+from service.platform.linear_regex import LinearPattern
 
 V = BounceVerdict
 
@@ -15,8 +15,8 @@ V = BounceVerdict
 MOST_CHARACTERS = 8000
 
 
-def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.IGNORECASE)
+def _any(*patterns: str) -> LinearPattern[str]:
+    return linear_regex.compile("|".join(patterns), "i")
 
 
 _FULL = _any(
@@ -39,7 +39,7 @@ _FULL = _any(
 )
 
 _CONTENT = _any(
-    r"(?:message|mail|e-?mail|size|body|letter|attachment|headers?|content)s?\b[^.\n]{0,40}(?:too (?:big|large)|(?<!queue )(?<!for )too long|(?:exceed|over|larger|bigger|greater)\w*[^.\n]{0,30}(?:size|limit|maximum|large|bytes|than))",
+    r"(?:message|mail|e-?mail|size|body|letter|attachment|headers?|content)s?\b(?: too long|[^.\n]{0,40}(?:too (?:big|large)|(?:[^er]|[^u]e|[^e]ue|[^o]r|[^f]or) too long|(?:exceed|over|larger|bigger|greater)\w*[^.\n]{0,30}(?:size|limit|maximum|large|bytes|than)))",
     r"(?:exceed\w*|over|above)[^.\n]{0,30}(?:message|mail|maximum|max|fixed)[^.\n]{0,12}size",
     r"max(?:imum)?[_ ]?message[_ ]?size",
     r"size limit",
@@ -65,7 +65,7 @@ _ADDRESS = _any(
     r"n['´’ ]?existe pas|n['´’ ]?est pas (?:valide|connu)",
     r"(?:unknown|invalid|in-?active|illegal|non-?existent|bad|unrouteable|unroutable|undeliverable|unresolvable|disabled|expired|ambiguous|obsolete|incorrect|wrong|undefined|deactivated|closed|suspended|locked)\W+(?:or \w+ )?(?:\w+ ){0,2}?(?:user|recipient|mail ?box|account|address\b|addressee|destination|local[- ]part|rcpt|login|alias|e-?mail address|to address|forward-path|mail ?drop|host|domain)",
     r"no such\W+(?:\w+[ -]){0,3}?(?:user|person|account|mail ?box|recipient|address|customer|name|mail ?drop|local|domain|host|virtual|employee|subscriber|destination|here)",
-    r"\bno (?:mail ?box|account|user|valid recipients?|recipients?|local user|matching (?:address|user|recipient))\b(?! (?:specified|in message))",
+    r"\bno (?:mail ?box|account|user|valid recipients?|recipients?|local user|matching (?:address|user|recipient))\b",
     r"\b(?:is|are) not (?:a|an) (?:known|valid|existing|active|local|registered)\b",
     r"(?:does|do|did|could)(?:es)?(?:n['´’]?t| not)\W+(?:\w+ ){0,2}?(?:exist|have (?:a|an|any)\b[^.\n]{0,40}(?:account|mail ?box)|receive (?:e-?)?mail|accept (?:e-?)?mail for|match|be found|resolve)",
     r"(?:not|isn't|n't) (?:listed|found|registered|defined) in\b",
@@ -83,7 +83,7 @@ _ADDRESS = _any(
     r"all relevant mx records point to non-?existent hosts|no mx (?:record|host)|mx points? to (?:0\.0\.0\.0|127\.)",
     r"(?:doesn't|does not|cannot|can't|unable to|will not|won't) receive e?-?mail",
     r"(?:delivery|relay|mail) to (?:this|the following|that) (?:user|address|recipient|mailbox)[^.\n]{0,30}(?:is )?not (?:possible|allowed)",
-    r"mail ?box[^.\n]{0,10}unavailable(?! for policy)",
+    r"mail ?box[^.\n]{0,10}unavailable",
     r"mail ?box not available|access to (?:this )?mail ?box|mailbox currently suspended",
     r"requested action not taken: mail ?box",
     r"user (?:\S+ )?(?:is )?not (?:local|known)",
@@ -100,7 +100,7 @@ _ADDRESS = _any(
 )
 
 _POLICY = _any(
-    r"\bspam\w*\b(?!assassin\.org)",
+    r"\bspam\w*\b",
     r"\bunsolicited\b|\bbulk (?:e-?)?mail\b|\bUBE\b|\bjunk\b|\bphish\w*",
     r"(?:block|black|deny|reject|grey|gray) ?-?list",
     r"\b[dr]nsbl?\b|\brbl\b|spamhaus|spamcop|sorbs|barracuda|cloudmark|senderscore|uceprotect",
@@ -152,7 +152,7 @@ _OUR_ADDRESS = _any(
 # a block list is worse than to keep a dead address.
 _SURE_POLICY = _any(
     r"\bspam(?:ming|med)?\b|\bunsolicited\b|\bphish\w*|\bUBE\b|likely suspicious",
-    r"(?:black|block|deny)-?list(?:ed|s|ing)?\b(?! by recipient's own)",
+    r"(?:black|block|deny)-?list(?:ed|s|ing)?\b",
     r"\b[dr]nsbl?\b|\brbl\b|spamhaus|spamcop|uceprotect|senderscore",
     r"\b(?:spf|dkim|dmarc|sender ?id|domainkeys)\b",
     r"reverse dns|\bptr\b|\brdns\b",
@@ -170,7 +170,7 @@ _SURE_CONTENT = _any(
 # A temporary lookup failure says nothing about the address.
 _PASSING = _any(r"(?:host|domain)[^.\n]{0,20} not found,? try again|temporary (?:dns|lookup|name)")
 
-_ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
+_ORDER: tuple[tuple[BounceVerdict, LinearPattern[str]], ...] = (
     (V.CONFIGURATION, _OUR_ADDRESS),
     (V.CONFIGURATION, _PASSING),
     (V.CONTENT, _SURE_CONTENT),
@@ -184,12 +184,19 @@ _ORDER: tuple[tuple[BounceVerdict, re.Pattern[str]], ...] = (
 
 # Postfix writes this before every refusal at RCPT, whatever the reason after the colon. The
 # exception is Exchange Online's reply for unknown addresses.
-_PREFIX = re.compile(
-    r"(?:recipient |destination |to )?address(?:es)? (?:was |is |has been )?rejected\W*",
-    re.IGNORECASE,
+_PREFIX = linear_regex.compile(
+    r"(?:recipient |destination |to )?address(?:es)? (?:was |is |has been )?rejected\W*", "i"
 )
-_UNKNOWN_AT_EDGE = re.compile(
-    r"5\.4\.1\b.{0,120}address(?:es)? rejected\W+access denied", re.IGNORECASE
+_UNKNOWN_AT_EDGE = linear_regex.compile(
+    r"5\.4\.1\b.{0,120}address(?:es)? rejected\W+access denied", "i"
+)
+
+
+# Phrases that mean something else with what follows them, which is all that is kept.
+_NOT_MEANT = _any(
+    r"\bno (?:mail ?box|account|user|valid recipients?|recipients?|local user|matching (?:address|user|recipient))( (?:specified|in message))",
+    r"mail ?box[^.\n]{0,10}unavailable( for policy)",
+    r"(?:black|block|deny)-?list(?:ed|s|ing)?( by recipient's own)",
 )
 
 
@@ -198,8 +205,9 @@ def classify_words(text: str) -> BounceVerdict | None:
     joined = " ".join(text[:MOST_CHARACTERS].split())
     if _UNKNOWN_AT_EDGE.search(joined):
         return V.ADDRESS
-    reasons, prefixes = _PREFIX.subn(" ", joined)
+    meant = _NOT_MEANT.sub(lambda found: f" {found[found.lastindex or 0]}", joined)
+    reasons = _PREFIX.sub(" ", meant)
     for verdict, words in _ORDER:
         if words.search(reasons):
             return verdict
-    return V.ADDRESS if prefixes else None
+    return V.ADDRESS if reasons != meant else None

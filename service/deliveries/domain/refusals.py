@@ -6,16 +6,18 @@ only the address and the full mailbox concern the subscriber: a receiver that re
 refuses it for everybody.
 """
 
-import re
 from dataclasses import dataclass
 
 from service.deliveries.domain.refusal_phrases import MOST_CHARACTERS, classify_words
 from service.deliveries.domain.states import BounceVerdict
+from service.platform import linear_regex
 
 V = BounceVerdict
 
-_CODE = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
-_REPLY = re.compile(r"(?<![\d.])([45])\d\d(?=[ -])")
+_NUMBERS = linear_regex.compile(r"[\d.]+", "a")
+# A whole run of digits and dots: refusals also quote IP addresses such as 5.1.1.9.
+_CODE = linear_regex.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\.|\.\..*)?", "a")
+_REPLY = linear_regex.compile(r"(?:^|[^\d.])([45])\d\d[ -]", "a")
 
 # (subject, detail) of RFC 3463 where the detail decides; the class says only if it is permanent.
 _BY_DETAIL: dict[tuple[int, int], BounceVerdict] = {
@@ -103,8 +105,9 @@ def _most_exact(own: Code | None, reported: Code | None) -> Code | None:
 
 def _find_code(text: str) -> Code | None:
     """Return the first failure code in a text; a quoted dialogue may have `2.x.x` before it."""
-    for found in _CODE.finditer(text):
-        if found[1] != "2":
+    for numbers in _NUMBERS.finditer(text):
+        found = _CODE.fullmatch(numbers[0])
+        if found and found[1] != "2":
             return int(found[1]), int(found[2]), int(found[3])
     return None
 

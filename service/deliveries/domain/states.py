@@ -6,13 +6,13 @@
 the message (decision record 0001).
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.platform import linear_regex
 
 
 class DeliveryKind(StrEnum):
@@ -101,7 +101,9 @@ NEXT_STATES: dict[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 # Not part of a longer number: refusals also quote IP addresses such as 5.1.1.9.
-_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
+_ENHANCED = linear_regex.compile(
+    r"(?:^|[^\d.])([245]\.\d{1,3}\.\d{1,3})(?:$|[^\d.]|\.(?:$|\D))", "a"
+)
 
 # RFC 3463: the mailbox or its domain does not exist. Only these say something about the address.
 DEAD_ADDRESS_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"})
@@ -168,7 +170,7 @@ def may_follow(state: DeliveryState, following: DeliveryState) -> bool:
 def enhanced_code(text: str) -> str:
     """Return the RFC 3463 code in a reply's text (`5.1.1`), or an empty string."""
     found = _ENHANCED.search(text)
-    return ".".join(found.groups()) if found else ""
+    return found[1] if found else ""
 
 
 def skip_reason(

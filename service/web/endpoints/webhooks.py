@@ -10,7 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from service.bounces.inbound.webhook_signatures import Call, WebhookForged
+from service.bounces.inbound.confined_parser import ParserUnavailable
+from service.bounces.inbound.webhook_signatures import Call, WebhookForged, WebhookStale
 from service.bounces.inbound.webhooks import WebhookUnreadable
 from service.bounces.webhooks import WebhookContext, WebhookUnknown, record_webhook
 from service.platform.logs import get_logger
@@ -36,6 +37,10 @@ def take_call(
         report = record_webhook(door, provider, call, context.clock())
     except WebhookUnknown:
         return JSONResponse({"fault": "there is no such hook"}, 404)
+    except WebhookStale as error:
+        log.warning("hook.repeated", provider=provider, reason=str(error))
+        # Mailgun sends a call again after every answer but 200 and this one.
+        return JSONResponse({"fault": "signed for another time or event"}, 406)
     except WebhookForged as error:
         # The reason goes only to the log, so that it does not help to forge signatures.
         log.warning("hook.refused", provider=provider, reason=str(error))
@@ -43,4 +48,7 @@ def take_call(
         return JSONResponse({"fault": "invalid signature"}, 401, headers)
     except WebhookUnreadable as error:
         return JSONResponse({"fault": f"the body is {error}"}, 400)
+    except ParserUnavailable as error:
+        log.warning("hook.not_parsed", provider=provider, reason=str(error))
+        return JSONResponse({"fault": "mails cannot be parsed now"}, 503)
     return JSONResponse(dataclasses.asdict(report))

@@ -67,6 +67,7 @@ class _MeasuresCollector(Collector):
         yield _by("subscribers", "Readers", "state", found.subscribers)
         yield _by("recent_bounces", "Bounces and complaints in a day", "verdict", found.bounces)
         yield _by("suppressions", "Suppressed addresses", "reason", found.suppressions)
+        yield _single("quarantined_mails", "Mails in quarantine", found.quarantined_count)
         yield _single("sending_paused", "1 while all sending is paused", int(bool(found.pause)))
         yield _single("restored", "1 while a restored backup is refused", int(found.is_restored))
         yield from _of_caches(found.caches)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from support.mail.hook_calls import (
     CERTIFICATE,
+    SIGNED_AT,
     TOPIC,
     VALID_FROM,
     basic,
@@ -18,23 +20,27 @@ from support.mail.hook_calls import (
     rsa_key,
     sendgrid,
     sendgrid_public_key,
+    sign_sendgrid,
     sns,
 )
 
 from service.bounces.inbound.webhook_signatures import (
     Call,
     WebhookForged,
+    WebhookStale,
     certificate_url,
     check_generic,
     check_mailgun,
+    check_mailgun_time,
     check_postmark,
     check_sendgrid,
+    check_sendgrid_time,
     check_sns,
     is_amazon,
 )
 
 KEY = "a signing key of a test"
-NOW = VALID_FROM + timedelta(days=260)
+NOW = VALID_FROM + timedelta(days=260, hours=5)
 TOPICS = frozenset({TOPIC})
 
 
@@ -215,3 +221,50 @@ def test_the_fetched_file_must_be_a_certificate_with_an_rsa_key() -> None:
 def test_an_additional_field_is_ignored() -> None:
     message = json.loads(json.dumps(sns({"ü": 1})))
     check_sns(message, TOPICS, fetch, NOW)
+
+
+# --- Time -----------------------------------------------------------------------------------
+
+SECONDS = {-301: False, -300: True, 0: True, 300: True, 301: False}
+
+
+@pytest.mark.parametrize(("late", "passes"), SECONDS.items())
+def test_mailgun_and_sendgrid_must_have_signed_within_five_minutes(
+    late: int, *, passes: bool
+) -> None:
+    now = NOW + timedelta(seconds=late)
+    for check in (
+        lambda: check_mailgun_time(mailgun({}, KEY), now),
+        lambda: check_sendgrid_time(sendgrid([]), now),
+    ):
+        with nullcontext() if passes else pytest.raises(WebhookStale):
+            check()
+
+
+def test_sns_may_deliver_a_message_again_for_an_hour() -> None:
+    for late, passes in {-301: False, 3900: True, 3901: False}.items():
+        with nullcontext() if passes else pytest.raises(WebhookStale):
+            check_sns(sns({}), TOPICS, fetch, NOW + timedelta(seconds=late))
+    for stamp in ("yesterday", ""):
+        with pytest.raises(WebhookStale):
+            check_sns(sns({}, Timestamp=stamp), TOPICS, fetch, NOW)
+
+
+@pytest.mark.parametrize("stamp", ["", "9" * 12, "9" * 5000, "-1", "1e9", "\u0661", "1789707600 "])
+def test_a_time_that_is_none_is_refused(stamp: str) -> None:
+    with pytest.raises(WebhookStale):
+        check_mailgun_time(mailgun({}, KEY, stamp=stamp), NOW)
+    with pytest.raises(WebhookStale):
+        check_sendgrid_time(sign_sendgrid(b"[]", stamp), NOW)
+
+
+@pytest.mark.parametrize("field", ["timestamp", "token", "signature"])
+def test_a_signature_of_mailgun_consists_of_texts(field: str) -> None:
+    for value in (None, [], {}, 1.5, True if field != "timestamp" else None, "x" * 201):
+        call = mailgun({}, KEY)
+        call["signature"][field] = value
+        with pytest.raises(WebhookForged):
+            check_mailgun(call, KEY)
+    call = mailgun({}, KEY)
+    call["signature"]["timestamp"] = int(SIGNED_AT)
+    check_mailgun(call, KEY)

@@ -1,4 +1,4 @@
-"""An IMAP server on loopback with one folder: as much of RFC 3501 as reading bounces needs."""
+"""An IMAP server on loopback with one folder of mail: as much of RFC 3501 as reading bounces needs."""
 
 import re
 import socketserver
@@ -17,7 +17,8 @@ LOGIN = ("bounces", 'a "quoted" password')
 class ImapServer:
     """`messages` by number; `seen` are those marked. `refuses` are commands answered with NO.
 
-    With `tls` the server supports STARTTLS. `logins` has the kind of each login: `LOGIN` or the decoded
+    `folders` are the others, with the messages that were moved or copied to them; `extensions` are
+    added to its capabilities. With `tls` the server supports STARTTLS. `logins` has the kind of each login: `LOGIN` or the decoded
     response of XOAUTH2, followed by ` over TLS` where it was.
     """
 
@@ -27,6 +28,9 @@ class ImapServer:
     tls: ssl.SSLContext | None = None
     logins: list[str] = field(default_factory=list)
     selected: list[str] = field(default_factory=list)
+    folders: dict[str, list[bytes]] = field(default_factory=dict)
+    extensions: str = "MOVE"
+    deleted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         server = self
@@ -90,7 +94,7 @@ class ImapServer:
     def answer(self, command: str) -> bytes:
         if command.startswith("CAPABILITY"):
             starttls = " STARTTLS" if self.tls else ""
-            return f"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2{starttls}\r\n".encode()
+            return f"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 {self.extensions}{starttls}\r\n".encode()
         if command.startswith("LOGIN"):
             words = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', command.removeprefix("LOGIN "))
             given = tuple((quoted or bare).replace('\\"', '"') for quoted, bare in words)
@@ -110,4 +114,21 @@ class ImapServer:
             )
         if found := re.match(r"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen\)", command):
             self.seen.add(int(found[1]))
+        return self._answer_about_folders(command)
+
+    def _answer_about_folders(self, command: str) -> bytes:
+        if found := re.match(r'LIST "" "([^"]+)"', command):
+            known = found[1] in self.folders
+            return f'* LIST () "." "{found[1]}"\r\n'.encode() if known else b""
+        if found := re.match(r'CREATE "([^"]+)"', command):
+            self.folders[found[1]] = []
+        if found := re.match(r'UID (MOVE|COPY) (\d+) "([^"]+)"', command):
+            self.folders[found[3]].append(self.messages[int(found[2])])
+            if found[1] == "MOVE":
+                del self.messages[int(found[2])]
+        if found := re.match(r"UID STORE (\d+) \+FLAGS\.SILENT \(\\Deleted\)", command):
+            self.deleted.add(int(found[1]))
+        if found := re.match(r"UID EXPUNGE (\d+)", command):
+            assert int(found[1]) in self.deleted
+            del self.messages[int(found[1])]
         return b""

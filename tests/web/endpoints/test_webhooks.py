@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from support.mail.bounce_mails import dsn
@@ -20,6 +24,7 @@ from support.mail.hook_calls import (
     sendgrid,
     sendgrid_public_key,
     ses_bounce,
+    sign_sendgrid,
     sns,
 )
 from support.newsletter.press import Turnable
@@ -27,7 +32,7 @@ from support.web.server import serve
 from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
 from service.bounces.inbound.webhook_signatures import WebhookForged
-from service.bounces.inbound.webhooks import MOST_BYTES
+from service.bounces.inbound.webhooks import MOST_BYTES, MOST_NOTICES
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import make_sessions
@@ -260,3 +265,196 @@ def cut_off(
 
 def test_without_the_certificate_a_call_is_refused(cut_off: httpx2.Client) -> None:
     assert GOOD["ses"](cut_off).status_code == 401
+
+
+# --- Repeated and hostile calls -------------------------------------------------------------
+
+STALE: dict[str, tuple[int, Call]] = {
+    "mailgun": (6, GOOD["mailgun"]),
+    "sendgrid": (6, GOOD["sendgrid"]),
+    "ses": (66, GOOD["ses"]),
+}
+
+
+@pytest.mark.parametrize("provider", STALE)
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_call_that_was_signed_for_another_time_changes_nothing(
+    web: httpx2.Client,
+    subscribers: Subscribers,
+    session: Session,
+    clock: Turnable,
+    provider: str,
+    direction: int,
+) -> None:
+    subscriber = subscribers.add(SUBSCRIBER)
+    before = count_rows(session)
+    minutes, call = STALE[provider]
+    clock.forward(minutes=direction * minutes)
+    assert call(web).status_code == 406
+    assert count_rows(session) == before
+    after = subscribers.reread(subscriber)
+    assert after is not None
+    assert after.state is SubscriberState.ACTIVE
+
+
+def test_a_token_of_mailgun_is_good_for_one_event(
+    web: httpx2.Client, subscribers: Subscribers
+) -> None:
+    other = subscribers.add("other@example.org")
+    subscribers.add(SUBSCRIBER)
+    token = "t" * 50
+    first = post("mailgun", mailgun(MAILGUN, KEY, token=token))
+    # The signature is not of the event, so whoever saw one call can put another event into it.
+    forged = post(
+        "mailgun",
+        mailgun({**MAILGUN, "id": "b", "recipient": "other@example.org"}, KEY, token=token),
+    )
+    assert first(web).json()["recorded"] == 1
+    assert forged(web).status_code == 406
+    # Mailgun itself repeats the same event, and gets the same answer.
+    assert (first(web).status_code, first(web).json()["known"]) == (200, 1)
+    after = subscribers.reread(other)
+    assert after is not None
+    assert after.state is SubscriberState.ACTIVE
+
+
+FRAGMENTS = st.one_of(
+    st.sampled_from(
+        [
+            *("1e999", "-1e999", "9" * 4000, "9" * 5000, "NaN", "-Infinity", "null", "true", "0"),
+            *("[]", "{}", "[{}]", '{"":[]}', "[" * 45 + "]" * 45, '""', '"\\ud800"', '"\\u0000"'),
+            *(
+                '"x@y.example"',
+                '"' + "a" * 3000 + '@b.example"',
+                '"2026-09-18T05:00:00Z"',
+                "1789707600",
+            ),
+            *(
+                '"0001-01-01T00:00:00+14:00"',
+                "253402300800",
+                '"https://[::1"',
+                '"Bounce"',
+                '"bounce"',
+            ),
+        ]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        ),
+        max_leaves=5,
+    ).map(json.dumps),
+)
+EVENTS: dict[str, dict[str, Any]] = {
+    "ses": {**ses_bounce(SUBSCRIBER), "delivery": {"recipients": [SUBSCRIBER]}, "mail": {"messageId": "1", "source": "x@y", "destination": [SUBSCRIBER], "headers": [{"name": "Message-ID", "value": "<a@b>"}], "commonHeaders": {"messageId": "<a@b>"}}},
+    "postmark": {**POSTMARK, "Details": "550", "Metadata": {"message-id": "<a@b>"}, "From": "x@y", "BouncedAt": "2026-09-18"},
+    "mailgun": {**MAILGUN, "envelope": {"sender": "x@y"}, "message": {"headers": {"message-id": "a@b"}}, "timestamp": 1.5, "reason": "x"},
+    "sendgrid": {"event": "bounce", "email": SUBSCRIBER, "sg_event_id": "a", "reason": "550", "status": "5.1.1", "smtp-id": "<a@b>", "timestamp": 1},
+    "generic": {"event": "bounce", "id": "a", "address": SUBSCRIBER, "status": "5.1.1", "reply": "550", "return_path": "x", "message_id": "<a@b>", "at": 1},
+}  # fmt: skip
+HOLE = "a hole"
+
+
+def holes(value: Any) -> Iterator[Any]:
+    """Yield copies of a JSON value, each with one of its values replaced by a hole."""
+    yield HOLE
+    for key in (
+        value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+    ):
+        for inner in holes(value[key]):
+            if isinstance(value, dict):
+                yield {**value, key: inner}
+            else:
+                yield [*value[:key], inner, *value[key + 1 :]]
+
+
+HOLED = [(provider, holed) for provider, event in EVENTS.items() for holed in holes(event)]
+
+
+def sign(provider: str, body: str) -> Call:
+    """Return a signed call whose event is this text, JSON or not."""
+    raw = body.encode("utf-8", "surrogatepass")
+    match provider:
+        case "ses":
+            return post("ses", sns(body.encode("utf-8", "replace").decode()))
+        case "postmark":
+            return post("postmark", raw, basic(PAIR))
+        case "mailgun":
+            signed = json.dumps(mailgun(HOLE, KEY, token=sha256(raw).hexdigest()))
+            return post(
+                "mailgun", signed.replace(json.dumps(HOLE), body).encode("utf-8", "replace")
+            )
+        case "sendgrid":
+            call = sign_sendgrid(raw)
+        case _:
+            call = generic(raw, KEY)
+    return post(provider, call.body, dict(call.headers))
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(HOLED), FRAGMENTS)
+def test_no_signed_event_is_answered_with_500(
+    web: httpx2.Client, holed: tuple[str, Any], fragment: str
+) -> None:
+    provider, event = holed
+    answer = sign(provider, json.dumps(event).replace(json.dumps(HOLE), fragment))(web)
+    assert answer.status_code in {200, 400}, answer.text
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    st.sampled_from([*EVENTS, "ses"]),
+    st.text(max_size=80) | st.dictionaries(st.text(max_size=9), st.text(max_size=9)).map(urlencode),
+)
+def test_no_signed_form_or_text_is_answered_with_500(
+    web: httpx2.Client, provider: str, body: str
+) -> None:
+    assert sign(provider, body)(web).status_code in {200, 400}
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(list(holes(sns(ses_bounce(SUBSCRIBER))))), FRAGMENTS)
+def test_no_envelope_of_sns_is_answered_with_500(
+    web: httpx2.Client, holed: Any, fragment: str
+) -> None:
+    body = json.dumps(holed).replace(json.dumps(HOLE), fragment)
+    answer = web.post("/hooks/ses", content=body.encode("utf-8", "replace"))
+    assert answer.status_code in {200, 400, 401, 406}, answer.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{CERTIFICATE}?x=\x7f",
+        f"{CERTIFICATE}?many",
+        f"{CERTIFICATE}#x",
+        f"{CERTIFICATE}\n",
+        "https://[",
+    ],
+)
+def test_an_odd_address_of_a_certificate_is_not_fetched(
+    web: httpx2.Client, fetched: Fetched, url: str
+) -> None:
+    body = {**sns(ses_bounce(SUBSCRIBER)), "SigningCertURL": url}
+    assert post("ses", body)(web).status_code == 401
+    assert fetched == []
+
+
+def test_a_call_about_thousands_of_mails_is_refused(web: httpx2.Client, session: Session) -> None:
+    before = count_rows(session)
+    many = [{"event": "bounce", "address": "x@y.example", "id": n} for n in range(MOST_NOTICES + 1)]
+    assert post_generic(many)(web).status_code == 400
+    assert count_rows(session) == before
