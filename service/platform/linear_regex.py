@@ -8,12 +8,12 @@ refuses `re` in the folders that read strangers' text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, AnyStr, Generic, TypeVar
+from re import Match
+from typing import Any, AnyStr, Generic, TypeVar
 
 import re2
 
-if TYPE_CHECKING:
-    from re import Match
+__all__ = ["LinearPattern", "Match", "compile", "escape"]
 
 T = TypeVar("T")
 
@@ -61,7 +61,9 @@ class LinearPattern(Generic[AnyStr]):
     def sub(
         self, put: AnyStr | Callable[[Match[AnyStr]], AnyStr], text: AnyStr, count: int = 0
     ) -> AnyStr:
-        return _apply(lambda sound: self._compiled.sub(put, sound, count), text)
+        # RE2's wrapper spoils replacements beyond ASCII, which it unescapes as Latin-1.
+        by = put if callable(put) or _has_escape(put) else lambda _: put
+        return _apply(lambda sound: self._compiled.sub(by, sound, count), text)
 
 
 def compile(pattern: AnyStr, flags: str = "") -> LinearPattern[AnyStr]:  # noqa: A001 - as in re
@@ -73,13 +75,13 @@ def compile(pattern: AnyStr, flags: str = "") -> LinearPattern[AnyStr]:  # noqa:
     """
     options = re2.Options()
     options.log_errors = False
+    letters = flags.replace("a", "")
+    head = f"(?{letters})" if letters else ""
     if isinstance(pattern, bytes):
         options.encoding = re2.Options.Encoding.LATIN1
-        letters = flags.replace("a", "").encode()
-        return LinearPattern(b"(?%b)%b" % (letters, pattern) if letters else pattern, options)
-    letters = flags.replace("a", "")
-    text = _translate(pattern, is_ascii="a" in flags)
-    return LinearPattern(f"(?{letters}){text}" if letters else text, options)
+        text = head + _translate(pattern.decode("latin-1"), is_ascii=True)
+        return LinearPattern(text.encode("latin-1"), options)
+    return LinearPattern(head + _translate(pattern, is_ascii="a" in flags), options)
 
 
 def _translate(pattern: str, *, is_ascii: bool) -> str:
@@ -127,6 +129,14 @@ def _apply(do: Callable[[AnyStr], T], text: AnyStr) -> T:
         return do(text)
     except UnicodeEncodeError:
         return do(_replace_surrogates(text))
+
+
+def _has_escape(put: str | bytes) -> bool:
+    """Return whether a replacement names a group. Raises `ValueError` for one beyond ASCII."""
+    has = (b"\\" in put) if isinstance(put, bytes) else ("\\" in put)
+    if has and not put.isascii():
+        raise ValueError("a replacement beyond ASCII that names a group has to be a function")
+    return has
 
 
 def _replace_surrogates(text: AnyStr) -> AnyStr:

@@ -6,7 +6,6 @@ Only one row is in memory at a time; a JSON array, which has no lines, is read w
 import codecs
 import csv
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,9 +49,8 @@ MOST_LINES_OF_A_ROW = 200
 _SAMPLE_BYTES = 4096
 _UTF8 = "utf-8-sig"
 _NO_TEXT = "this is not text; save it as CSV in UTF-8"
-# In a text that was decoded with `surrogateescape`: a byte that is not UTF-8, and what is not ASCII.
-_WRONG_BYTE = re.compile("[\udc80-\udcff]")
-_OTHER_CHARACTER = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+# Bytes that are not UTF-8, in a text that was decoded with `surrogateescape`.
+_WRONG_BYTES = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 _NOT_UTF8 = "a byte that is not UTF-8, unlike the rest of the file"
 
 
@@ -100,8 +98,8 @@ def inspect_file(path: Path) -> ImportSource:
             except UnicodeDecodeError as error:
                 raise ImportFault(_NO_TEXT) from error
             if encoding == _UTF8 and not text.isascii():
-                is_utf8 = is_utf8 or _OTHER_CHARACTER.search(text) is not None
-                has_wrong_byte = has_wrong_byte or _WRONG_BYTE.search(text) is not None
+                is_utf8 = is_utf8 or not text.encode(errors="ignore").isascii()
+                has_wrong_byte = has_wrong_byte or _has_wrong_byte(text)
             if has_wrong_byte and b"\0" in block:
                 raise ImportFault(_NO_TEXT)
     if has_wrong_byte and not is_utf8:
@@ -137,7 +135,7 @@ def _recognize(file: IO[str], defaults: SignUpForm) -> tuple[ImportFormat, Itera
         return columns.format, _table_rows(lines, columns, separator, defaults)
     if _is_address_line(first):
         return ImportFormat.ADDRESSES, _address_rows(lines, defaults)
-    names = _WRONG_BYTE.sub("\ufffd", first.strip()[:80]) or "nothing"
+    names = first.strip()[:80].translate(_WRONG_BYTES) or "nothing"
     raise ImportFault(
         f"line {lines.first_line}: the first line must name the columns, one of them “email”, or be"
         f" an address; it is: {names}"
@@ -202,7 +200,7 @@ class _Lines:
 
     @property
     def has_wrong_byte(self) -> bool:
-        return any(_WRONG_BYTE.search(line) for line in self._taken if not line.isascii())
+        return any(map(_has_wrong_byte, self._taken))
 
     def skip_blank(self) -> str:
         """Return the first line that is not blank, still to be read; empty at the end."""
@@ -367,3 +365,11 @@ _OWN_TIMES = (
     "created_at", "confirmed_at", "unsubscribed_at", "paused_at", "paused_until", "catch_up_since",
     "has_catch_up", "has_suggestions",
 )  # fmt: skip
+
+
+def _has_wrong_byte(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

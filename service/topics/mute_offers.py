@@ -1,6 +1,5 @@
 """Clauses that a topic could exclude and still bring papers: words of a paper, narrower clauses."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperView
 from service.papers.store.read import count_each, count_within
+from service.platform import linear_regex
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
@@ -19,7 +19,7 @@ from service.topics.like_clauses import topic_condition
 from service.topics.store.models import Topic
 from service.topics.store.to_sql import fetch_lexemes, to_sql
 
-_WORD = re.compile(r"[^\W\d_][\w'’-]{2,}")
+_WORD = linear_regex.compile(r"[^\W\d_][\w'’-]{2,}")
 _MOST_WORDS = 12
 MOST_OFFERS = 4
 _DAYS = 30

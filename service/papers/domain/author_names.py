@@ -1,20 +1,21 @@
 """Author names: split a string of authors into names, and match a name against a query."""
 
-import re
 from collections.abc import Iterator
 from typing import Final, Literal
 
 from service.papers.domain.latex.readable import fold, to_readable_line
+from service.platform import linear_regex
 from service.platform.caches import cached
 
 NameMatch = Literal["exact", "guess"]
 
-_SUFFIX = re.compile(r"(?:Jr|Sr)\.?|I{2,3}|IV|V", re.IGNORECASE)
-_AND = re.compile(r"(?:\A|\s+)(?:and|&)\s+", re.IGNORECASE)
+_SUFFIX = linear_regex.compile(r"(?:Jr|Sr)\.?|I{2,3}|IV|V", "i")
+_AND = linear_regex.compile(r"(?:\A|\s+)(?:and|&)\s+", "i")
 _GROUPS: Final = ("collaboration", "collaborations", "consortium", "team", "group", "network")
 # Words that belong to the family name after them: a query may be `van der Maaten`.
 PARTICLES: Final = "al af bin da dal de del della den der di dos du el la le ter ten van von zu"
-_NOT_IN_KEYS = re.compile(r"[^\w\s]|_")
+_APOSTROPHES = dict.fromkeys(map(ord, "'’ʼ`"))
+_NOT_IN_KEYS = linear_regex.compile(r"[^\w\s]|_")
 
 
 def split_authors(creator: str) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def author_key(name: str) -> str:
     if comma and given.strip() and not _SUFFIX.fullmatch(given.strip()):
         readable = f"{given} {family}"
     # An apostrophe joins (O'Brien), every other mark separates (J.-B.).
-    joined = re.sub(r"['’ʼ`]", "", fold(readable))
+    joined = fold(readable).translate(_APOSTROPHES)
     return " ".join(_NOT_IN_KEYS.sub(" ", joined).split())
 
 

@@ -4,12 +4,12 @@ Source: https://arxiv.org/category_taxonomy. Six categories have a twin under an
 paper in one is in both, so a topic on either must match it.
 """
 
-import re
 from difflib import get_close_matches
 from typing import Final
 
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
 from service.papers.domain.source_names import JOURNALS, SOURCES
+from service.platform import linear_regex
 from service.platform.caches import cached
 
 # alias -> canonical, as arXiv itself directs them.
@@ -46,12 +46,12 @@ _TWINS: Final = ALIASES | {canonical: alias for alias, canonical in ALIASES.item
 # Bare `astro-ph`, `cond-mat`, `q-bio` … were categories once, and old papers still carry them.
 _ALL: Final = CATEGORY_NAMES.keys() | ARCHIVE_NAMES.keys() | SUBSUMED.keys()
 _SPELLINGS: Final = {code.lower(): code for code in sorted(_ALL)}
-_CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
+_CODE = linear_regex.compile(r"[\w.-]{1,40}", "a")
 # Other sources' own categories: no list of them exists, so only their form is checked.
 _ELSEWHERE: Final = {
     source.name: source.title for source in (*SOURCES, JOURNALS) if source.has_own_categories
 }
-_FOREIGN = re.compile(rf"({'|'.join(_ELSEWHERE)})(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", re.ASCII)
+_FOREIGN = linear_regex.compile(rf"({'|'.join(_ELSEWHERE)})(?:\.([a-z0-9]+(?:-[a-z0-9]+)*))?", "a")
 
 
 class UnknownCategory(ValueError):

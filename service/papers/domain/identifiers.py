@@ -5,10 +5,10 @@ One paper has one key in every spelling: `arXiv:math.CA/0611800v2 [math.CA]`,
 Source of the grammar: https://info.arxiv.org/help/arxiv_identifier.html
 """
 
-import re
 from typing import Final
 
 from service.papers.domain.source_names import SOURCES
+from service.platform import linear_regex
 
 # Before 2007-04 an identifier was archive/YYMMNNN; these are all archives that assigned any.
 _OLD_ARCHIVES: Final = """acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bayes-an chao-dyn chem-ph cmp-lg comp-gas
@@ -17,26 +17,25 @@ _OLD_ARCHIVES: Final = """acc-phys adap-org alg-geom ao-sci astro-ph atom-ph bay
 # The prefix of a source's keys: Hugging Face lists arXiv's papers, so the two share one.
 _NAMESPACES: Final = {source.name: source.namespace for source in SOURCES}
 
-_WRAPPING = re.compile(
-    r"""\A(?:
-        (?:https?://)?(?:[a-z0-9-]+\.)*arxiv\.org/(?:abs|pdf|html|format|src|e-print|ps|list)/
-      | (?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/papers/
-      | oai:arxiv\.org:
-      | (?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|doi:\s*)?10\.48550/arxiv\.
-      | arxiv:\s*
-    )""",
-    re.IGNORECASE | re.VERBOSE,
+_WRAPPING = linear_regex.compile(
+    r"\A(?:"
+    r"(?:https?://)?(?:[a-z0-9-]+\.)*arxiv\.org/(?:abs|pdf|html|format|src|e-print|ps|list)/"
+    r"|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/papers/"
+    r"|oai:arxiv\.org:"
+    r"|(?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|doi:\s*)?10\.48550/arxiv\."
+    r"|arxiv:\s*"
+    r")",
+    "i",
 )
 # A URL's query and fragment, the file ending of a PDF link, and the class in `… [cs.CL]`.
-_TRAILING = re.compile(r"(?:/?(?:[?#].*)?|\s*\[[\w.-]+\])\Z")
-_NEW_STYLE = re.compile(r"(\d\d)(\d\d)\.(\d{4,5})(?:v([1-9]\d{0,3}))?", re.ASCII)
-_OLD_STYLE = re.compile(
-    r"([a-z]+(?:-[a-z]+)?)(?:\.[a-z-]{2,12})?/(\d\d)(\d\d)(\d{3})(?:v([1-9]\d{0,3}))?",
-    re.ASCII | re.IGNORECASE,
+_TRAILING = linear_regex.compile(r"(?:/?(?:[?#].*)?|\s*\[[\w.-]+\])\Z")
+_NEW_STYLE = linear_regex.compile(r"(\d\d)(\d\d)\.(\d{4,5})(?:v([1-9]\d{0,3}))?", "a")
+_OLD_STYLE = linear_regex.compile(
+    r"([a-z]+(?:-[a-z]+)?)(?:\.[a-z-]{2,12})?/(\d\d)(\d\d)(\d{3})(?:v([1-9]\d{0,3}))?", "ai"
 )
-_DOI_WRAPPING = re.compile(r"\A(?:https?://)?(?:(?:dx\.|www\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
+_DOI_WRAPPING = linear_regex.compile(r"\A(?:https?://)?(?:(?:dx\.|www\.)?doi\.org/|doi:\s*)", "i")
 # The shape Crossref recommends for matching; printable and without blanks.
-_DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x1f\x7f]+", re.ASCII)
+_DOI = linear_regex.compile(r"10\.\d{4,9}/[^\s\x00-\x1f\x7f]+", "a")
 
 
 class IdentifierError(ValueError):

@@ -5,17 +5,17 @@ sent once. Names are `arxiv:…`, `biorxiv:…` and `doi:…` (ISO 26324; arXiv 
 `10.48550/arXiv.<id>`).
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
 from service.papers.domain import identifiers
 from service.papers.domain.source_names import SOURCES
 from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
+from service.platform import linear_regex
 
 _ARXIV_DOI = "10.48550/arxiv."
 _WITH_DOIS = frozenset(source.name for source in SOURCES if source.has_dois)
-_WORD = re.compile(r"\w+")
+_WORD = linear_regex.compile(r"\w+")
 
 # Below this share of common words an abstract counts as rewritten, not as polished.
 SUBSTANTIAL_CHANGE = 0.75
@@ -85,12 +85,12 @@ def is_substantial(before: str, after: str) -> bool:
 
 
 _PAPER = r"\b(?:paper|article|submission|manuscript|work|preprint|version|report)\b"
-_WITHDRAWAL = re.compile(
+_WITHDRAWAL = linear_regex.compile(
     # "This paper has been withdrawn", "We have withdrawn this paper", "Withdrawn by the author".
     rf"{_PAPER}[^.]{{0,40}}\b(?:has|have|had|is|was|been|being)\b[^.]{{0,20}}\bwithdrawn\b"
     rf"|\b(?:has|have|had)\s+withdrawn\s+(?:this|the|our)\s+{_PAPER}"
     r"|\A\W*withdrawn\b",
-    re.IGNORECASE,
+    "i",
 )
 
 # Only the start is searched: a later sentence may mention the withdrawal of something else.

@@ -4,7 +4,6 @@ Manual: https://info.arxiv.org/help/api/user-manual.html. It gives what the dail
 comments, the primary category, the day of submission, and authors one by one.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnounceme
 from service.papers.sources import xml_fields
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
+from service.platform import linear_regex
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
@@ -24,7 +24,7 @@ _ERRORS: Final = "arxiv.org/api/errors"
 _BATCH: Final = 100
 _ATTEMPTS: Final = 3
 # Authors' MSC and ACM classes are listed among the categories, in another form.
-_CATEGORY = re.compile(r"[a-z][a-z-]*(?:\.[A-Za-z][A-Za-z-]*)?", re.ASCII)
+_CATEGORY = linear_regex.compile(r"[a-z][a-z-]*(?:\.[A-Za-z][A-Za-z-]*)?", "a")
 
 
 @dataclass(frozen=True, slots=True)

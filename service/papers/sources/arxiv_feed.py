@@ -7,7 +7,6 @@ rendering; they are no proof of freshness.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,6 +30,7 @@ from service.papers.sources.base import (
     SourceUnreadable,
 )
 from service.papers.sources.http_fetch import Fetcher, is_arxiv_host
+from service.platform import linear_regex
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
 _ARXIV: Final = "{http://arxiv.org/schemas/atom}"
@@ -43,7 +43,7 @@ _MAX_ITEMS: Final = 2000
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/xml, text/xml;q=0.9, */*;q=0.5"
 )
-_ABSTRACT = re.compile(r"\A\s*arXiv:\S+\s+Announce Type:.*?\bAbstract:\s*", re.DOTALL)
+_ABSTRACT = linear_regex.compile(r"\A\s*arXiv:\S+\s+Announce Type:.*?\bAbstract:\s*", "s")
 
 
 @dataclass(frozen=True, slots=True)

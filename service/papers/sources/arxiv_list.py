@@ -5,7 +5,6 @@ nothing was announced. Its markup changes, so little more than the headings is r
 `list/new.html` and the section headings of arXiv's published web code (arxiv-browse).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -18,22 +17,25 @@ from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_i
 from service.papers.sources.base import FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import Element
+from service.platform import linear_regex
 
 _ACCEPT: Final = "text/html, */*;q=0.5"
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec"
 # Two spellings each: the sections' headings, and the index above them in older pages.
-_SECTION = re.compile(
+_SECTION = linear_regex.compile(
     r"\A(?:(?P<new>New submissions)|(?P<cross>Cross(?: submissions|-lists?))"
     r"|(?P<replacement>Replacement(?: submission)?s))\b",
-    re.IGNORECASE,
+    "i",
 )
 # `(showing first 50 of 123 entries )`, `(continued, showing last 3 of 5 entries )`.
-_COUNT = re.compile(r"\bshowing\s+(?:\w+\s+)?\d[\d,]*\s+of\s+(\d[\d,]*)\s+entr", re.IGNORECASE)
-_TOTAL = re.compile(r"\btotal\s+of\s+(\d[\d,]*)\s+entr", re.IGNORECASE)
-_DAY = re.compile(r"\b(?:for|announced)\s+\w+,\s+(\d{1,2})\s+([A-Z][a-z]{2,8})\s+(\d{4}|\d{2})\b")
-_NOTHING = re.compile(r"\bNo updates\b", re.IGNORECASE)
-_ABSTRACT = re.compile(r"(?:\A|/)abs/(.+)\Z")
+_COUNT = linear_regex.compile(r"\bshowing\s+(?:\w+\s+)?\d[\d,]*\s+of\s+(\d[\d,]*)\s+entr", "i")
+_TOTAL = linear_regex.compile(r"\btotal\s+of\s+(\d[\d,]*)\s+entr", "i")
+_DAY = linear_regex.compile(
+    r"\b(?:for|announced)\s+\w+,\s+(\d{1,2})\s+([A-Z][a-z]{2,8})\s+(\d{4}|\d{2})\b"
+)
+_NOTHING = linear_regex.compile(r"\bNo updates\b", "i")
+_ABSTRACT = linear_regex.compile(r"(?:\A|/)abs/(.+)\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ https://info.arxiv.org/help/oa/index.html. A record's datestamp is that of its l
 kind, administrative ones too; it says nothing about submission or announcement.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnounceme
 from service.papers.sources import xml_fields
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
+from service.platform import linear_regex
 
 _ACCEPT: Final = "text/xml, application/xml;q=0.9, */*;q=0.5"
 _RESTARTS: Final = 3
@@ -25,7 +25,7 @@ _NOTHING: Final = "noRecordsMatch"
 _EXPIRED: Final = "badResumptionToken"
 # The groups that are archives themselves; all other archives belong to the group physics.
 _OWN_GROUPS: Final = frozenset({"cs", "econ", "eess", "math", "q-bio", "q-fin", "stat"})
-_VERSION = re.compile(r"v?([1-9]\d{0,3})", re.ASCII)
+_VERSION = linear_regex.compile(r"v?([1-9]\d{0,3})", "a")
 
 
 class ResumptionTokenExpired(SourceUnavailable):

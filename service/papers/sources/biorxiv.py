@@ -8,7 +8,6 @@ leading zeros, and every revision is a row of its own.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,17 +20,18 @@ from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnounceme
 from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import one_line, parse_each
+from service.platform import linear_regex
 
 _SERVERS: Final = frozenset({"biorxiv", "medrxiv"})
 # A busy day has some 400 rows, 14 pages of 30.
 _MOST_PAGES: Final = 200
-_EMPTY = re.compile(r"\bno (?:posts|papers|articles|results)\b", re.IGNORECASE)
-_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
-_WITHDRAWN = re.compile(r"\A\W*withdrawn\b", re.IGNORECASE)
-_PARENTHESIS = re.compile(r"\([^)]*\)")
-_NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
+_EMPTY = linear_regex.compile(r"\bno (?:posts|papers|articles|results)\b", "i")
+_DAY = linear_regex.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", "a")
+_WITHDRAWN = linear_regex.compile(r"\A\W*withdrawn\b", "i")
+_PARENTHESIS = linear_regex.compile(r"\([^)]*\)")
+_NOT_IN_SLUGS = linear_regex.compile(r"[^a-z0-9]+")
 # JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
 _Fields = Mapping[str, object]
 
@@ -248,7 +248,7 @@ def _midnight(text: str) -> datetime | None:
 
 def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
-    return _UNSTORABLE.sub("", value).strip() if isinstance(value, str) else ""
+    return value.translate(_UNSTORABLE).strip() if isinstance(value, str) else ""
 
 
 def _number(fields: _Fields, name: str) -> int | None:

@@ -3,7 +3,6 @@
 arXiv's terms of use allow its feeds one request every three seconds, from all machines together.
 """
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import httpx2
 
 from service.papers.domain.crawl_delay import RateLimited
 from service.papers.sources import base
+from service.platform import linear_regex
 from service.platform.one_line import normalise_line
 from service.platform.release import release
 
@@ -27,8 +27,8 @@ WHOLE_ANSWER_TIMEOUTS: Final = 6
 _ERROR_BODY_BYTES: Final = 4096
 # arXiv refuses clients that send too many requests with 406, 429 or 503.
 _RETRYABLE: Final = frozenset({406, 408, 425, 429, 503})
-_ERROR_MESSAGE = re.compile(r"<(?:description|subtitle|summary)[^>]*>([^<]{3,})<", re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
+_ERROR_MESSAGE = linear_regex.compile(r"<(?:description|subtitle|summary)[^>]*>([^<]{3,})<", "s")
+_TAG = linear_regex.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)

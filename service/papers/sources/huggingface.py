@@ -5,7 +5,6 @@ over the years, so all but a paper's identifier and title may be missing.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,7 +19,7 @@ from service.papers.sources.xml_fields import parse_each
 # The largest page the endpoint gives; a weekday has some 25 papers.
 _LIMIT: Final = "100"
 # JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
 _Fields = Mapping[str, object]
 
@@ -138,12 +137,12 @@ def _object(fields: _Fields, name: str) -> _Fields:
 
 def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
-    return _UNSTORABLE.sub("", value).strip() if isinstance(value, str) else ""
+    return value.translate(_UNSTORABLE).strip() if isinstance(value, str) else ""
 
 
 def _strings(value: object) -> tuple[str, ...]:
     texts = (
-        [_UNSTORABLE.sub("", x).strip() for x in value if isinstance(x, str)]
+        [x.translate(_UNSTORABLE).strip() for x in value if isinstance(x, str)]
         if isinstance(value, list)
         else []
     )

@@ -8,7 +8,6 @@ the same papers for weeks, so its papers are LISTED and not announced.
 import calendar
 import hashlib
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,24 +22,23 @@ from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnounceme
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.xml_fields import one_line, parse_each
+from service.platform import linear_regex
 
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/rdf+xml, application/xml;q=0.9, "
     "text/xml;q=0.9, */*;q=0.5"
 )
 _ENTITY: Final = b"<!ENTITY"
-_WHOLE = re.compile(
-    rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL
-)
-_DOI = re.compile(r"\b10\.\d{4,9}/[^\s?#&\"<>]+", re.ASCII)
+_WHOLE = linear_regex.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", "is")
+_DOI = linear_regex.compile(r"\b10\.\d{4,9}/[^\s?#&\"<>]+", "a")
 # The end of an article's URL is no part of its DOI: `/doi/10.1000/1.2/full`.
-_AFTER_DOI = re.compile(
-    r"(?:/(?:full|abstract|pdf|epdf|meta)|\.(?:full|abstract|pdf))+\Z", re.IGNORECASE
+_AFTER_DOI = linear_regex.compile(
+    r"(?:/(?:full|abstract|pdf|epdf|meta)|\.(?:full|abstract|pdf))+\Z", "i"
 )
-_DAY = re.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", re.ASCII)
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_INITIALS = re.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
-_NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
+_DAY = linear_regex.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", "a")
+_CONTROL = dict.fromkeys([*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, *range(0xD800, 0xE000)])
+_INITIALS = linear_regex.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
+_NOT_IN_SLUGS = linear_regex.compile(r"[^a-z0-9]+")
 
 # feedparser publishes no types.
 _Entry = Mapping[str, Any]
@@ -180,7 +178,7 @@ def _plain(entry: _Entry, name: str) -> str:
 
 def _stripped(text: str, kind: str) -> str:
     """Return text without markup, scripts and styles; paragraphs become lines."""
-    clean = _CONTROL.sub("", text)
+    clean = text.translate(_CONTROL)
     if kind != "text/plain" and clean.strip():
         # A line break in HTML source is a blank; only elements make lines.
         root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
@@ -236,4 +234,4 @@ def _published_at(entry: _Entry) -> datetime | None:
 
 def _text(entry: _Entry, name: str) -> str:
     value = entry.get(name)
-    return " ".join(_CONTROL.sub("", value).split()) if isinstance(value, str) else ""
+    return " ".join(value.translate(_CONTROL).split()) if isinstance(value, str) else ""

@@ -4,7 +4,6 @@ All functions are pure. An unreadable entry does not affect the rest of its page
 page raises an error of one line that names the place.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,6 +12,7 @@ from lxml import etree
 
 from service.papers.domain.types import BadEntry
 from service.papers.sources.base import SourceUnreadable
+from service.platform import linear_regex
 from service.platform.one_line import normalise_line
 
 # lxml publishes no types.
@@ -23,8 +23,8 @@ _Read = TypeVar("_Read")
 
 # Forbidden in XML 1.0, and removed so that one of them in a title does not make a page unreadable.
 _CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
-_HTML = re.compile(rb"<!doctype html|<html[\s>]", re.IGNORECASE)
-_OPENING = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
+_HTML = linear_regex.compile(rb"<!doctype html|<html[\s>]", "i")
+_OPENING = linear_regex.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
 
 
 def parse_xml(payload: bytes, what: str) -> Element:

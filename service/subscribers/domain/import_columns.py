@@ -4,7 +4,6 @@ The columns are those of the exports of Paperboy, listmonk (`cmd/subscribers.go`
 (mailchimp.com/help/view-export-contacts), Substack and Ghost (`members-csv`).
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -13,6 +12,7 @@ from enum import StrEnum
 from itertools import zip_longest
 
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.platform import linear_regex
 from service.subscribers.domain.sign_up import ImportedState, SignUpForm
 
 
@@ -79,13 +79,14 @@ _STATES = {
 }  # fmt: skip
 _NAMES = "topic_name"
 # A `|` or a new line ends a part, unless it is between double quotes.
-_PART = re.compile(r'((?:"[^"]*"|[^|\r\n])*)(?:[|\r\n]|\Z)')
-_COMPLAINTS = re.compile(r"abuse|spam|complain", re.IGNORECASE)
+_PART = linear_regex.compile(r'((?:"[^"]*"|[^|\r\n])*)(?:[|\r\n]|\Z)')
+_BETWEEN_WORDS = linear_regex.compile(r"[\s_-]+")
+_COMPLAINTS = linear_regex.compile(r"abuse|spam|complain", "i")
 
 
 def normalize_name(name: str) -> str:
     """Return a column's name in lower case, with `_` for spaces and hyphens."""
-    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
+    return _BETWEEN_WORDS.sub("_", name.strip().casefold())
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def parse_truth(text: str, column: str) -> bool | None:
     raise RowFault(f"{column} must be yes or no, not {text!r}")
 
 
-_TIME = re.compile(
+_TIME = linear_regex.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(\.\d{1,6})?\d*\s*(Z|[+-]\d\d:?\d\d)?)?"
 )
 

@@ -1,12 +1,12 @@
 """Names of topics: short, derived from the query, and different for all topics of a subscriber."""
 
-import re
 from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
 from service.papers.domain.categories import category_name
 from service.papers.domain.source_names import find_source
+from service.platform import linear_regex
 from service.platform.caches import cached
 from service.topics.domain.language import QueryError, canonical, parse_query
 from service.topics.domain.language import syntax_tree as syntax
@@ -22,7 +22,7 @@ _BEFORE: Final[dict[type[syntax.Query], str]] = {
     syntax.FromSource: " on ",
     syntax.TrendLimit: ", ",
 }
-_NUMBER = re.compile(r" \(\d+\)$")
+_NUMBER = linear_regex.compile(r" \(\d+\)$")
 _COMPARISONS: Final = {">": "above", ">=": "above", "<": "below", "<=": "below"}
 
 

@@ -4,7 +4,6 @@ The functions propose topics from what the matching papers have in common; the c
 papers of each, and `choose` selects the useful ones.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
@@ -12,6 +11,7 @@ from operator import and_
 from typing import Final
 
 from service.papers.domain.categories import category_name, expand
+from service.platform import linear_regex
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import canonical, write_leaf
 from service.topics.domain.matching.bitsets import PaperSet
@@ -35,7 +35,7 @@ methods study analysis framework efficient improving novel that this these those
 our has have more than beyond toward upon one two only also both
 """
 _EMPTY: Final = frozenset(_EMPTY_WORDS.split())
-_LETTERS = re.compile(r"[^\W\d_]{3,}")
+_LETTERS = linear_regex.compile(r"[^\W\d_]{3,}")
 # Words with an equal beginning count as one word: "graph" beside "graphs" narrows nothing.
 _STEM_LENGTH = 5
 

@@ -4,16 +4,16 @@ r"""Convert math between dollars to plain Unicode where that loses nothing.
 not, and then the whole formula stays as its author wrote it.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable
 from typing import Final
 
 from service.papers.domain.latex import symbols
+from service.platform import linear_regex
 from service.platform.caches import cached
 
-_TOKEN = re.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
-_PLAIN = re.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
+_TOKEN = linear_regex.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", "s")
+_PLAIN = linear_regex.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
 # ASCII that TeX prints as it is between dollars; all other ASCII punctuation has a meaning.
 _ITSELF: Final = frozenset(".,:;!?+-=<>/|()[]*@\"'`")
 _SPACES: Final = {r"\,", r"\;", r"\:", r"\ ", r"\>", r"\quad", r"\qquad", r"\thinspace", "~"}

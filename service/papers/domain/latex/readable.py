@@ -5,44 +5,55 @@ everything else unchanged, never drop a word. Source of the conventions:
 https://info.arxiv.org/help/prep.html
 """
 
-import re
 import unicodedata
 
 from service.papers.domain.latex.math_mode import plain_math
 from service.papers.domain.latex.symbols import FOLDED
 from service.papers.domain.latex.text_mode import plain_tex
+from service.platform import linear_regex
 from service.platform.caches import cached
+from service.platform.linear_regex import Match
 
 # C0 except tab and newline, DEL, C1, lone surrogates and non-characters: none can be printed, and
 # neither Postgres nor a message can carry all of them.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_UNPRINTABLE = dict.fromkeys(
+    [
+        *range(9),
+        *range(0xB, 0x20),
+        *range(0x7F, 0xA0),
+        *range(0xD800, 0xE000),
+        *range(0xFDD0, 0xFDF0),
+        *(0xFFFE, 0xFFFF),
+    ]
+)
 # In arXiv's metadata a line that begins with blanks begins a paragraph; other breaks only wrap.
-_PARAGRAPH = re.compile(r"\n(?:[ \t]*\n)+[ \t]*|\n[ \t]+(?=\S)")
-_SPECIAL = re.compile(r"[\\${}`~]|''|--")
+_PARAGRAPH = linear_regex.compile(r"\n(?:[ \t]*\n)+[ \t]*|\n[ \t]+")
+_SPECIAL = linear_regex.compile(r"[\\${}`~]|''|--")
 
-# `\\` and `\$` come first so that neither can open a formula. The bound keeps hostile text linear.
-_FORMULA = re.compile(
+# `\\` and `\$` come first so that neither can open a formula.
+_FORMULA = linear_regex.compile(
     r"\\[\\$]"
-    r"|\$\$((?:[^$\\]|\\.){1,2000})\$\$|\$((?:[^$\\]|\\.){1,2000})\$"
-    r"|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]",
-    re.DOTALL,
+    r"|\$\$((?:[^$\\]|\\.)+)\$\$|\$((?:[^$\\]|\\.)+)\$"
+    r"|\\\((.+?)\\\)|\\\[(.+?)\\\]",
+    "s",
 )
 # "$4 per test and a $42 training cost": two plain words in a row are a sentence, not a formula.
-_SENTENCE = re.compile(r"(?:\A|\s)[A-Za-z]{2,},?\s+[A-Za-z]{2,}(?=[\s,.;]|\Z)")
-_MATH_SIGNS = re.compile(r"[\\^_{}=]")
+_SENTENCE = linear_regex.compile(r"(?:\A|\s)[A-Za-z]{2,},?\s+[A-Za-z]{2,}(?:[\s,.;]|\Z)")
+_LONGEST = 2000
+_MATH_SIGNS = linear_regex.compile(r"[\\^_{}=]")
 
-_MARK = re.compile("\x00(\\d+)\x01")
-_DOUBLE_QUOTED = re.compile("``(.*?)(?:''|(\")|(?=``)|\\Z)", re.DOTALL)
-_SINGLE_QUOTED = re.compile(r"(?<![\w`])`([^`'\n]{1,200})'(?!\w)")
+_MARK = linear_regex.compile("\x00(\\d+)\x01", "a")
+_ENDS_QUOTE = linear_regex.compile("''|\"")
+_SINGLE_QUOTED = linear_regex.compile(r"(^|[^\w`])`([^`'\n]{1,200})'")
 # Two primes after a digit are seconds of arc; after a word they close a quotation.
-_CLOSING = re.compile(r"(?<=[^\W\d])''|(?<=[.,!?)])''")
+_CLOSING = linear_regex.compile(r"([\pL\p{Nl}\p{No}_.,!?)])''")
 # A blank before and a letter after is a command-line option, not a dash.
-_DASHES = re.compile(r"(?<!-)(---?)(?!-)(?<!\s--(?=[A-Za-z]))")
-_TILDE = re.compile(r"(?<=[^\s(\[/])~(?!\Z)")
-_ABOUT = re.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
+_DASHES = linear_regex.compile(r"-{2,}")
+_TILDE = linear_regex.compile(r"~")
+_ABOUT = linear_regex.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
 
 # Authors type the acute accent in this French phrase, which has the grave: "\\'a la" is "à la".
-_A_LA = re.compile(r"(?<![A-Za-z])\\'(?:a|\{a\})(?=[ ~\n]+la\b)")
+_A_LA = linear_regex.compile(r"(^|[^A-Za-z])\\'(?:a|\{a\})([ ~\n]+la)\b")
 
 
 def to_readable(text: str) -> str:
@@ -51,11 +62,11 @@ def to_readable(text: str) -> str:
     Never raises and never drops a word. A formula with no exact form in Unicode and an author's
     own commands stay as they were written.
     """
-    printable = _UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    printable = text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNPRINTABLE)
     paragraphs = (part.replace("\n", " ") for part in _PARAGRAPH.split(printable))
     plain = "\n\n".join(paragraphs)
     if _SPECIAL.search(plain):
-        plain = _without_tex(_A_LA.sub("à", plain))
+        plain = _without_tex(_A_LA.sub(lambda found: f"{found[1]}à{found[2]}", plain))
     tidy = (" ".join(part.split()) for part in plain.split("\n\n"))
     return unicodedata.normalize("NFC", "\n\n".join(part for part in tidy if part))
 
@@ -107,6 +118,9 @@ def _convert_formulas(text: str, protected: _Protected) -> str:
         if inside is None:
             out.append(match[0])
             at = match.end()
+        elif len(inside) > _LONGEST:
+            out.append(text[match.start()])
+            at = match.start() + 1
         elif _is_sentence(inside):
             # The first dollar is money; the second may still open a formula.
             out.append(protected.protect("$"))
@@ -126,25 +140,45 @@ def _is_sentence(inside: str) -> bool:
 def _typeset(text: str) -> str:
     """Replace TeX's input of quotes, dashes and the non-breaking space."""
     if "``" in text:
-        text = _DOUBLE_QUOTED.sub(_quoted, text)
+        first, *quoted = text.split("``")
+        text = "".join([first, *map(_quote, quoted)])
     if "`" in text:
-        text = _SINGLE_QUOTED.sub(r"‘\1’", text)
+        text = _SINGLE_QUOTED.sub(_quote_single, text)
     if "''" in text:
-        text = _CLOSING.sub("”", text)
+        text = _CLOSING.sub(lambda found: f"{found[1]}”", text)
     if "--" in text:
-        text = _DASHES.sub(lambda match: "—" if match[1] == "---" else "–", text)
+        text = _DASHES.sub(_dash, text)
     if "~" in text:
         text = _TILDE.sub(_blank_or_about, text)
     return text
 
 
-def _quoted(match: re.Match[str]) -> str:
-    """Return `“…”`; a quotation that never closes gets only its opening mark."""
-    is_closed = match[0].endswith(("''", '"'))
-    return f"“{match[1]}{'”' if is_closed else ''}"
+def _quote(text: str) -> str:
+    """Return what follows an opening mark as `“…”`; without a closing one, only the mark."""
+    if end := _ENDS_QUOTE.search(text):
+        return f"“{text[: end.start()]}”{text[end.end() :]}"
+    return f"“{text}"
 
 
-def _blank_or_about(match: re.Match[str]) -> str:
+def _quote_single(match: Match[str]) -> str:
+    """Return `‘…’`, unless a letter follows, before which the mark is an apostrophe."""
+    following = match.string[match.end() : match.end() + 1]
+    if following.isalnum() or following == "_":
+        return match[0]
+    return f"{match[1]}‘{match[2]}’"
+
+
+def _dash(match: Match[str]) -> str:
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    is_option = before.isspace() and after.isascii() and after.isalpha()
+    if len(match[0]) == 2 and not is_option:
+        return "–"
+    return "—" if len(match[0]) == 3 else match[0]
+
+
+def _blank_or_about(match: Match[str]) -> str:
     """Return a blank for `Run~2`, and the tilde of `z~0.8` and `N~370`, which means "about"."""
-    before, after = match.string[: match.start()], match.string[match.end()]
-    return "~" if after.isdigit() and _ABOUT.search(before[-2:]) else " "
+    before, after = match.string[: match.start()][-2:], match.string[match.end() :][:1]
+    if not after or not before or before[-1].isspace() or before[-1] in "([/":
+        return "~"
+    return "~" if after.isdigit() and _ABOUT.search(before) else " "

@@ -1,13 +1,13 @@
 """Convert TeX outside formulas: accents, letters, styles, links, and groups in braces."""
 
-import re
 import unicodedata
 from collections.abc import Callable
 from typing import Final
 
 from service.papers.domain.latex import symbols
+from service.platform import linear_regex
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\\Z", re.DOTALL)
+_TOKEN = linear_regex.compile(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\\Z", "s")
 _DEEPEST: Final = 20
 # The plain form of a two-character command, by its second character.
 _CONTROL_SYMBOLS: Final = (
@@ -17,9 +17,10 @@ _CONTROL_SYMBOLS: Final = (
 )
 _DOTLESS: Final = {"ı": "i", "ȷ": "j"}
 # Authors escape apostrophes as in JSON: `MLLM\'s` is a possessive, not a Polish ś.
-_APOSTROPHE = re.compile(r"(?:s|t|re|ve|ll|d|m)(?![A-Za-z])")
+_APOSTROPHE = linear_regex.compile(r"(?:s|t|re|ve|ll|d|m)(?:[^A-Za-z]|\Z)")
 # BibTeX protects capitals: `{B}ayesian`, `{GAN}s`.
-_CAPITALS = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*")
+_ESCAPED = linear_regex.compile(r"\\([%&#_~{}])")
+_CAPITALS = linear_regex.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*")
 
 
 def plain_tex(text: str, protect: Callable[[str], str]) -> str:
@@ -254,7 +255,7 @@ class _TextParser:
             return None
         raw = "".join(self._tokens[self._at + 1 : end])
         self._at = end + 1
-        return re.sub(r"\\([%&#_~{}])", r"\1", raw)
+        return _ESCAPED.sub(r"\1", raw)
 
     def _end_of_argument(self) -> int | None:
         if self._following().isspace() and self._closing.get(self._at + 1) is not None:

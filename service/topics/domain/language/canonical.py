@@ -1,10 +1,10 @@
 """The canonical form of a topic: one tree and one text for all topics of equal meaning."""
 
-import re
 from collections.abc import Iterator
 
 from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import canonical_category, expand
+from service.platform import linear_regex
 from service.platform.caches import cached
 from service.platform.work_budget import spend
 from service.topics.domain.language import syntax_tree as syntax
@@ -12,7 +12,7 @@ from service.topics.domain.language.announcement_filters import bind_home, write
 
 _FIELD_PREFIX = {"any": "", "title": "ti:", "abstract": "abs:"}
 # Texts that parse back as one plain word; everything else is quoted, which is always right.
-_BARE = re.compile(r"\w(?:[\w.+#/&'’-]*[\w+#])?")
+_BARE = linear_regex.compile(r"\w(?:[\w.+#/&'’-]*[\w+#])?")
 
 
 def canonical(query: syntax.Query) -> str:

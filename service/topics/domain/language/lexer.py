@@ -1,11 +1,12 @@
 """The lexer of the topic language: parentheses, operators, and terms with their field."""
 
 import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from service.platform import linear_regex
+from service.platform.linear_regex import Match
 from service.topics.domain.language.syntax_tree import QueryError, TextField
 
 Kind: TypeAlias = Literal["open", "close", "and", "or", "not", "term", "trend"]
@@ -33,15 +34,14 @@ _PARENTHESES: dict[str, Kind] = {"(": "open", ")": "close"}
 _QUOTES = '"“”„‟'
 
 # Pasted text contains control characters and invisible spaces; Postgres refuses NUL characters.
-_BLANKS = re.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_WORD = re.compile(rf"[^\s(){_QUOTES}]+")
-_PHRASE_END = re.compile(f"[{_QUOTES}]")
-_FIELD = re.compile(r"([^\W\d_][\w-]*):")
-_TREND = re.compile(r"trend\s*([<>]=?)\s*([0-9]{1,3})%?(?=[\s()]|$)", re.IGNORECASE)
-_CONDITION = re.compile(r"[A-Za-z]+\s*[<>]")
-_MARKS = re.compile(r"[^\w*]+")
-_STARRED = re.compile(r"\w[\w.+#'’-]*\*")
+_BLANKS = linear_regex.compile("[\x00-\x1f\x7f-\x9f\u200b\ufeff]")
+_WORD = linear_regex.compile(rf"[^\s(){_QUOTES}]+")
+_PHRASE_END = linear_regex.compile(f"[{_QUOTES}]")
+_FIELD = linear_regex.compile(r"([^\W\d_][\w-]*):")
+_TREND = linear_regex.compile(r"trend\s*([<>]=?)\s*([0-9]{1,3})(%?)(?:[\s()]|$)", "i")
+_CONDITION = linear_regex.compile(r"[A-Za-z]+\s*[<>]")
+_MARKS = linear_regex.compile(r"[^\w*]+")
+_STARRED = linear_regex.compile(r"\w[\w.+#'’-]*\*")
 SHORTEST_PREFIX = 2
 
 
@@ -64,8 +64,10 @@ class LexerToken:
 
 def iterate_tokens(text: str) -> Iterator[LexerToken]:
     """Yield the tokens of `text` from left to right; raises `QueryError` for an invalid one."""
-    if broken := _SURROGATE.search(text):
-        raise QueryError("This is half a character", text, broken.start())
+    try:
+        text.encode()
+    except UnicodeEncodeError as broken:  # a lone surrogate
+        raise QueryError("This is half a character", text, broken.start) from broken
     clean, position = _BLANKS.sub(" ", text), 0
     while position < len(clean):
         if clean[position].isspace():
@@ -137,8 +139,8 @@ def _cut_word(text: str, clean: str, start: int) -> LexerToken:
     return LexerToken("term", start, end, "", word, is_prefix=is_prefix)
 
 
-def _cut_trend(text: str, trend: re.Match[str]) -> LexerToken:
-    comparison, percent = trend.groups()
+def _cut_trend(text: str, trend: Match[str]) -> LexerToken:
+    comparison, percent, _ = trend.groups()
     if int(percent) > 100:
         raise QueryError(
             "A trend is a percentile from 0 to 100",
@@ -147,7 +149,7 @@ def _cut_trend(text: str, trend: re.Match[str]) -> LexerToken:
             len(percent),
             "trend>90 brings the most noticed tenth of a field's papers.",
         )
-    return LexerToken("trend", trend.start(), trend.end(), comparison, str(int(percent)))
+    return LexerToken("trend", trend.start(), trend.end(3), comparison, str(int(percent)))
 
 
 def _cut_field(text: str, clean: str, start: int, name: str, rest: str) -> LexerToken:
