@@ -113,6 +113,7 @@ lint: $(STAMP) ## ruff (rules, format), deptry (dependencies), refused words
 	@$(BIN)/ruff format --check .
 	@$(BIN)/deptry .
 	@$(BIN)/python .ci/words_check.py
+	@$(BIN)/python .ci/regex_check.py
 
 .PHONY: types
 types: $(STAMP) ## mypy, strict, over all Python there is

@@ -53,7 +53,7 @@ _TILDE = linear_regex.compile(r"~")
 _ABOUT = linear_regex.compile(r"(?:(?:\A|[\s(])[A-Za-z]|[=<>≤≥])\Z")
 
 # Authors type the acute accent in this French phrase, which has the grave: "\\'a la" is "à la".
-_A_LA = linear_regex.compile(r"(^|[^A-Za-z])\\'(?:a|\{a\})([ ~\n]+la)\b")
+_A_LA = linear_regex.compile(r"(^|[^A-Za-z])\\'(?:a|\{a\})([ ~\n]+la)([^\w]|\Z)")
 
 
 def to_readable(text: str) -> str:
@@ -66,7 +66,7 @@ def to_readable(text: str) -> str:
     paragraphs = (part.replace("\n", " ") for part in _PARAGRAPH.split(printable))
     plain = "\n\n".join(paragraphs)
     if _SPECIAL.search(plain):
-        plain = _without_tex(_A_LA.sub(lambda found: f"{found[1]}à{found[2]}", plain))
+        plain = _without_tex(_A_LA.sub(lambda found: f"{found[1]}à{found[2]}{found[3]}", plain))
     tidy = (" ".join(part.split()) for part in plain.split("\n\n"))
     return unicodedata.normalize("NFC", "\n\n".join(part for part in tidy if part))
 

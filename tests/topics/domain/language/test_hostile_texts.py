@@ -12,7 +12,7 @@ from support.hostile_texts import ALPHABET, WORST_TEXTS, random_text
 from service.topics.domain.language import Query, QueryError, canonical, parse_query
 
 # Below this a text takes some milliseconds; `bench/matching/hostile_texts.py` measures the time.
-MOST_STEPS = 100_000
+MOST_STEPS = 150_000
 
 
 def _read_or_refuse(text: str) -> Query | QueryError:
