@@ -24,6 +24,8 @@ _UNICODE = {
     "d": r"\p{Nd}",
     "s": r"\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}",
 }
+# RE2 counts no vertical tab as a blank.
+_ASCII = {"s": r"\t-\r\x20"}
 # Complements inside brackets have no contents of their own, so the usual ones are written out.
 _BRACKETS = {r"[^\W\d_]": r"[\pL\p{Nl}\p{No}]", r"[^\W_]": r"[\pL\pN]", r"[\W_]": r"[^\pL\pN]"}
 
@@ -114,13 +116,14 @@ def _translate(pattern: str, *, is_ascii: bool) -> str:
 def _translate_escape(letter: str, is_ascii: bool, is_inside: bool) -> str:
     if letter == "Z":
         return r"\z"
-    if is_ascii or letter.lower() not in _UNICODE:
+    classes = _ASCII if is_ascii else _UNICODE
+    if letter.lower() not in classes:
         return f"\\{letter}"
-    contents = _UNICODE[letter.lower()]
+    contents = classes[letter.lower()]
     if letter.islower():
         return contents if is_inside else f"[{contents}]"
     if is_inside:
-        raise ValueError(f"\\{letter} in brackets covers ASCII only; write what it is to match")
+        raise ValueError(f"\\{letter} in brackets has no translation; write what it is to match")
     return f"[^{contents}]"
 
 
