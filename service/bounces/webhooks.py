@@ -112,7 +112,7 @@ def _check_time(
 ) -> None:
     """Refuse an authenticated call that is repeated. Raises `WebhookStale`.
 
-    An event has no effect twice, whoever repeats it. So Mailgun may repeat the event of a token, as it
+    An event has no effect twice, even if an attacker repeats it. So Mailgun may repeat the event of a token, as it
     does when we do not answer; only another event with the same token is forged.
     """
     if provider == "sendgrid":

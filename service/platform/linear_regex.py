@@ -43,13 +43,16 @@ class LinearPattern(Generic[AnyStr]):
         return self._compiled.pattern  # type: ignore[no-any-return]
 
     def search(self, text: AnyStr, pos: int = 0) -> Match[AnyStr] | None:
-        return _apply(lambda sound: self._compiled.search(sound, pos), text)
+        found: Match[AnyStr] | None = _apply(lambda sound: self._compiled.search(sound, pos), text)
+        return found
 
     def match(self, text: AnyStr, pos: int = 0) -> Match[AnyStr] | None:
-        return _apply(lambda sound: self._compiled.match(sound, pos), text)
+        found: Match[AnyStr] | None = _apply(lambda sound: self._compiled.match(sound, pos), text)
+        return found
 
     def fullmatch(self, text: AnyStr) -> Match[AnyStr] | None:
-        return _apply(self._compiled.fullmatch, text)
+        found: Match[AnyStr] | None = _apply(self._compiled.fullmatch, text)
+        return found
 
     def finditer(self, text: AnyStr, pos: int = 0) -> Iterator[Match[AnyStr]]:
         yield from self._compiled.finditer(_replace_surrogates(text), pos)
@@ -65,7 +68,8 @@ class LinearPattern(Generic[AnyStr]):
     ) -> AnyStr:
         # RE2's wrapper spoils replacements beyond ASCII, which it unescapes as Latin-1.
         by = put if callable(put) or _has_escape(put) else lambda _: put
-        return _apply(lambda sound: self._compiled.sub(by, sound, count), text)
+        replaced: AnyStr = _apply(lambda sound: self._compiled.sub(by, sound, count), text)
+        return replaced
 
 
 def compile(pattern: AnyStr, flags: str = "") -> LinearPattern[AnyStr]:  # noqa: A001 - as in re

@@ -68,8 +68,8 @@ def _fetch_maildir(path: Path, take: Take) -> int:
     for key in keys[:MOST_AT_ONCE]:
         with box.get_file(key) as file:
             raw = file.read(MOST_BYTES + 1)
-        file = take(raw)
-        if file is None or not _move_file(box, key, file):
+        quarantine = take(raw)
+        if quarantine is None or not _move_file(box, key, quarantine):
             _mark_seen(box, key)
     return len(keys[:MOST_AT_ONCE])
 

@@ -260,7 +260,8 @@ def test_a_time_that_is_none_is_refused(stamp: str) -> None:
 
 @pytest.mark.parametrize("field", ["timestamp", "token", "signature"])
 def test_a_signature_of_mailgun_consists_of_texts(field: str) -> None:
-    for value in (None, [], {}, 1.5, True if field != "timestamp" else None, "x" * 201):
+    values: list[object] = [None, [], {}, 1.5, "x" * 201]
+    for value in values:
         call = mailgun({}, KEY)
         call["signature"][field] = value
         with pytest.raises(WebhookForged):

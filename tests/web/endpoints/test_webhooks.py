@@ -304,7 +304,7 @@ def test_a_token_of_mailgun_is_good_for_one_event(
     subscribers.add(SUBSCRIBER)
     token = "t" * 50
     first = post("mailgun", mailgun(MAILGUN, KEY, token=token))
-    # The signature is not of the event, so whoever saw one call can put another event into it.
+    # The signature is not of the event, so anybody who saw one call can put another event into it.
     forged = post(
         "mailgun",
         mailgun({**MAILGUN, "id": "b", "recipient": "other@example.org"}, KEY, token=token),
