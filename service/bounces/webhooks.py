@@ -17,6 +17,7 @@ from service.bounces.store.webhook_tokens import claim_token
 from service.platform.caches import cached
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
+from service.platform.outgoing_http import BodyRefused, Request, open_answer
 from service.platform.settings.settings import Settings
 
 _CERTIFICATE_BYTES = 20_000
@@ -56,17 +57,15 @@ def fetch_from_amazon(url: str) -> bytes:
     Raises `WebhookForged` where the request fails, so that the provider calls again. The URL was
     checked before; eight responses are cached, which is more than Amazon has in use.
     """
+    wanted = Request(url, _TIMEOUT_SECONDS, _TIMEOUT_SECONDS, follows=False)
     try:
-        with httpx2.stream("GET", url, timeout=_TIMEOUT_SECONDS) as response:
-            response.raise_for_status()
-            found = b""
-            for piece in response.iter_bytes():
-                found += piece
-                if len(found) > _CERTIFICATE_BYTES:
-                    raise signatures.WebhookForged("a certificate that is too large")
+        with open_answer(wanted) as answer:
+            answer.response.raise_for_status()
+            return answer.read(_CERTIFICATE_BYTES)
+    except BodyRefused as error:
+        raise signatures.WebhookForged("a certificate that is too large") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise signatures.WebhookForged("the certificate cannot be fetched") from error
-    return found
 
 
 def record_webhook(

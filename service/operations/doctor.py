@@ -31,6 +31,7 @@ from service.papers.domain.source_names import SOURCES
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
+from service.platform.outgoing_http import Request, open_answer
 from service.platform.queue import ping_broker
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.relays import SmtpRelay
@@ -178,7 +179,9 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         if source.name not in settings.sources or not source.doctor_setting:
             continue
         try:
-            httpx2.head(getattr(settings, source.doctor_setting), timeout=HTTP_SECONDS)
+            url = getattr(settings, source.doctor_setting)
+            with open_answer(Request(url, HTTP_SECONDS, HTTP_SECONDS, "HEAD", follows=False)):
+                pass
             yield Finding(f"source {source.name}", "good", "answers")
         except httpx2.HTTPError as error:
             reason = " ".join(str(error).split())

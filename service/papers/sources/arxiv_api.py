@@ -99,7 +99,7 @@ class ArxivApi:
         )
         page = parse_api(fetched.payload or b"")
         if page.error is not None:
-            raise SourceUnavailable(f"{fetched.url}: arXiv answered: {page.error}", permanent=True)
+            raise SourceUnavailable(f"arXiv answered: {page.error}", permanent=True)
         return page
 
 

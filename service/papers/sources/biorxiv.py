@@ -101,7 +101,7 @@ class Biorxiv:
             seen |= versions
             pages.append(answer)
             cursor += page.count
-        raise base.SourceUnreadable(f"{address}: no end after {_MOST_PAGES} pages")
+        raise base.SourceUnreadable(f"{self.server}: no end after {_MOST_PAGES} pages")
 
     def expect(self, category: str) -> base.Expectation | None:  # noqa: ARG002  # the protocol's form
         """Return None: bioRxiv states no counts."""

@@ -3,7 +3,6 @@
 arXiv's terms of use allow its feeds one request every three seconds, from all machines together.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +14,11 @@ import httpx2
 
 from service.papers.domain.crawl_delay import RateLimited
 from service.papers.sources import base
-from service.platform import linear_regex
+from service.platform import linear_regex, outgoing_http
 from service.platform.one_line import normalise_line
 from service.platform.release import release
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
-_MAX_REDIRECTS: Final = 5
 # Limits the whole answer, as a server that sends a byte per second never meets the read timeout.
 WHOLE_ANSWER_TIMEOUTS: Final = 6
 # Enough of an error's body to hold its message.
@@ -83,17 +81,6 @@ class Fetcher:
         # Loading the certificates costs more than the rest of a client, so it is done once.
         self._tls = httpx2.create_ssl_context()
 
-    def _client(self) -> httpx2.Client:
-        return httpx2.Client(
-            headers={"User-Agent": self._caller.user_agent, "Accept-Encoding": "gzip, deflate"},
-            timeout=self._caller.timeout_seconds,
-            follow_redirects=True,
-            max_redirects=_MAX_REDIRECTS,
-            verify=self._tls,
-            # As a request hook the rate limit applies to every redirect, too.
-            event_hooks={"request": [lambda request: self._gate.wait(str(request.url))]},
-        )
-
     def fetch(
         self,
         url: str,
@@ -105,31 +92,40 @@ class Fetcher:
         """Send one GET, conditional if `state` holds an ETag, and return the answer; no retries.
 
         Raises SourceUnavailable, or SourceUnreadable for an answer too large or badly compressed.
+        No message shows more of the URL than its host.
         """
-        headers = {"Accept": accept} | ({"If-None-Match": state.etag} if state.etag else {})
+        site = outgoing_http.masked_url(url)
+        wanted = outgoing_http.Request(
+            url,
+            self._caller.timeout_seconds,
+            self._longest_seconds,
+            params=params,
+            headers={"User-Agent": self._caller.user_agent, "Accept": accept}
+            | ({"If-None-Match": state.etag} if state.etag else {}),
+            tls=self._tls,
+            is_same_site=_are_of_arxiv,
+            # The rate limit applies to every redirect, too.
+            before=self._gate.wait,
+        )
         try:
-            with (
-                self._gate.hold(url),
-                self._client() as client,
-                client.stream("GET", url, params=params, headers=headers) as response,
-            ):
-                return self._read(response, state)
+            with self._gate.hold(url), outgoing_http.open_answer(wanted) as answer:
+                return self._read(answer, state)
         except RateLimited as error:
-            raise base.SourceUnavailable(f"{url}: {error}", False, error.wait_seconds) from error
-        except httpx2.DecodingError as error:
-            raise base.SourceUnreadable(f"{url}: the answer is badly compressed") from error
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise base.SourceUnavailable(
-                f"{url}: not an address we can ask", permanent=True
-            ) from error
-        except httpx2.TooManyRedirects as error:
-            raise base.SourceUnavailable(f"{url}: redirected in circles", permanent=True) from error
+            raise base.SourceUnavailable(f"{site}: {error}", False, error.wait_seconds) from error
+        except outgoing_http.BodyRefused as error:
+            raise base.SourceUnreadable(f"{site}: {error}") from error
+        except (outgoing_http.NotAllowed, httpx2.TooManyRedirects) as error:
+            raise base.SourceUnavailable(f"{site}: {error}", permanent=True) from error
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
+            message = f"{site}: not an address we can ask"
+            # The cause quotes the address.
+            raise base.SourceUnavailable(message, permanent=True) from None
         except httpx2.HTTPError as error:
-            raise base.SourceUnavailable(
-                f"{url}: {_one_line(str(error)) or type(error).__name__}"
-            ) from error
+            reason = outgoing_http.without_keys(_one_line(str(error)), url) or type(error).__name__
+            raise base.SourceUnavailable(f"{site}: {reason}") from error
 
-    def _read(self, response: httpx2.Response, state: base.FetchState) -> base.Fetched:
+    def _read(self, answer: outgoing_http.Answer, state: base.FetchState) -> base.Fetched:
+        response = answer.response
         url = str(response.url)
         is_refused = response.status_code in _RETRYABLE
         wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
@@ -137,25 +133,21 @@ class Fetcher:
         if response.status_code == 304:
             return base.Fetched(None, response.headers.get("ETag", state.etag), True, url)
         if response.status_code != 200:
-            raise _refusal(response, self._body(response, _ERROR_BODY_BYTES, is_cut=True))
-        body = self._body(response, self._max_bytes, is_cut=False)
+            raise _refusal(response, _error_body(answer))
+        body = answer.read(self._max_bytes)
         return base.Fetched(body, response.headers.get("ETag", ""), False, url)
 
-    def _body(self, response: httpx2.Response, limit: int, *, is_cut: bool) -> bytes:
-        """Return at most `limit` bytes after decompression; more is cut off or an error."""
-        deadline = time.monotonic() + self._longest_seconds
-        body = bytearray()
-        for chunk in response.iter_bytes(65_536):
-            body += chunk
-            if len(body) > limit:
-                if is_cut:
-                    return bytes(body[:limit])
-                raise base.SourceUnreadable(
-                    f"{response.url}: the answer is larger than {limit} bytes"
-                )
-            if time.monotonic() > deadline:
-                raise base.SourceUnavailable(f"{response.url}: the answer did not end in time")
-        return bytes(body)
+
+def _error_body(answer: outgoing_http.Answer) -> bytes:
+    try:
+        return answer.read(_ERROR_BODY_BYTES, is_cut=True)
+    except outgoing_http.BodyRefused:
+        # The status says enough.
+        return b""
+
+
+def _are_of_arxiv(host: str, other: str) -> bool:
+    return is_arxiv_host(f"https://{host}") and is_arxiv_host(f"https://{other}")
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
@@ -174,8 +166,9 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
 
 def _refusal(response: httpx2.Response, body: bytes) -> base.SourceUnavailable:
     status = response.status_code
-    reason = _error_message(body.decode("utf-8", "replace"))
-    message = f"{response.url}: HTTP {status}" + (f", {reason}" if reason else "")
+    url = str(response.url)
+    reason = outgoing_http.without_keys(_error_message(body.decode("utf-8", "replace")), url)
+    message = f"{outgoing_http.masked_url(url)}: HTTP {status}" + (f", {reason}" if reason else "")
     is_temporary = status in _RETRYABLE or status >= 500
     wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
     return base.SourceUnavailable(message, not is_temporary, wait if is_temporary else None)
