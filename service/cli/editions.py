@@ -114,7 +114,10 @@ def _harvest(command: CommandContext, sources: list[Source], since: date) -> lis
             counts={},
             stored_count=healed.late_count,
             updated_count=healed.updated_count,
-            note=f"{healed.record_count} records changed since",
+            bad_count=healed.bad_count,
+            note="; ".join(
+                filter(None, (f"{healed.record_count} records changed since", healed.note))
+            ),
             error=healed.error,
         )
         for healed in heal_arxiv(command.sessions, command.settings, oai, command.clock(), since)

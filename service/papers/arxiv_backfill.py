@@ -4,16 +4,25 @@ arXiv's feeds lose papers: stale categories, truncated answers, days that come i
 OAI-PMH service lists every record that changed since a date, whatever the feeds did.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
 from service.papers.domain.categories import canonical_category, is_known
+from service.papers.domain.completeness import describe_faults
 from service.papers.domain.identifiers import arxiv_order
-from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind, ParsedAnnouncement
+from service.papers.domain.record_limits import FAULTS
+from service.papers.domain.types import (
+    AnnounceType,
+    BadEntry,
+    BatchState,
+    PaperEventKind,
+    ParsedAnnouncement,
+    ParsedBatch,
+)
 from service.papers.listing_check import close
 from service.papers.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
@@ -21,9 +30,10 @@ from service.papers.store import batches
 from service.papers.store.models import Batch
 from service.papers.store.paper_changes import delete_old_changes
 from service.papers.store.works import get_announced, get_facts, insert_events, withdraw_papers
-from service.papers.store_announcements import store_announcements
+from service.papers.store_announcements import Stored, store_announcements
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
+from service.platform.one_line import normalise_line
 from service.platform.settings.settings import Settings
 
 HEAL_DAYS = 7
@@ -50,14 +60,37 @@ class WatchedCategory:
 
 @dataclass(frozen=True, slots=True)
 class HealReport:
-    """The result of re-reading one category, in records and papers."""
+    """The result of re-reading one category, in records and papers.
+
+    `faults` holds the entries that were unreadable, and the papers that lack an absurd value.
+    """
 
     category: str
     since: date
     record_count: int = 0
     late_count: int = 0
     updated_count: int = 0
+    faults: ParsedBatch = field(default_factory=lambda: ParsedBatch(()))
     error: str = ""
+
+    @property
+    def bad_count(self) -> int:
+        return len(self.faults.bad_entries)
+
+    @property
+    def note(self) -> str:
+        """The records that could not be read or stored whole, named; "" if all could."""
+        return describe_faults(self.faults)
+
+    def with_faults(
+        self, bad: Iterable[BadEntry], lacking: Iterable[ParsedAnnouncement] = ()
+    ) -> "HealReport":
+        """Return the report with more entries at fault, each once: a restarted list repeats them."""
+        found = ParsedBatch(
+            tuple(dict.fromkeys([*self.faults.announcements, *lacking])),
+            tuple(dict.fromkeys([*self.faults.bad_entries, *bad])),
+        )
+        return replace(self, faults=found)
 
 
 def heal_arxiv(
@@ -105,14 +138,24 @@ def _heal_category(
     now: datetime,
 ) -> HealReport:
     report = HealReport(watch.category, begin)
+    bad: list[BadEntry] = []
     try:
-        records = oai.harvest(begin, set_of(watch.category))
+        records = oai.harvest(
+            begin, set_of(watch.category), on_page=lambda page: bad.extend(page.bad_entries)
+        )
         for chunk in _chunks(records):
             with transaction(sessions) as session:
                 report = _store_records(session, watch, chunk, report, now)
-    except (SourceUnavailable, SourceUnreadable) as error:
-        report = replace(report, error=str(error))
-    log.info("heal", category=watch.category, late=report.late_count, error=report.error)
+    except (SourceUnavailable, SourceUnreadable, *FAULTS) as error:
+        report = replace(report, error=normalise_line(str(error)))
+    report = report.with_faults(bad)
+    log.info(
+        "heal",
+        category=watch.category,
+        late=report.late_count,
+        note=report.note,
+        error=report.error,
+    )
     return report
 
 
@@ -154,11 +197,15 @@ def _store_records(
             by_day.setdefault(record.datestamp, []).append(typed)
         elif key in known:
             changed.append(replace(announcement, announce_type=AnnounceType.REPLACE))
+    stored = _update_known(session, category, changed, now)
+    updated = stored.updated + stored.events + _withdraw_deleted(session, records, now)
     for day, papers in by_day.items():
-        _add_missed(session, category, day, papers, now)
-    updated = _update_known(session, category, changed, now)
-    updated += _withdraw_deleted(session, records, now)
-    missed = [a for papers in by_day.values() for a in papers if a.key not in announced]
+        stored += _add_missed(session, category, day, papers, now)
+    done = {*announced, *stored.refused}
+    missed = [a for papers in by_day.values() for a in papers if a.key not in done]
+    lacking = [one for one in changed if one.refused and one.key not in stored.refused]
+    lacking += [one for one in missed if one.refused]
+    report = report.with_faults(stored.bad_entries, lacking)
     return replace(
         report,
         record_count=report.record_count + len(by_key),
@@ -221,17 +268,18 @@ def _canonical(category: str) -> str:
 
 def _add_missed(
     session: Session, category: str, day: date, missed: list[ParsedAnnouncement], now: datetime
-) -> None:
+) -> Stored:
     """Put missed papers into the batch of their datestamp.
 
     They are late if that batch was complete or closed, or its deadline has passed.
     """
     batch = batches.open_batch(session, "arxiv", category, day, now)
     was_done = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
-    store_announcements(session, batch, missed, now)
+    stored = store_announcements(session, batch, missed, now)
     if was_done or is_past_deadline(day, now):
-        batch.late_count += len(missed)
+        batch.late_count += len(missed) - len(stored.refused)
     _settle(session, batch, now)
+    return stored
 
 
 def _settle(session: Session, batch: Batch, now: datetime) -> None:
@@ -251,12 +299,11 @@ def _settle(session: Session, batch: Batch, now: datetime) -> None:
 
 def _update_known(
     session: Session, category: str, changed: list[ParsedAnnouncement], now: datetime
-) -> int:
+) -> Stored:
     """Take over new versions, withdrawals and metadata of known papers; announce nothing."""
     if not changed:
-        return 0
-    stored = store_announcements(session, None, changed, now, requested_category=category)
-    return stored.updated + stored.events
+        return Stored()
+    return store_announcements(session, None, changed, now, requested_category=category)
 
 
 def forget_changes(sessions: sessionmaker[Session]) -> None:

@@ -4,6 +4,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.papers.domain.completeness import describe_faults
+from service.papers.domain.record_limits import FAULTS
+from service.papers.domain.types import ParsedBatch
 from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
 from service.papers.store.works import find_stubs
@@ -26,8 +29,12 @@ def complete_stubs(sessions: sessionmaker[Session], api: ArxivApi, now: datetime
         return 0
     try:
         found = api.fetch_papers(identifiers)
-    except (SourceUnavailable, SourceUnreadable) as error:
+    except (SourceUnavailable, SourceUnreadable, *FAULTS) as error:
         log.info("enrich.unavailable", reason=str(error))
         return 0
     with transaction(sessions) as session:
-        return store_announcements(session, None, found.announcements, now).updated
+        stored = store_announcements(session, None, found.announcements, now)
+    answer = ParsedBatch(found.announcements, (*found.bad_entries, *stored.bad_entries))
+    if faults := describe_faults(answer):
+        log.warning("enrich.faults", note=faults)
+    return stored.updated

@@ -6,23 +6,31 @@ paper), batches by (source, category, date). A batch's row is locked while it is
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.completeness import Verdict, advance, judge_batch, select_evidence
+from service.papers.domain.completeness import (
+    Verdict,
+    advance,
+    describe_faults,
+    judge_batch,
+    select_evidence,
+)
+from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.repeats import merge_repeats
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import fetch_expected_count
 from service.papers.sources.base import FetchState, Source, SourceUnavailable, SourceUnreadable
 from service.papers.store import batches
 from service.papers.store.models import Batch
-from service.papers.store_announcements import store_announcements
+from service.papers.store_announcements import Stored, store_announcements
 from service.papers.watched_sources import watched_categories
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
+from service.platform.one_line import normalise_line
 from service.platform.settings.settings import Settings
 
 log = get_logger(__name__)
@@ -135,6 +143,11 @@ def _ingest_batch(
         answer = _Answer(category, _shown_on(parsed, on, today), parsed, fetched.etag)
     except (SourceUnavailable, SourceUnreadable) as error:
         return _record_failure(sessions, batch, str(error), now)
+    except FAULTS as error:
+        # An answer that no parser foresaw; the other categories are still read.
+        log.exception("ingest.fault", source=source.name, category=category)
+        reason = normalise_line(f"unreadable: {type(error).__name__}: {error}")
+        return _record_failure(sessions, batch, reason, now)
     with transaction(sessions) as session:
         return _store(session, source, answer, now)
 
@@ -173,7 +186,10 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     verdict = judge_batch(parsed, on, repeats, batch.expected_count)
     announcements = parsed.announcements if verdict.is_fresh else ()
     stored = store_announcements(session, batch, announcements, now)
-    verdict = _with_stored(session, batch, verdict)
+    if stored.refused:
+        answer = replace(answer, parsed=_without(parsed, stored))
+        verdict = judge_batch(answer.parsed, on, 0, batch.expected_count)
+    verdict = _with_stored(session, batch, answer.parsed, verdict)
     _record_look(batch, answer, verdict, now)
     return _report(
         batch,
@@ -185,13 +201,21 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     )
 
 
-def _with_stored(session: Session, batch: Batch, verdict: Verdict) -> Verdict:
+def _without(parsed: ParsedBatch, stored: Stored) -> ParsedBatch:
+    """Return the answer with the papers that the database refused as bad entries."""
+    kept = tuple(one for one in parsed.announcements if one.key not in stored.refused)
+    bad = (*parsed.bad_entries, *stored.bad_entries)
+    return replace(parsed, announcements=kept, bad_entries=bad)
+
+
+def _with_stored(session: Session, batch: Batch, parsed: ParsedBatch, verdict: Verdict) -> Verdict:
     """Return COMPLETE if this answer, earlier ones and OAI-PMH together brought every paper."""
     if verdict.state is not BatchState.PARTIAL or batch.expected_count is None:
         return verdict
     if batches.count_first_announced(session, batch.id) < batch.expected_count:
         return verdict
-    return Verdict(BatchState.COMPLETE, "complete in several answers")
+    note = "; ".join(filter(None, ("complete in several answers", describe_faults(parsed))))
+    return Verdict(BatchState.COMPLETE, note)
 
 
 def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline, polled_date
 from service.papers.domain.completeness import judge_closed
+from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.types import BatchState
 from service.papers.sources.base import Source, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
@@ -30,7 +31,7 @@ def fetch_expected_count(
         return
     try:
         expected = source.expect(category)
-    except (SourceUnavailable, SourceUnreadable) as error:
+    except (SourceUnavailable, SourceUnreadable, *FAULTS) as error:
         log.info("oracle.silent", source=source.name, category=category, reason=str(error))
         return
     if expected is None or expected.on > polled_date(now):

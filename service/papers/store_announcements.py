@@ -4,30 +4,53 @@ A paper is upserted by its key, linked to its work by its other names, put into 
 made new to subscribers once. What happened to it since the last read is stored as events.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.orm import Session
 
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import archive_of, canonical_category, is_foreign, is_known
 from service.papers.domain.latex.readable import to_readable, to_readable_line
-from service.papers.domain.types import AnnounceType, PaperEventKind, ParsedAnnouncement
+from service.papers.domain.record_limits import FAULTS
+from service.papers.domain.types import AnnounceType, BadEntry, PaperEventKind, ParsedAnnouncement
 from service.papers.domain.works import PaperFacts, detect_events, is_withdrawal, names_of
 from service.papers.store import upsert
 from service.papers.store.models import Batch
 from service.papers.store.works import get_facts, insert_events, link_works
+from service.platform.one_line import normalise_line
+
+# Classes of SQLSTATE in which the values are at fault: data, integrity, a limit of the program.
+_FAULTS_OF_VALUES = ("21", "22", "23", "54")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The result of storing, in papers; `events` counts what happened to known papers."""
+    """The result of storing, in papers; `events` counts what happened to known papers.
 
-    inserted: int
-    updated: int
-    withdrawn: int
-    events: int
+    `refused` has the papers that the database refused, by key, each with its reason.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    withdrawn: int = 0
+    events: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bad_entries(self) -> tuple[BadEntry, ...]:
+        return tuple(BadEntry(-1, f"{key[:60]}: {why}") for key, why in self.refused.items())
+
+    def __add__(self, other: "Stored") -> "Stored":
+        return Stored(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.withdrawn + other.withdrawn,
+            self.events + other.events,
+            {**self.refused, **other.refused},
+        )
 
 
 def store_announcements(
@@ -40,11 +63,55 @@ def store_announcements(
 ) -> Stored:
     """Store what one batch announced, each paper once. Idempotent.
 
-    Without a batch nothing is announced; papers are only brought up to date.
+    Without a batch nothing is announced; papers are only brought up to date. A paper that the
+    database refuses is left out and named, and the others are stored.
     """
+    category = batch.category if batch else requested_category
+    # In key order, so that the parts lock rows in the order in which the whole does.
+    ordered = sorted(announcements, key=lambda one: one.key)
+    return _store_parts(session, lambda part: _store(session, batch, part, now, category), ordered)
+
+
+def _store_parts(
+    session: Session,
+    store: Callable[[Sequence[ParsedAnnouncement]], Stored],
+    part: Sequence[ParsedAnnouncement],
+) -> Stored:
+    """Store all at once; if a value is at fault, each half, and so on down to the one paper."""
+    try:
+        with session.begin_nested():
+            return store(part)
+    except (StatementError, *FAULTS) as error:
+        if not _is_of_values(error):
+            raise
+        if len(part) == 1:
+            return Stored(refused={part[0].key: _reason(error)})
+    middle = len(part) // 2
+    first = _store_parts(session, store, part[:middle])
+    return first + _store_parts(session, store, part[middle:])
+
+
+def _is_of_values(error: Exception) -> bool:
+    """Return whether a value is at fault, not the connection, a lock or a time limit."""
+    if isinstance(error, DBAPIError) and not isinstance(error, DataError):
+        return str(getattr(error.orig, "sqlstate", None)).startswith(_FAULTS_OF_VALUES)
+    return True
+
+
+def _reason(error: Exception) -> str:
+    text = str(error.orig if isinstance(error, StatementError) and error.orig else error)
+    return normalise_line(text.partition("\n")[0])[:120]
+
+
+def _store(
+    session: Session,
+    batch: Batch | None,
+    announcements: Sequence[ParsedAnnouncement],
+    now: datetime,
+    category: str,
+) -> Stored:
     parsed = [replace(one, is_withdrawn=is_withdrawal(one)) for one in announcements]
     before = get_facts(session, [one.key for one in parsed])
-    category = batch.category if batch else requested_category
     drafts = [draft_paper(one, category) for one in parsed]
     upserted = upsert.upsert_papers(session, drafts, now)
     upsert.update_metadata(session, drafts, now)

@@ -111,7 +111,7 @@ def test_one_bad_entry_is_counted_and_the_rest_is_stored(
     provider.show(render_feed(FRIDAY, Told(1), Told(2), extra=BAD_ITEMS[fault]))
     report = provider.look(FRIDAY)
     assert (report.state, report.stored_count, report.bad_count) == (BatchState.COMPLETE, 2, 1)
-    assert report.note == "1 entries unreadable"
+    assert report.note.startswith("1 entry unreadable: entry 3: ")
     (batch,) = get_batches(session, FRIDAY)
     assert (batch.announced_count, batch.bad_count) == (2, 1)
 

@@ -5,12 +5,18 @@ those are computed when the feed is rendered (arXiv's RSS documentation), and st
 today's date are a known fault. Holidays and deferrals are detected, not predicted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from service.papers.domain.announcement_days import is_announcement_day
-from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement, ParsedBatch
+from service.papers.domain.types import (
+    AnnounceType,
+    BadEntry,
+    BatchState,
+    ParsedAnnouncement,
+    ParsedBatch,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,39 @@ class Verdict:
     state: BatchState
     note: str = ""
     is_fresh: bool = True
+
+
+_NAMED = 3
+_NAME_LENGTH = 100
+
+
+def describe_faults(parsed: ParsedBatch) -> str:
+    """Return which entries were unreadable, and which lack a value that was absurd; or ""."""
+    unread = [_describe(bad) for bad in parsed.bad_entries]
+    lacking = [
+        f"{one.identifier} ({', '.join(one.refused)})"
+        for one in parsed.announcements
+        if one.refused
+    ]
+    parts = []
+    if unread:
+        parts.append(f"{_entries(len(unread))} unreadable: {_named(unread)}")
+    if lacking:
+        parts.append(f"{_entries(len(lacking))} stored without an absurd value: {_named(lacking)}")
+    return "; ".join(parts)
+
+
+def _describe(bad: BadEntry) -> str:
+    return bad.reason if bad.position < 0 else f"entry {bad.position + 1}: {bad.reason}"
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def _named(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return "; ".join(name[:_NAME_LENGTH] for name in names[:_NAMED]) + rest
 
 
 def count_first(parsed: ParsedBatch) -> int:
@@ -54,24 +93,28 @@ def judge_batch(
         return _judge_empty(parsed, on, expected_count)
     if repeated_count and repeated_count == len(select_evidence(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", is_fresh=False)
+    faults = describe_faults(parsed)
     if parsed.is_truncated:
-        return Verdict(BatchState.PARTIAL, "cut at the source's limit of items")
+        return Verdict(BatchState.PARTIAL, _joined("cut at the source's limit of items", faults))
     found = count_first(parsed)
     if expected_count is not None and found + len(parsed.bad_entries) < expected_count:
-        return Verdict(BatchState.PARTIAL, f"{found} of {expected_count} papers so far")
-    if parsed.bad_entries:
-        return Verdict(BatchState.COMPLETE, f"{len(parsed.bad_entries)} entries unreadable")
-    return Verdict(BatchState.COMPLETE)
+        progress = f"{found} of {expected_count} papers so far"
+        return Verdict(BatchState.PARTIAL, _joined(progress, faults))
+    return Verdict(BatchState.COMPLETE, faults)
 
 
 def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> Verdict:
     if parsed.bad_entries:
-        return Verdict(BatchState.PARTIAL, "no entry could be read")
+        return Verdict(BatchState.PARTIAL, f"no entry could be read: {describe_faults(parsed)}")
     if parsed.is_skip_day or not is_announcement_day(on):
         return Verdict(BatchState.COMPLETE, "nothing is announced on this day")
     if expected_count == 0:
         return Verdict(BatchState.COMPLETE, "the listing says: no updates today")
     return Verdict(BatchState.EXPECTED, "nothing announced yet")
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def judge_closed(announced_count: int, expected_count: int | None) -> str:

@@ -49,6 +49,7 @@ class ParsedAnnouncement:
 
     `key` is canonical and without version (`arxiv:2604.14630`). `categories` are in the source's
     order; `primary_category` is None where the source does not say. `authors` are whole names.
+    `refused` names the values that were left out because they were absurd (`record_limits`).
     """
 
     key: str
@@ -69,6 +70,7 @@ class ParsedAnnouncement:
     is_withdrawn: bool = False
     published_at: datetime | None = None
     signals: Signals | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,10 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """An entry that could not be read; it is counted and the rest of the batch is used."""
+    """An entry that could not be read; it is counted and the rest of the batch is used.
+
+    `position` counts from 0, and is -1 for an entry that only the database refused.
+    """
 
     position: int
     reason: str

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
+from service.papers.domain.record_limits import limit_record
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement
 from service.papers.sources import xml_fields
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
@@ -50,10 +51,11 @@ class ApiPage:
 
 @dataclass(frozen=True, slots=True)
 class FoundPapers:
-    """Papers in the order requested, and the identifiers that were not found, as requested."""
+    """Papers in the order requested, the identifiers that were not found, and unreadable entries."""
 
     announcements: tuple[ParsedAnnouncement, ...]
     missing: tuple[str, ...]
+    bad_entries: tuple[BadEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,20 @@ class ArxivApi:
         requested = {text: _normalized(text) for text in dict.fromkeys(identifiers)}
         wanted = list(dict.fromkeys(name for name in requested.values() if name))
         found: dict[str, ParsedAnnouncement] = {}
+        bad: set[BadEntry] = set()
         for start in range(0, len(wanted), _BATCH):
-            found |= self._batch(wanted[start : start + _BATCH])
+            found |= self._batch(wanted[start : start + _BATCH], bad)
         papers = {name: found[name] for name in wanted if name in found}
         missing = tuple(text for text, name in requested.items() if name not in found)
-        return FoundPapers(tuple(dict.fromkeys(papers.values())), missing)
+        unread = tuple(sorted(bad, key=lambda entry: entry.position))
+        return FoundPapers(tuple(dict.fromkeys(papers.values())), missing, unread)
 
-    def _batch(self, wanted: Sequence[str]) -> dict[str, ParsedAnnouncement]:
+    def _batch(self, wanted: Sequence[str], bad: set[BadEntry]) -> dict[str, ParsedAnnouncement]:
         found: dict[str, ParsedAnnouncement] = {}
         for _ in range(_ATTEMPTS):
             absent = [name for name in wanted if name not in found]
             page = self._page(absent)
+            bad |= set(page.bad_entries)
             # For an identifier without version arXiv returns the newest one.
             for paper in sorted(page.announcements, key=lambda paper: paper.version):
                 names = (paper.identifier, f"{paper.identifier}v{paper.version}")
@@ -160,7 +165,7 @@ def _announcement(entry: xml_fields.Element) -> ParsedAnnouncement:
     if not title:
         raise ValueError(f"{identifier} has no title")
     primary = entry.find(f"{_ARXIV}primary_category")
-    return ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,
@@ -175,8 +180,9 @@ def _announcement(entry: xml_fields.Element) -> ParsedAnnouncement:
         doi=xml_fields.line_text_of(entry, f"{_ARXIV}doi"),
         journal_ref=xml_fields.line_text_of(entry, f"{_ARXIV}journal_ref"),
         comment=xml_fields.line_text_of(entry, f"{_ARXIV}comment"),
-        published_at=xml_fields.moment(xml_fields.text_of(entry, f"{_ATOM}published")),
+        published_at=xml_fields.date_of(xml_fields.text_of(entry, f"{_ATOM}published")),
     )
+    return limit_record(announcement)
 
 
 def _authors(entry: xml_fields.Element) -> tuple[str, ...]:

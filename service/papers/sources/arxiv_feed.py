@@ -19,6 +19,7 @@ from lxml import etree
 
 from service.papers.domain.author_names import split_authors
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
+from service.papers.domain.record_limits import AUTHORS_TEXT, FAULTS, limit_record
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch
 from service.papers.sources import xml_fields
 from service.papers.sources.arxiv_list import ArxivListing
@@ -149,7 +150,7 @@ class _Rss:
         """Return the day of `pubDate`, in the offset in which it is written."""
         try:
             return parsedate_to_datetime(xml_fields.text_of(channel, "pubDate")).date()
-        except ValueError:
+        except FAULTS:
             return None
 
     def skip_days(self, channel: xml_fields.Element) -> frozenset[str]:
@@ -181,9 +182,9 @@ class _Atom:
         for stamp in stamps:
             try:
                 moment = datetime.fromisoformat(stamp)
-            except ValueError:
+                return (moment.astimezone(_ARXIV_ZONE) if moment.tzinfo else moment).date()
+            except FAULTS:
                 continue
-            return (moment.astimezone(_ARXIV_ZONE) if moment.tzinfo else moment).date()
         return None
 
     def skip_days(self, _feed: xml_fields.Element) -> frozenset[str]:
@@ -198,7 +199,8 @@ def _announcement(item: xml_fields.Element, dialect: _Rss | _Atom) -> ParsedAnno
     if not title:
         raise ValueError(f"{identifier} has no title")
     link = dialect.link(item)
-    return ParsedAnnouncement(
+    creator = xml_fields.text_of(item, f"{_DC}creator")
+    announcement = ParsedAnnouncement(
         key=paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,
@@ -208,13 +210,15 @@ def _announcement(item: xml_fields.Element, dialect: _Rss | _Atom) -> ParsedAnno
         ),
         title=title,
         abstract=_ABSTRACT.sub("", xml_fields.text_of(item, dialect.abstract)).strip(),
-        authors=split_authors(xml_fields.text_of(item, f"{_DC}creator")),
+        # Splitting takes time: one absurd name stands for a text that no list of authors has.
+        authors=split_authors(creator) if len(creator) <= AUTHORS_TEXT else (creator,),
         categories=tuple(c for raw in dialect.categories(item) if (c := raw.strip())),
         url=link if link.startswith("https://") else arxiv_url(identifier),
         license=xml_fields.text_of(item, f"{_DC}rights"),
         doi=xml_fields.text_of(item, f"{_ARXIV}DOI"),
         journal_ref=xml_fields.text_of(item, f"{_ARXIV}journal_reference"),
     )
+    return limit_record(announcement)
 
 
 def _identity(item: xml_fields.Element, dialect: _Rss | _Atom) -> tuple[str, int]:

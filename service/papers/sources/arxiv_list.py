@@ -16,7 +16,7 @@ from lxml import etree, html
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
 from service.papers.sources.base import FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import Element
+from service.papers.sources.xml_fields import Element, refuse_many_tags
 from service.platform import linear_regex
 
 _ACCEPT: Final = "text/html, */*;q=0.5"
@@ -34,6 +34,8 @@ _TOTAL = linear_regex.compile(r"\btotal\s+of\s+(\d[\d,]*)\s+entr", "i")
 _DAY = linear_regex.compile(
     r"\b(?:for|announced)\s+\w+,\s+(\d{1,2})\s+([A-Z][a-z]{2,8})\s+(\d{4}|\d{2})\b"
 )
+# arXiv has three million papers, and announces a thousand a day.
+_MOST_DIGITS: Final = 6
 _NOTHING = linear_regex.compile(r"\bNo updates\b", "i")
 _ABSTRACT = linear_regex.compile(r"(?:\A|/)abs/(.+)\Z")
 
@@ -113,6 +115,7 @@ def parse_listing(payload: bytes) -> Listing:
 
 
 def _root(payload: bytes) -> Element:
+    refuse_many_tags(payload, "a listing")
     # A listing that names no encoding is UTF-8, not HTML's default of Latin-1.
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True)
     try:
@@ -175,4 +178,7 @@ def _check(sections: dict[str, _Section], text: str) -> None:
 
 
 def _number(text: str) -> int:
-    return int(text.replace(",", ""))
+    digits = text.replace(",", "")
+    if len(digits) > _MOST_DIGITS:
+        raise SourceUnreadable("not a listing: it counts more papers than arXiv has")
+    return int(digits)

@@ -13,6 +13,7 @@ from typing import Final
 
 from service.papers.domain import identifiers
 from service.papers.domain.author_names import split_authors
+from service.papers.domain.record_limits import AUTHORS_TEXT, limit_record
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement
 from service.papers.sources import xml_fields
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
@@ -21,6 +22,9 @@ from service.platform import linear_regex
 
 _ACCEPT: Final = "text/xml, application/xml;q=0.9, */*;q=0.5"
 _RESTARTS: Final = 3
+# All of arXiv is 2,000 pages or more of 1,300 records; a token has some 50 characters.
+_MOST_PAGES: Final = 10_000
+_LONGEST_TOKEN: Final = 2_000
 _NOTHING: Final = "noRecordsMatch"
 _EXPIRED: Final = "badResumptionToken"
 # The groups that are archives themselves; all other archives belong to the group physics.
@@ -114,7 +118,7 @@ class ArxivOai:
     ) -> Iterator[OaiRecord]:
         seen: set[str] = set()
         arguments = first
-        while True:
+        while len(seen) < _MOST_PAGES:
             page = self._page(arguments)
             if on_page is not None:
                 on_page(page)
@@ -126,9 +130,14 @@ class ArxivOai:
                 raise SourceUnreadable(
                     f"arXiv's list goes in circles: token {xml_fields.one_line(token)[:80]}"
                 )
+            if len(token) > _LONGEST_TOKEN or not (page.records or page.bad_entries):
+                raise SourceUnreadable(
+                    "arXiv's list goes on without records, or by no token of its"
+                )
             seen.add(token)
             # A token replaces all other arguments and must be alone (protocol, 3.5).
             arguments = {"resumptionToken": token}
+        raise SourceUnreadable(f"arXiv's list has no end after {_MOST_PAGES} pages")
 
     def _page(self, arguments: dict[str, str]) -> OaiPage:
         fetched = self.fetcher.fetch(
@@ -248,10 +257,11 @@ def _version(element: xml_fields.Element) -> Version:
 def _as_raw(metadata: xml_fields.Element, versions: tuple[Version, ...]) -> ParsedAnnouncement:
     """Read `arXivRaw`, which has all versions, and the authors as one string."""
     first, last = versions[0], versions[-1]
+    authors = xml_fields.line_text_of(metadata, "{*}authors")
     return _announcement(
         metadata,
         version=last.version,
-        authors=split_authors(xml_fields.line_text_of(metadata, "{*}authors")),
+        authors=split_authors(authors) if len(authors) <= AUTHORS_TEXT else (authors,),
         published_at=first.submitted_at if first.version == 1 else None,
         # Other flags may come before it: `AI` is withdrawn, too.
         is_withdrawn="I" in last.source_type,
@@ -291,7 +301,7 @@ def _announcement(
     if not title:
         raise ValueError(f"{identifier} has no title")
     categories = tuple(xml_fields.text_of(metadata, "{*}categories").split())
-    return ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=identifiers.paper_key("arxiv", identifier),
         source="arxiv",
         identifier=identifier,
@@ -310,6 +320,7 @@ def _announcement(
         is_withdrawn=is_withdrawn,
         published_at=published_at,
     )
+    return limit_record(announcement)
 
 
 def _names(metadata: xml_fields.Element) -> tuple[str, ...]:

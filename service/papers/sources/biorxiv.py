@@ -16,22 +16,23 @@ from typing import Final
 from urllib.parse import quote
 
 from service.papers.domain.identifiers import IdentifierError, normalized_doi, paper_key
+from service.papers.domain.record_limits import AUTHORS_TEXT, CATEGORY, NO_DATE, limit_record
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
+from service.papers.sources.json_fields import parse_json
 from service.papers.sources.xml_fields import one_line, parse_each
 from service.platform import linear_regex
 
 _SERVERS: Final = frozenset({"biorxiv", "medrxiv"})
 # A busy day has some 400 rows, 14 pages of 30.
-_MOST_PAGES: Final = 200
+_MOST_PAGES: Final = 100
+_VERSION_DIGITS: Final = 4
 _EMPTY = linear_regex.compile(r"\bno (?:posts|papers|articles|results)\b", "i")
 _DAY = linear_regex.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", "a")
 _WITHDRAWN = linear_regex.compile(r"\A\W*withdrawn\b", "i")
 _PARENTHESIS = linear_regex.compile(r"\([^)]*\)")
 _NOT_IN_SLUGS = linear_regex.compile(r"[^a-z0-9]+")
-# JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
-_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
 _Fields = Mapping[str, object]
 
@@ -136,16 +137,7 @@ def parse_details(payload: bytes, server: str = "biorxiv") -> BiorxivPage:
 
 
 def _loaded(payload: bytes) -> object:
-    try:
-        answer: object = json.loads(payload)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise base.SourceUnreadable(f"not an answer of bioRxiv: {error.msg}, {where}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise base.SourceUnreadable(
-            "not an answer of bioRxiv: not readable as JSON, line 1"
-        ) from error
-    return answer
+    return parse_json(payload, "an answer of bioRxiv")
 
 
 def _page(answer: object, server: str) -> BiorxivPage:
@@ -189,9 +181,9 @@ def _announcement(row: object, server: str) -> ParsedAnnouncement:
         raise ValueError(f"{doi} has no title")
     named = _text(row, "server").lower()
     source = named if named in _SERVERS else server
-    version = _number(row, "version") or 1
+    version = _version(row)
     categories = _categories(source, _text(row, "category"))
-    return ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=paper_key(source, doi),
         source=source,
         identifier=doi,
@@ -208,15 +200,29 @@ def _announcement(row: object, server: str) -> ParsedAnnouncement:
         is_withdrawn=any(_WITHDRAWN.match(_text(row, name)) for name in ("title", "type")),
         published_at=_midnight(_text(row, "date")) if version == 1 else None,
     )
+    return limit_record(announcement)
+
+
+def _version(row: _Fields) -> int:
+    """Return the version, the first where none is stated. Raises ValueError for an absurd one."""
+    stated = str(row.get("version", "")).strip()
+    if stated.isdigit() and len(stated) > _VERSION_DIGITS:
+        raise ValueError(f"{_text(row, 'doi')[:60]} has a version {stated[:20]}…")
+    return _number(row, "version") or 1
 
 
 def _categories(server: str, name: str) -> tuple[str, ...]:
+    if len(name) > CATEGORY:
+        # Its limit refuses it; the patterns would take time.
+        return (name,)
     slug = _NOT_IN_SLUGS.sub("-", _PARENTHESIS.sub("", name.lower())).strip("-")
     return (f"{server}.{slug}",) if slug else ()
 
 
 def _authors(text: str) -> tuple[str, ...]:
     """Return A. Naka, J. Smith Jr. and a group for `Naka, A.; Smith, J., Jr.; The Atlas Group`."""
+    if len(text) > AUTHORS_TEXT:
+        return (text,)
     names = (_given_name_first(name) for name in text.split(";"))
     return tuple(name for name in names if any(character.isalpha() for character in name))
 
@@ -238,17 +244,17 @@ def _published(text: str) -> str:
 def _midnight(text: str) -> datetime | None:
     found = _DAY.fullmatch(text)
     if found is None:
-        return None
+        return NO_DATE if text else None
     year, month, day = map(int, found.groups())
     try:
         return datetime(year, month, day, tzinfo=UTC)
     except ValueError:
-        return None
+        return NO_DATE
 
 
 def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
-    return value.translate(_UNSTORABLE).strip() if isinstance(value, str) else ""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _number(fields: _Fields, name: str) -> int | None:

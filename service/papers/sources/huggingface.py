@@ -4,23 +4,21 @@
 over the years, so all but a paper's identifier and title may be missing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
+from service.papers.domain.record_limits import limit_record
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch, Signals
 from service.papers.sources import base
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import parse_each
+from service.papers.sources.json_fields import parse_json
+from service.papers.sources.xml_fields import date_of, parse_each
 
 # The largest page the endpoint gives; a weekday has some 25 papers.
 _LIMIT: Final = "100"
-# JSON can carry characters that Postgres and messages cannot: NUL and lone surrogates.
-_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)])
-
 _Fields = Mapping[str, object]
 
 
@@ -64,13 +62,7 @@ def parse_daily_papers(payload: bytes) -> ParsedBatch:
 
 
 def _entries(payload: bytes) -> list[object]:
-    try:
-        answer = json.loads(payload)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise base.SourceUnreadable(f"not a list of papers: {error.msg}, {where}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise base.SourceUnreadable("not a list of papers: not readable as JSON, line 1") from error
+    answer = parse_json(payload, "a list of papers")
     # Archives of the endpoint wrap its list together with the date.
     if isinstance(answer, dict) and isinstance(answer.get("data"), list):
         answer = answer["data"]
@@ -91,7 +83,7 @@ def _announcement(entry: object) -> ParsedAnnouncement:
     title = _text(paper, "title") or _text(entry, "title")
     if not title:
         raise ValueError(f"{identifier} has no title")
-    return ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=paper_key("huggingface", identifier),
         source="huggingface",
         identifier=identifier,
@@ -103,9 +95,10 @@ def _announcement(entry: object) -> ParsedAnnouncement:
         categories=(),
         url=arxiv_url(identifier),
         is_withdrawn=bool(paper.get("withdrawnAt")),
-        published_at=_moment(paper, "publishedAt") or _moment(entry, "publishedAt"),
+        published_at=date_of(_text(paper, "publishedAt") or _text(entry, "publishedAt")),
         signals=_signals(entry, paper),
     )
+    return limit_record(announcement)
 
 
 def _signals(entry: _Fields, paper: _Fields) -> Signals:
@@ -137,32 +130,14 @@ def _object(fields: _Fields, name: str) -> _Fields:
 
 def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
-    return value.translate(_UNSTORABLE).strip() if isinstance(value, str) else ""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _strings(value: object) -> tuple[str, ...]:
-    texts = (
-        [x.translate(_UNSTORABLE).strip() for x in value if isinstance(x, str)]
-        if isinstance(value, list)
-        else []
-    )
+    texts = [x.strip() for x in value if isinstance(x, str)] if isinstance(value, list) else []
     return tuple(text for text in texts if text)
 
 
 def _count(fields: _Fields, name: str) -> int | None:
-    """Return a count of 0 or more that fits a database integer, or None."""
     value = fields.get(name)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-    return value if is_count and isinstance(value, int) else None
-
-
-def _moment(fields: _Fields, name: str) -> datetime | None:
-    """Return an ISO 8601 moment as aware UTC; without a zone Hugging Face means UTC."""
-    try:
-        moment = datetime.fromisoformat(_text(fields, name))
-    except ValueError:
-        return None
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError:
-        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -18,10 +18,11 @@ from lxml import etree, html
 
 from service.papers.domain import identifiers
 from service.papers.domain.author_names import split_authors
+from service.papers.domain.record_limits import ABSTRACT, AUTHORS_TEXT, NO_DATE, URL, limit_record
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
-from service.papers.sources.xml_fields import one_line, parse_each
+from service.papers.sources.xml_fields import one_line, parse_each, refuse_many_tags
 from service.platform import linear_regex
 
 _ACCEPT: Final = (
@@ -29,6 +30,22 @@ _ACCEPT: Final = (
     "text/xml;q=0.9, */*;q=0.5"
 )
 _ENTITY: Final = b"<!ENTITY"
+# feedparser takes seconds for a megabyte. A feed of a hundred papers has some 300 kB and 3,000 tags.
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_MOST_TAGS: Final = 100_000
+# It takes minutes for a tag with 100,000 attributes.
+_LONGEST_TAG: Final = 50_000
+# Encodings that write `<!ENTITY` as ASCII does. In others it would hide from the search below.
+_DECLARED = linear_regex.compile(
+    rb"\A.{0,4}<\?xml[^>]{0,200}?encoding\s*=\s*['\"]([\w.:-]{1,40})", "s"
+)
+_ENCODINGS = linear_regex.compile(
+    rb"utf-?8|us-?ascii|ascii|iso-?8859-\d{1,2}|latin-?1|(?:windows|cp)-?125\d|gb2312|gbk|gb18030|big5"
+    rb"|euc-(?:jp|kr)|shift[_-]jis|koi8-[ru]",
+    "i",
+)
+# Only the end is searched: the pattern is slow over a document full of comments.
+_END_BYTES: Final = 4096
 _WHOLE = linear_regex.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", "is")
 _DOI = linear_regex.compile(r"\b10\.\d{4,9}/[^\s?#&\"<>]+", "a")
 # The end of an article's URL is no part of its DOI: `/doi/10.1000/1.2/full`.
@@ -39,6 +56,8 @@ _DAY = linear_regex.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", "a")
 _CONTROL = dict.fromkeys([*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, *range(0xD800, 0xE000)])
 _INITIALS = linear_regex.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
 _NOT_IN_SLUGS = linear_regex.compile(r"[^a-z0-9]+")
+
+_MOST_MARKUP: Final = 4 * ABSTRACT
 
 # feedparser publishes no types.
 _Entry = Mapping[str, Any]
@@ -77,7 +96,7 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
     """
     parsed = _parsed(payload)
     entries: Sequence[_Entry] = parsed["entries"]
-    is_whole = _WHOLE.search(payload) is not None
+    is_whole = _WHOLE.search(payload[-_END_BYTES:]) is not None
     whole = entries if is_whole else entries[:-1]
     announcements, bad = parse_each(whole, lambda entry: _announcement(entry, feed_name))
     if len(whole) < len(entries):
@@ -88,9 +107,7 @@ def parse_journal(payload: bytes, feed_name: str) -> ParsedBatch:
 def _parsed(payload: bytes) -> Mapping[str, Any]:
     if not payload.strip():
         raise SourceUnreadable("not a feed: the answer is empty")
-    if _ENTITY in payload:
-        # No feed needs entities of its own; entity bombs and attacks that read files do.
-        raise SourceUnreadable("not a feed: it declares entities")
+    _refuse_slow(payload)
     try:
         # feedparser would take plain bytes for a file name.
         parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(payload))
@@ -104,6 +121,24 @@ def _parsed(payload: bytes) -> Mapping[str, Any]:
     raise SourceUnreadable(f"not a feed: {reason}")
 
 
+def _refuse_slow(payload: bytes) -> None:
+    """Raise SourceUnreadable for what feedparser would take minutes for, or read files for."""
+    if len(payload) > _MOST_BYTES:
+        raise SourceUnreadable(f"not a feed: it is larger than {_MOST_BYTES:,} bytes")
+    refuse_many_tags(payload, "a feed", _MOST_TAGS)
+    tags = (part.partition(b">")[0] for part in payload.split(b"<") if not part.startswith(b"!["))
+    if max(map(len, tags)) > _LONGEST_TAG:
+        raise SourceUnreadable(f"not a feed: it has a tag of more than {_LONGEST_TAG:,} bytes")
+    declared = _DECLARED.match(payload)
+    if b"\x00" in payload[:64] or (declared and not _ENCODINGS.fullmatch(declared[1])):
+        raise SourceUnreadable(
+            "not a feed: its encoding is not UTF-8 or another that extends ASCII"
+        )
+    # No feed needs entities of its own; entity bombs and attacks that read files do.
+    if _ENTITY in payload or _ENTITY.lower() in payload:
+        raise SourceUnreadable("not a feed: it declares entities")
+
+
 def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
     """Return one entry's announcement. Raises ValueError with the reason if it is unreadable."""
     title = " ".join(_plain(entry, "title").split())
@@ -113,7 +148,7 @@ def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
     doi = _doi(entry)
     key, identifier = _identity(entry, doi, title)
     category = f"journal.{_NOT_IN_SLUGS.sub('-', feed_name.lower()).strip('-')}"
-    return ParsedAnnouncement(
+    announcement = ParsedAnnouncement(
         key=key,
         source=feed_name,
         identifier=identifier,
@@ -130,6 +165,7 @@ def _announcement(entry: _Entry, feed_name: str) -> ParsedAnnouncement:
         journal_ref=_text(entry, "prism_publicationname") or _text(entry, "dc_source"),
         published_at=_published_at(entry),
     )
+    return limit_record(announcement)
 
 
 def _identity(entry: _Entry, doi: str, title: str) -> tuple[str, str]:
@@ -150,6 +186,8 @@ def _doi(entry: _Entry) -> str:
     """Return the entry's own DOI in lower case, or "" if it names none."""
     for name in ("prism_doi", "dc_identifier", "id", "link"):
         if found := _DOI.search(_text(entry, name)):
+            if len(found[0]) > URL:
+                raise ValueError(f"{found[0][:60]}… is a DOI of {len(found[0]):,} characters")
             try:
                 return identifiers.normalized_doi(_AFTER_DOI.sub("", found[0]).rstrip(".,;)/"))
             except identifiers.IdentifierError:
@@ -178,7 +216,10 @@ def _plain(entry: _Entry, name: str) -> str:
 
 def _stripped(text: str, kind: str) -> str:
     """Return text without markup, scripts and styles; paragraphs become lines."""
-    clean = text.translate(_CONTROL)
+    if len(text) > _MOST_MARKUP:
+        # Too long for its limit as text, too, which then names it.
+        return text
+    clean = _CONTROL.sub("", text)
     if kind != "text/plain" and clean.strip():
         # A line break in HTML source is a blank; only elements make lines.
         root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
@@ -193,6 +234,8 @@ def _stripped(text: str, kind: str) -> str:
 def _authors(entry: _Entry) -> tuple[str, ...]:
     """Return the names: several elements have one each, a single one may hold all of them."""
     people = entry.get("authors", [])
+    if sum(len(str(person.get("name", ""))) for person in people) > AUTHORS_TEXT:
+        return ("x" * AUTHORS_TEXT,)
     names = [" ".join(_stripped(str(p.get("name", "")), "text/html").split()) for p in people]
     named = [name for name in names if name]
     return tuple(_split(named[0])) if len(named) == 1 else tuple(named)
@@ -221,7 +264,10 @@ def _published_at(entry: _Entry) -> datetime | None:
     # A plain copy, because feedparser's dict returns `published` for `updated`, and warns.
     stamps = dict(entry)
     if stamp := stamps.get("published_parsed") or stamps.get("updated_parsed"):
-        return datetime.fromtimestamp(calendar.timegm(stamp), UTC)
+        try:
+            return datetime.fromtimestamp(calendar.timegm(stamp), UTC)
+        except (ValueError, OverflowError, OSError):
+            return NO_DATE
     found = _DAY.match(_text(entry, "prism_publicationdate"))
     if found is None:
         return None
@@ -229,7 +275,7 @@ def _published_at(entry: _Entry) -> datetime | None:
     try:
         return datetime(year, month, day, tzinfo=UTC)
     except ValueError:
-        return None
+        return NO_DATE
 
 
 def _text(entry: _Entry, name: str) -> str:

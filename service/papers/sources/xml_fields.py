@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from lxml import etree
 
+from service.papers.domain import record_limits
 from service.papers.domain.types import BadEntry
 from service.papers.sources.base import SourceUnreadable
 from service.platform import linear_regex
@@ -25,13 +26,18 @@ _Read = TypeVar("_Read")
 _CONTROL_BYTES: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 _HTML = linear_regex.compile(rb"<!doctype html|<html[\s>]", "i")
 _OPENING = linear_regex.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
+# arXiv's fullest feed has some 60,000; a document's memory grows with its tags, not its bytes.
+MOST_TAGS: Final = 500_000
+_REFERENCE = linear_regex.compile(r"&#(?:x([0-9a-fA-F]+)|([0-9]+));")
+_ENCODING = linear_regex.compile(rb"\A[^>]{0,100}encoding\s*=\s*['\"]([\w.:-]*)", "i")
 
 
 def parse_xml(payload: bytes, what: str) -> Element:
     """Return the root of a whole document; `what` names its kind in errors.
 
-    Raises SourceUnreadable for an empty answer, for HTML, for XML that is cut off or malformed, and
-    for any document type: no provider here sends one, and every entity bomb needs one.
+    Raises SourceUnreadable for an empty answer, for HTML, for XML that is cut off, malformed, too
+    deep or has too many tags, and for any document type: no provider here sends one, and every
+    entity bomb needs one. A character that no text can hold does not spoil the others.
     """
     if not payload.strip():
         raise SourceUnreadable(f"not {what}: the answer is empty, line 1")
@@ -39,6 +45,30 @@ def parse_xml(payload: bytes, what: str) -> Element:
         raise SourceUnreadable(f"not {what}: the answer is not XML, line 1")
     if _HTML.search(payload[:1024]):
         raise SourceUnreadable(f"not {what}: the answer is a page of HTML, line 1")
+    refuse_many_tags(payload, what)
+    clean = payload.translate(None, _CONTROL_BYTES)
+    try:
+        root = _root(clean)
+    except etree.XMLSyntaxError as error:
+        kind = what.removeprefix("an ")
+        try:
+            root = _root(_without_impossible(clean))
+        except (etree.XMLSyntaxError, ValueError):
+            # The first error names the place in the document as it came.
+            message = f"malformed {kind}: {one_line(str(error.msg))}"
+            raise SourceUnreadable(message) from error
+    if root.getroottree().docinfo.doctype:
+        raise SourceUnreadable(f"not {what}: it declares a document type, line 1")
+    return root
+
+
+def refuse_many_tags(payload: bytes, what: str, most: int = MOST_TAGS) -> None:
+    """Raise SourceUnreadable for a document with too many tags, before anything parses it."""
+    if payload.count(b"<") > most:
+        raise SourceUnreadable(f"not {what}: it has more than {most:,} tags")
+
+
+def _root(payload: bytes) -> Element:
     # One parser per call: lxml's default one resolves entities, and a parser is not thread-safe.
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -48,14 +78,29 @@ def parse_xml(payload: bytes, what: str) -> Element:
         remove_comments=True,
         remove_pis=True,
     )
-    try:
-        root = etree.fromstring(payload.translate(None, _CONTROL_BYTES), parser)
-    except etree.XMLSyntaxError as error:
-        kind = what.removeprefix("an ")
-        raise SourceUnreadable(f"malformed {kind}: {one_line(str(error.msg))}") from error
-    if root.getroottree().docinfo.doctype:
-        raise SourceUnreadable(f"not {what}: it declares a document type, line 1")
-    return root
+    return etree.fromstring(payload, parser)
+
+
+def _without_impossible(payload: bytes) -> bytes:
+    """Return UTF-8 in which a mark stands for each character that XML does not have.
+
+    Such are references to NUL or to half of a pair (`&#xD800;`), and bytes that are no UTF-8.
+    """
+    declared = _ENCODING.search(payload)
+    if declared and declared[1].lower() not in {b"utf-8", b"utf8"}:
+        return payload
+    text = payload.decode("utf-8", "replace").replace("\ufffd", record_limits.NO_CHARACTER)
+    return _REFERENCE.sub(_possible, text).encode()
+
+
+def _possible(reference: linear_regex.Match[str]) -> str:
+    hexadecimal, decimal = reference.groups()
+    digits = (hexadecimal or decimal).lstrip("0")
+    code = int(digits or "0", 16 if hexadecimal else 10) if len(digits) < 8 else -1
+    is_character = code in {9, 10, 13} or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE
+    if is_character or 0x10000 <= code < 0x110000:
+        return reference[0]
+    return record_limits.NO_CHARACTER
 
 
 def parse_each(
@@ -63,16 +108,20 @@ def parse_each(
     read_one: Callable[[_Entry], _Read],
     place_of: Callable[[_Entry], str] = lambda _: "",
 ) -> tuple[tuple[_Read, ...], tuple[BadEntry, ...]]:
-    """Read every entry; one for which `read_one` raises ValueError becomes a BadEntry.
+    """Read every entry; one for which `read_one` raises becomes a BadEntry.
 
-    `place_of` returns an entry's place for messages; it is called for bad entries only.
+    `place_of` returns an entry's place for messages; it is called for bad entries only. Raises
+    SourceUnreadable for more entries than any source has.
     """
     read: list[_Read] = []
     bad: list[BadEntry] = []
     for position, entry in enumerate(entries):
+        if position >= record_limits.MOST_ENTRIES:
+            most = record_limits.MOST_ENTRIES
+            raise SourceUnreadable(f"the answer holds more than {most:,} entries")
         try:
             read.append(read_one(entry))
-        except ValueError as error:
+        except record_limits.FAULTS as error:
             place = place_of(entry)
             bad.append(BadEntry(position, one_line(f"{error}, {place}" if place else f"{error}")))
     return tuple(read), tuple(bad)
@@ -112,6 +161,11 @@ def moment(text: str) -> datetime | None:
         return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def date_of(text: str) -> datetime | None:
+    """Return the same, and `NO_DATE` for a text that is no moment."""
+    return moment(text) or (record_limits.NO_DATE if text else None)
 
 
 def one_line(text: str) -> str:

@@ -77,7 +77,18 @@ def test_a_truncated_day_is_partial_and_says_so() -> None:
 
 def test_unreadable_entries_are_counted_and_the_day_is_complete() -> None:
     verdict = judge_batch(ParsedBatch((NEW,), (BAD, BAD)), FRIDAY, repeated_count=0)
-    assert (verdict.state, verdict.note) == (BatchState.COMPLETE, "2 entries unreadable")
+    assert verdict.state is BatchState.COMPLETE
+    name = f"entry {BAD.position + 1}: {BAD.reason}"
+    assert verdict.note == f"2 entries unreadable: {name}; {name}"
+
+
+def test_the_first_faults_are_named_and_the_others_counted() -> None:
+    lacking = replace(NEW, refused=("comment of 9,000 characters",))
+    parsed = ParsedBatch((NEW, lacking), (BAD,) * 1_200)
+    note = judge_batch(parsed, FRIDAY, repeated_count=0).note
+    assert note.startswith("1,200 entries unreadable: ")
+    assert " and 1,197 more; 1 entry stored without an absurd value: " in note
+    assert note.endswith(f"{NEW.identifier} (comment of 9,000 characters)")
 
 
 def test_a_day_of_which_no_entry_could_be_read_is_not_complete() -> None:
