@@ -333,7 +333,6 @@ OAI_RAW: Poisons = {
     "doi": {"9 kB": DOI},
     "license": {"a long word": WORD},
     "date": {
-        "year 999": "Tue, 01 Sep 0999 08:00:00 GMT",
         "year 9999": "Fri, 31 Dec 9999 23:59:59 -1400",
         "year 10^12": "Tue, 01 Sep 1000000000000 08:00:00 GMT",
         "digits": DIGITS,
@@ -476,3 +475,22 @@ def test_a_paper_that_only_the_database_refuses_is_counted_and_named(
     assert set(stored.refused) == {papers[n].key for n in (20, 30, 38)}
     assert all(reason.isprintable() for reason in stored.refused.values())
     assert len(list(session.scalars(select(Paper.key)))) == 36
+
+
+@pytest.mark.parametrize("count", ["9" * 5_000, "9" * 12, "99999999999999999999"])
+def test_a_listing_that_counts_absurdly_stops_no_category(here: Here, count: str) -> None:
+    http = here.provider.http
+    page = (
+        "<html><p>Showing new listings for Friday, 18 September 2026 </p>"
+        f"<h3>New submissions (showing 5 of {count} entries)</h3></html>"
+    )
+    http.routes["/list/cs.CL/new"] = (200, {}, page.encode())
+    settings = here.provider.settings.model_copy(update={"arxiv_list_url": f"{http.url}/list"})
+    provider = Provider(http, settings, here.provider.sessions)
+    for number, category in enumerate(("cs.CL", "cs.LG"), 1):
+        provider.show(render_feed(FRIDAY, Told(number, categories=(category,))), category)
+    reports = provider.ingest(morning(FRIDAY), "cs.CL", "cs.LG")
+    assert [(report.state, report.stored_count) for report in reports] == [
+        (BatchState.COMPLETE, 1)
+    ] * 2
+    assert "/list/cs.CL/new" in [request.path for request in http.requests]

@@ -27,6 +27,8 @@ from service.platform import linear_regex
 _SERVERS: Final = frozenset({"biorxiv", "medrxiv"})
 # A busy day has some 400 rows, 14 pages of 30.
 _MOST_PAGES: Final = 100
+# All pages together may take as long as this many answers.
+_ANSWERS_TIME: Final = 3
 _VERSION_DIGITS: Final = 4
 _EMPTY = linear_regex.compile(r"\bno (?:posts|papers|articles|results)\b", "i")
 _DAY = linear_regex.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", "a")
@@ -87,7 +89,10 @@ class Biorxiv:
         pages: list[object] = []
         seen: set[tuple[str, int]] = set()
         cursor = 0
+        end = time.monotonic() + _ANSWERS_TIME * self.fetcher.longest_seconds
         while len(pages) < _MOST_PAGES:
+            if time.monotonic() > end:
+                raise base.SourceUnavailable(f"{self.server}: its pages did not end in time")
             if pages:
                 self.sleep(self.gap_seconds)
             fetched = self.fetcher.fetch(

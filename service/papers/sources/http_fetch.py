@@ -77,7 +77,7 @@ class Fetcher:
         self._caller = caller
         self._gate = gate
         self._max_bytes = max_bytes
-        self._longest_seconds = caller.timeout_seconds * timeouts
+        self.longest_seconds = caller.timeout_seconds * timeouts
         # Loading the certificates costs more than the rest of a client, so it is done once.
         self._tls = httpx2.create_ssl_context()
 
@@ -98,7 +98,7 @@ class Fetcher:
         wanted = outgoing_http.Request(
             url,
             self._caller.timeout_seconds,
-            self._longest_seconds,
+            self.longest_seconds,
             params=params,
             headers={"User-Agent": self._caller.user_agent, "Accept": accept}
             | ({"If-None-Match": state.etag} if state.etag else {}),

@@ -1,6 +1,7 @@
 """bioRxiv and medRxiv: all pages of a day, whatever its counts say."""
 
 import json
+import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -293,3 +294,16 @@ def test_a_connection_cut_in_the_body_may_be_retried(
     with pytest.raises(SourceUnavailable) as caught:
         biorxiv.fetch("", DAY, FetchState())
     assert not caught.value.permanent
+
+
+def test_pages_that_come_slowly_for_ever_are_given_up(loopback_http: LoopbackHttp) -> None:
+    def slow(request: Request) -> Response:
+        time.sleep(0.4)
+        return 200, {}, page(row(int(request.path.split("/")[-2])))
+
+    loopback_http.routes |= {f"{PATH}/{number}/json": slow for number in range(101)}
+    fetcher = Fetcher(Caller(timeout_seconds=1), OpenGate(), timeouts=1)
+    slow_source = Biorxiv(loopback_http.url, fetcher, gap_seconds=0)
+    with pytest.raises(SourceUnavailable, match="did not end in time"):
+        slow_source.fetch("", date(2026, 9, 17), FetchState())
+    assert len(loopback_http.requests) < 20
