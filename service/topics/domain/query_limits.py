@@ -3,9 +3,9 @@
 The operator's own topics (commands, imports) have only the limits of the language.
 """
 
-import re
 from typing import Final
 
+from service.platform import linear_regex
 from service.topics.domain.language import (
     Announced,
     Like,
@@ -23,7 +23,7 @@ MOST_COST: Final = 200
 # In units of about a millisecond: a word is looked up in an index, a text is compared with the
 # newest twenty thousand papers twice, and the beginning of a word stands for many words.
 _LIKE_COST, _STAR_COST, _WORDS_A_UNIT = 20, 4, 4
-_LIKE = re.compile(r"\blike\s*:", re.IGNORECASE)
+_LIKE = linear_regex.compile(r"\blike\s*:", "i")
 
 
 def estimate_cost(text: str) -> int:
