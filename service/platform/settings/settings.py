@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     arxiv_list_url: WebAddress = "https://arxiv.org/list"
     huggingface_url: WebAddress = "https://huggingface.co"
     biorxiv_url: WebAddress = "https://api.biorxiv.org"
-    journal_feeds: Words[kinds.Journal] = ()
+    journal_feeds: Words[kinds.Journal] = Field(default=(), repr=False)
     arxiv_categories: Words[kinds.Category] = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
     digest_hour: kinds.Hour = 7
     digest_timezone: kinds.TimeZone = "UTC"
