@@ -80,7 +80,7 @@ podman run --detach --name "$name" "${confined[@]}" "$name" up >/dev/null
 if podman healthcheck run "$name" >/dev/null; then echo "image: healthy before it listens" >&2; exit 1; fi
 SECONDS=0
 until podman healthcheck run "$name" >/dev/null; do
-  if [ "$SECONDS" -gt 90 ]; then podman logs "$name" >&2; exit 1; fi
+  if [ "$SECONDS" -gt 300 ]; then podman logs "$name" >&2; exit 1; fi
   sleep 1
 done
 say "the web site in it is healthy after $SECONDS s"
