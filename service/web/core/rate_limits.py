@@ -67,7 +67,7 @@ class SignUpLimits:
 
     def count_proof(self, ip: str) -> int:
         """Count one more proof shown to `ip`; return how many there were in the last hour before."""
-        check = (PROOFS, _visitor(ip))
+        check = (PROOFS, name_visitor(ip))
         self._count((check,))
         try:
             remaining = self._shared.get_window_stats(*check).remaining
