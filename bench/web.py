@@ -224,24 +224,25 @@ def percentile(times: Sequence[float], share: float) -> float:
     return round(sorted(times)[max(0, math.ceil(len(times) * share) - 1)], 1)
 
 
-def add_subscribers(database_url: str, count: int) -> list[int]:
+def add_subscribers(database_url: str, count: int) -> list[Token]:
+    """Add subscribers; return their links to unsubscribe, unsigned."""
+    now = datetime.now(UTC)
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
             "INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone,"
             " created_at, confirmed_at)"
             " SELECT format('reader%%s@example.org', n), format('reader%%s@example.org', n),"
             " 'active', 'daily', 7, 'UTC', now(), now() FROM generate_series(1, %s) n"
-            " RETURNING id",
+            " RETURNING id, link_key",
             [count],
         ).fetchall()
-    return [row[0] for row in rows]
+    return [Token(Purpose.UNSUBSCRIBE, id_, now, key=key) for id_, key in rows]
 
 
-def measure_unsubscribing(site: str, subscribers: Sequence[int]) -> float:
+def measure_unsubscribing(site: str, subscribers: Sequence[Token]) -> float:
     """Return one-click unsubscribes per second, sent as mail programs do, several at a time."""
     say("unsubscribing")
-    now = datetime.now(UTC)
-    tokens = [sign_token(Token(Purpose.UNSUBSCRIBE, each, now), (KEY,)) for each in subscribers]
+    tokens = [sign_token(each, (KEY,)) for each in subscribers]
     with httpx2.Client(base_url=site, timeout=60) as client:
 
         def leave(token: str) -> int:

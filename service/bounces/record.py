@@ -26,7 +26,11 @@ from service.bounces.quarantine import quarantine_file, record_quarantined, stor
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
-from service.deliveries.domain.return_path import parse_return_path, parse_unsubscribe_address
+from service.deliveries.domain.return_path import (
+    Leaving,
+    parse_return_path,
+    parse_unsubscribe_address,
+)
 from service.deliveries.domain.states import BounceVerdict
 from service.deliveries.store.models import Delivery
 from service.platform import linear_regex
@@ -151,19 +155,19 @@ def _unsubscribe_all(
     sessions: sessionmaker[Session],
     channel: Channel,
     mail: BounceMail,
-    leaving: list[int],
+    leaving: list[Leaving],
     now: datetime,
 ) -> Reading:
     """Unsubscribe each of them in a transaction of its own."""
     verdict = BounceVerdict.UNSUBSCRIBE
     recorded = []
-    for subscriber_id in leaving:
+    for each in leaving:
         with transaction(sessions) as session:
             is_new = apply_unsubscribe_mail(
-                session, channel.settings, channel.source, subscriber_id, mail, now
+                session, channel.settings, channel.source, each, mail, now
             )
         outcome = "unsubscribed" if is_new else "known"
-        values = {"outcome": outcome, "verdict": verdict, "subscriber_id": subscriber_id}
+        values = {"outcome": outcome, "verdict": verdict, "subscriber_id": each.id}
         log.info("bounce", source=channel.source, **values)
         recorded.append(RecordedNotice(outcome, verdict))
     # Apple's mails to unsubscribe look like complaints, and are none here.

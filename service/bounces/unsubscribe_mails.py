@@ -1,7 +1,8 @@
 """Unsubscribe by mail: a mail to the signed address in List-Unsubscribe ends that subscription.
 
 The address is the proof, as the token in a link is, so the sender does not matter: people read
-mail under other addresses than the subscribed one. Nothing is answered, so no loop can begin.
+mail under other addresses than the subscribed one. It ends nothing once the subscriber moved to
+another address, since the old mailbox may have a new owner. Nothing is answered, so no loop can begin.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.bounces.inbound.parse import BounceMail
 from service.bounces.store.bounces import NewBounce, insert_bounce
-from service.deliveries.domain.return_path import parse_unsubscribe_address
+from service.deliveries.domain.return_path import Leaving, parse_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.settings.settings import Settings
 from service.subscribers.lifecycle import leave
@@ -22,7 +23,7 @@ _LARGEST_ID = 2**63 - 1
 
 def find_leaving(
     settings: Settings, mail: BounceMail, receivers: tuple[str, ...] = ()
-) -> list[int]:
+) -> list[Leaving]:
     """Return the subscribers whom a mail unsubscribes: none for auto-replies and bounces."""
     if mail.is_automatic:
         return []
@@ -31,14 +32,14 @@ def find_leaving(
         parse_unsubscribe_address(address, domain, secrets)
         for address in (*receivers, *mail.sent_to)
     )
-    return sorted({number for number in found if number is not None and number <= _LARGEST_ID})
+    return sorted({each for each in found if each is not None and each.id <= _LARGEST_ID})
 
 
 def apply_unsubscribe_mail(
     session: Session,
     settings: Settings,
     source: str,
-    subscriber_id: int,
+    leaving: Leaving,
     mail: BounceMail,
     now: datetime,
 ) -> bool:
@@ -46,7 +47,9 @@ def apply_unsubscribe_mail(
 
     The event's key keeps a mail that is read again from ending a subscription begun after it.
     """
-    if get_subscriber(session, subscriber_id, lock=True) is None:
+    subscriber_id = leaving.id
+    subscriber = get_subscriber(session, subscriber_id, lock=True)
+    if subscriber is None or subscriber.link_key != leaving.link_key:
         return False
     sent_at = mail.sent_at or now
     event = insert_bounce(

@@ -210,7 +210,7 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
         settings = settings.model_copy(update={"arxiv_feed_url": url, "huggingface_url": url})
     port = listening_port(settings)
     port = port if is_free(port) else free_port()
-    own = {"base_url": f"http://{LOOPBACK}:{port}", "admin_password": secrets.token_urlsafe(9)}
+    own = {"base_url": f"http://{LOOPBACK}:{port}", "admin_password": secrets.token_urlsafe(18)}
     settings = settings.model_copy(update=own)
     changes = {
         f"{PREFIX}{name.upper()}": str(getattr(settings, name))

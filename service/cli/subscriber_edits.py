@@ -1,4 +1,4 @@
-"""The commands `subscribers show search edit pause resume unsubscribe`: one subscriber by hand."""
+"""The commands `subscribers show search edit pause resume end-links unsubscribe`: one subscriber by hand."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def add_to(group: typer.Typer) -> None:
     group.command("edit")(edit)
     group.command("pause")(pause)
     group.command("resume")(resume)
+    group.command("end-links")(end_links)
     group.command("unsubscribe")(unsubscribe)
 
 
@@ -230,6 +231,16 @@ def resume(context: typer.Context, email: Email, as_json: Json = False) -> None:
             if not resume_subscriber(session, subscriber, operator_here(), command.clock()):
                 raise CommandError(f"{subscriber.email} is {subscriber.state}, not paused")
         _print_state(command, subscriber)
+
+
+def end_links(context: typer.Context, email: Email, as_json: Json = False) -> None:
+    """End all links in a reader's earlier mails but those to unsubscribe, and mail new ones."""
+    from service.subscribers import lifecycle
+
+    with command_context(context, as_json=as_json) as command:
+        with _locked(command, email) as (session, subscriber):
+            lifecycle.end_links(session, subscriber, operator_here(), command.clock())
+        _print_state(command, subscriber, "; the links in earlier mails are ended")
 
 
 def unsubscribe(context: typer.Context, email: Email, as_json: Json = False) -> None:

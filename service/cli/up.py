@@ -19,6 +19,7 @@ from service.cli.processes import (
 from service.platform.settings.env_file import env_file_path, find_env_file
 from service.platform.settings.faults import PREFIX
 from service.platform.settings.kinds import is_loopback
+from service.platform.settings.passwords import refuse_weak_password
 from service.platform.settings.risks import find_missing
 from service.platform.settings.settings import Settings
 from service.sending.demo_guard import refuse_any_use
@@ -54,6 +55,7 @@ def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -
         command_context(context, as_json=as_json) as command,
         development_mailbox(command.settings) as settings,
     ):
+        refuse_weak_password(settings)
         refuse_any_use(command.sessions, settings)
         place = Place(host, port or listening_port(settings))
         check_place(place.host, place.port)
@@ -88,7 +90,7 @@ def _lines(settings: Settings, place: Place) -> list[str]:
     places = {"Paperboy": site}
     if place.url != site:
         places["Listens"] = f"{place.url}, for your proxy"
-    if not settings.smtp_url:
+    if settings.has_mailbox_pages:
         places["Mailbox"] = f"{site}/mailbox"
     if settings.admin_password:
         places["Operator"] = f"{site}/admin"

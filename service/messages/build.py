@@ -8,7 +8,11 @@ from typing import Any
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json, find_updates
-from service.deliveries.domain.return_path import make_return_path, make_unsubscribe_address
+from service.deliveries.domain.return_path import (
+    Leaving,
+    make_return_path,
+    make_unsubscribe_address,
+)
 from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
 from service.messages.contexts.digest import DigestContext, DigestUpdate
@@ -99,7 +103,7 @@ def _address(
         digest = digest_context(delivery, subscriber, editions, settings)
         return subscriber.email, digest, digest.links.unsubscribe
     context = transactional_context(delivery, subscriber, editions, settings)
-    url = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber.id, delivery.created_at)
+    url = signed_url(settings, Purpose.UNSUBSCRIBE, subscriber, delivery.created_at)
     return subscriber.email, context, url
 
 
@@ -133,7 +137,7 @@ def digest_context(
         coverage=days.coverage,
         groups=entries.parse_groups(digest, topics),
         also=entries.parse_also(digest),
-        links=subscriber_links(settings, subscriber_id, delivery.id, created_at),
+        links=subscriber_links(settings, subscriber, delivery.id, created_at),
         topics=tuple([topic.name for topic in topics]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
@@ -176,7 +180,9 @@ def _unsubscribe_address(claim: Claim, settings: Settings) -> str:
     if not settings.reads_bounce_domain:
         return ""
     return make_unsubscribe_address(
-        claim.subscriber.id, settings.bounce_domain, settings.secret_key[0]
+        Leaving(claim.subscriber.id, claim.subscriber.link_key),
+        settings.bounce_domain,
+        settings.secret_key[0],
     )
 
 

@@ -1,12 +1,21 @@
 """The signed links in mails; each lets its holder do one thing."""
 
+import re
 from datetime import datetime
 from urllib.parse import quote
 
 from service.messages.contexts.digest import PaperLinks, SubscriberLinks
 from service.papers.domain.types import PaperView
+from service.platform.caches import cached
 from service.platform.settings.settings import Settings
-from service.platform.signing.tokens import Purpose, Token, sign_token, sign_tokens
+from service.platform.signing.tokens import (
+    LinkHolder,
+    Purpose,
+    Token,
+    make_token,
+    sign_token,
+    sign_tokens,
+)
 
 _PATHS = {
     Purpose.CONFIRM: "confirm",
@@ -23,19 +32,25 @@ _SUBSCRIBERS_PATHS = tuple(_PATHS[purpose] for purpose in _SUBSCRIBERS_OWN)
 
 
 def signed_url(
-    settings: Settings, purpose: Purpose, subject: int, issued_at: datetime, detail: str = ""
+    settings: Settings, purpose: Purpose, holder: LinkHolder, issued_at: datetime, detail: str = ""
 ) -> str:
-    """Return a signed link for one purpose and one row: the same arguments, the same link."""
-    token = sign_token(Token(purpose, subject, issued_at, detail), settings.secret_key)
-    return f"{settings.base_url}/{_PATHS[purpose]}/{token}"
+    """Return a subscriber's signed link for one purpose: the same arguments, the same link."""
+    return _url(settings, make_token(purpose, holder, issued_at, detail))
+
+
+def _url(settings: Settings, token: Token) -> str:
+    text = sign_token(token, settings.secret_key)
+    return f"{settings.base_url}/{_PATHS[token.purpose]}/{text}"
 
 
 def subscriber_links(
-    settings: Settings, subscriber_id: int, delivery_id: int, issued_at: datetime
+    settings: Settings, holder: LinkHolder, delivery_id: int, issued_at: datetime
 ) -> SubscriberLinks:
     """Return the subscriber's signed links of a digest."""
     base, keys = settings.base_url, settings.secret_key
-    tokens = sign_tokens(_SUBSCRIBERS_OWN, subscriber_id, issued_at, keys)
+    tokens = sign_tokens(_SUBSCRIBERS_OWN, holder, issued_at, keys)
+    key, epoch = holder.link_key, holder.link_epoch
+    edition = Token(Purpose.EDITION, delivery_id, issued_at, "", key, epoch)
     preferences, unsubscribe, change = (
         f"{base}/{path}/{token}" for path, token in zip(_SUBSCRIBERS_PATHS, tokens, strict=True)
     )
@@ -43,7 +58,7 @@ def subscriber_links(
         preferences=preferences,
         unsubscribe=unsubscribe,
         pause=f"{preferences}#pause",
-        browser=signed_url(settings, Purpose.EDITION, delivery_id, issued_at),
+        browser=_url(settings, edition),
         home=f"{base}/",
         change=change,
         also_off=suggestions_off_url(change),
@@ -89,3 +104,18 @@ def keep_url(base: str, paper_id: int) -> str:
 def suggestions_off_url(base: str) -> str:
     """Return the link that switches suggestions off."""
     return f"{base}?also=off"
+
+
+def replace_personal_links(html: bytes, settings: Settings) -> bytes:
+    """Return a mail's HTML with the page that mails the link in place of each personal link.
+
+    A copy in the browser is passed on more often than a mail, and reading it must open nothing else.
+    """
+    base = settings.base_url.encode()
+    return _personal_links(base).sub(base + b"/link", html)
+
+
+@cached("personal links", maxsize=4)
+def _personal_links(base: bytes) -> re.Pattern[bytes]:
+    paths = "|".join(path for purpose, path in _PATHS.items() if purpose is not Purpose.EDITION)
+    return re.compile(re.escape(base) + rb"/(?:%b)/[^\s\"'<>]*" % paths.encode())

@@ -20,7 +20,7 @@ from service.messages.identity import sender_fields
 from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
-from service.platform.signing.tokens import LIFETIME, Purpose
+from service.platform.signing.tokens import TERMS, Purpose
 from service.topics.domain.types import NamedTopic
 
 
@@ -48,7 +48,7 @@ class _Mail:
 
     def link(self, purpose: Purpose, detail: str = "") -> str:
         at = self.delivery.created_at
-        return signed_url(self.settings, purpose, self.subscriber.id, at, detail)
+        return signed_url(self.settings, purpose, self.subscriber, at, detail)
 
     def proof(self, purpose: Purpose, detail: str = "") -> dict[str, Any]:
         """The fields of `ProofBase`."""
@@ -88,7 +88,7 @@ class _Mail:
 
 
 def _lifetime_days(purpose: Purpose) -> int:
-    lifetime = LIFETIME[purpose]
+    lifetime = TERMS[purpose].lifetime
     return lifetime.days if lifetime else 0
 
 

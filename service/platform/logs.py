@@ -25,9 +25,9 @@ _LOCAL = r"""[^\s@<>()\[\]{}"',:;=/\\]"""
 # The look-behind lets a match begin only at the start of a word: without it the pattern is tried at
 # each letter of a long word (quadratic time), and a log line of 200,000 letters takes minutes.
 _ADDRESS = re.compile(rf"""("[^"\n]+"|(?<!{_LOCAL}){_LOCAL}+)(@|%40)(?=[\w\[])""")
-# A signed token (`service.platform.signing.tokens`) is the base64 of `[number,…`, a dot and a signature.
-# Its bearer may do what the link does.
-_TOKEN = re.compile(r"(?<![\w-])Wz[\w-]{4,}\.[\w-]{16,}")
+# A signed token (`service.platform.signing.tokens`) is the base64 of 24 octets or more, the first of
+# them 0, a dot and a signature. Its bearer may do what the link does.
+_TOKEN = re.compile(r"(?<![\w-])A[\w-]{31,}\.[\w-]{16,}")
 
 # Libraries that bring handlers of their own, which write other lines than ours.
 _LIBRARIES = ("uvicorn", "uvicorn.access", "uvicorn.error", "celery", "celery.task", "py.warnings")

@@ -15,7 +15,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.store.restores import get_installation, insert_restore, is_accepted
+from service.deliveries.store.restores import (
+    get_installation,
+    insert_restore,
+    is_accepted,
+    pass_used_ids,
+)
 from service.editions.store.editions import close_finished
 from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
 from service.platform.logs import get_logger
@@ -165,7 +170,7 @@ def accept_restored(
 
     Rows due by the watermark's time are put in doubt: they may have been sent, so they wait for
     `resolve` or are carried into the next edition. Editions of those dates that are made again fall
-    in doubt when they are frozen. `sent_until` is when the installation last sent, where the operator
+    in doubt when they are frozen. Ids that were used since the backup are not given again. `sent_until` is when the installation last sent, where the operator
     knows it better than the watermark. Raises `WatermarkNewer`.
     """
     watermark = find_newer_watermark(sessions, settings)
@@ -177,6 +182,7 @@ def accept_restored(
     with transaction(sessions) as session:
         limit_time(session, BULK_SECONDS)
         until = watermark.at + timedelta(seconds=WATERMARK_SECONDS)
+        pass_used_ids(session)
         insert_restore(session, until, watermark.editions, now)
         doubtful = doubt_due_until(session, until, now)
         close_finished(session, now)

@@ -2,8 +2,9 @@
 
 The new address waits as a pending subscriber of its own, with `moves_from_id`: so one address is
 one row, suppressions and limits are those of signing up, and a bounce counts against the right row.
-On confirmation the two rows swap addresses in one commit: the subscriber keeps topics, links and
-history; the other row, unsubscribed, keeps the old address. Queued mail goes to the new address
+On confirmation the two rows swap addresses in one commit: the subscriber keeps topics and history;
+the other row, unsubscribed, keeps the old address. Links in earlier mails end, since the old mailbox
+may have a new owner: one to unsubscribe answers that its address gets no mail. Queued mail goes to the new address
 from then on, mail in flight goes to the old one, and no mail goes to both.
 """
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
 from service.deliveries.domain.states import DeliveryKind
 from service.platform.signing.address_hash import email_key, fingerprint
-from service.platform.signing.tokens import Token, TokenExpired
+from service.platform.signing.tokens import Token, TokenEnded, TokenExpired, is_held_by
 from service.subscribers import queue_mails
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store import subscribers as store
@@ -60,7 +61,8 @@ def request_address(
 def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber:
     """Move a subscriber to the confirmed address; idempotent.
 
-    The same link, sent to the old address, undoes the change. Raises `TokenExpired` where either
+    The same link, sent to the old address, undoes the change. Each works once, so that after an undo
+    the first link does not move the subscriber again. Raises `TokenEnded` then, and `TokenExpired` where either
     side has changed: the subscriber left, requested another address, or this address subscribed.
     """
     subscriber_id, _, address_print = token.detail.partition(".")
@@ -74,6 +76,8 @@ def confirm_address(session: Session, token: Token, now: datetime) -> Subscriber
         raise TokenExpired
     if fingerprint(subscriber.email_key) == address_print:
         return subscriber
+    if other is not None and not is_held_by(token, other):
+        raise TokenEnded
     if (
         other is None
         or other.state not in _WAITING

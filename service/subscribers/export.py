@@ -50,8 +50,13 @@ def _rows(session: Session, column: Column[Any], ids: list[int]) -> list[RowMapp
     return list(session.execute(rows).mappings())
 
 
+# They open links, and say nothing about a person.
+_LEFT_OUT = {"link_key", "link_epoch"}
+
+
 def _plain_row(row: RowMapping) -> dict[str, Any]:
     return {
         str(name): value.isoformat() if isinstance(value, date) else value
         for name, value in row.items()
+        if name not in _LEFT_OUT
     }

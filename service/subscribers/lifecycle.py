@@ -15,7 +15,7 @@ from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Token
 from service.subscribers.domain.sign_up import Preferences
-from service.subscribers.queue_mails import queue_farewell, queue_topics_changed
+from service.subscribers.queue_mails import queue_farewell, queue_fresh_links, queue_topics_changed
 from service.subscribers.store import subscribers as store
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.pending_sign_ups import forget_sign_ups
@@ -79,7 +79,7 @@ def suppress_for_good(
     row = store.get_subscriber(session, link.subject, lock=True)
     moved = store.get_subscriber(session, (row and row.moves_from_id) or 0, lock=True)
     for holder in (row, moved):
-        if holder is not None and link.detail in {"", fingerprint(holder.email_key)}:
+        if holder is not None and link.detail == fingerprint(holder.email_key):
             reason = SuppressionReason.UNSUBSCRIBED_FOR_GOOD
             insert_suppression(session, holder.email_key, secrets, reason, "asked by link", now)
             store.delete_subscriber(session, holder.id)
@@ -124,6 +124,17 @@ def resume(subscriber: Subscriber, *, catches_up: bool | None = None) -> bool:
     subscriber.catch_up_since = began.astimezone(UTC).date() if began and wants else None
     subscriber.paused_at = began if wants else None
     return True
+
+
+def end_links(session: Session, subscriber: Subscriber, by: str, now: datetime) -> None:
+    """End all links of a subscriber but those to leave, and queue a mail with new ones.
+
+    Mails that are queued get new links; those sent already have only the link to unsubscribe left.
+    """
+    subscriber.link_epoch += 1
+    store.record_consent(session, subscriber.id, "ended all links", by, now)
+    if subscriber.state in store.SUBSCRIBED:
+        queue_fresh_links(session, subscriber, now)
 
 
 def erase(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.platform.signing.address_hash import email_key
+from service.platform.signing.tokens import Token, TokenEnded, is_held_by
 from service.subscribers import queue_mails
 from service.subscribers.store import subscribers as store
 from service.subscribers.store.models import Subscriber
@@ -25,12 +26,15 @@ def request_link(session: Session, address: str, secrets: tuple[str, ...], now: 
     return _queue_link(session, subscriber, secrets, now, is_holder=False)
 
 
-def renew_link(
-    session: Session, subscriber_id: int, secrets: tuple[str, ...], now: datetime
-) -> None:
-    """Do the same for the holder of one of our links, which was in a mail to this subscriber."""
-    subscriber = store.get_subscriber(session, subscriber_id, lock=True)
+def renew_link(session: Session, link: Token, secrets: tuple[str, ...], now: datetime) -> None:
+    """Do the same for the holder of one of our links, which was in a mail to this subscriber.
+
+    Raises `TokenEnded` for a link that was ended: its holder is a stranger.
+    """
+    subscriber = store.get_subscriber(session, link.subject, lock=True)
     if subscriber is not None:
+        if not is_held_by(link, subscriber):
+            raise TokenEnded
         _queue_link(session, subscriber, secrets, now, is_holder=True)
 
 

@@ -97,6 +97,12 @@ def queue_personal_link(
     return _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, now, limit)
 
 
+def queue_fresh_links(session: Session, subscriber: Subscriber, now: datetime) -> None:
+    """Queue the mail with a subscriber's links after all earlier ones were ended, however often."""
+    occasion = f"links {subscriber.link_epoch}"
+    _queue(session, subscriber, DeliveryKind.PERSONAL_LINK, occasion, now)
+
+
 def queue_way_back(
     session: Session, subscriber: Subscriber, now: datetime, most: int | None = MOST_WAYS_BACK
 ) -> bool:

@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
 from service.platform.settings.settings import Settings
-from service.platform.signing.tokens import Token, TokenExpired, TokenInvalid
+from service.platform.signing.tokens import (
+    Token,
+    TokenEnded,
+    TokenExpired,
+    TokenInvalid,
+    is_held_by,
+)
 from service.subscribers import queue_mails
 from service.subscribers.domain.choices import preferences_from_json
 from service.subscribers.domain.sign_up import ValidSignUp
@@ -131,11 +137,14 @@ def confirm(
     """Activate the subscriber of a confirmation link with the sign-up that it names; idempotent.
 
     `chosen` is another of the address's open sign-ups, or empty for the first one. Raises
-    `TokenInvalid` where the subscriber is gone, `TokenExpired` where they left after the link was made.
+    `TokenInvalid` where the subscriber is gone, `TokenEnded` where its links were ended, and
+    `TokenExpired` where they left after the link was made.
     """
     subscriber = store.get_subscriber(session, token.subject, lock=True)
     if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         raise TokenInvalid
+    if not is_held_by(token, subscriber):
+        raise TokenEnded
     left_at = subscriber.unsubscribed_at
     if left_at is not None and token.issued_at < left_at.replace(microsecond=0):
         raise TokenExpired

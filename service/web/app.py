@@ -135,6 +135,6 @@ def _make_pages(settings: Settings) -> Pages:
         ready_fields=READY_FIELDS,
         operator_address=settings.operator_address,
         contact=settings.contact,
-        has_mailbox=not settings.smtp_url,
+        has_mailbox=settings.has_mailbox_pages,
         has_ai_summaries=settings.ai_summaries,
     )

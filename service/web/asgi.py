@@ -1,6 +1,7 @@
 """The application factory, which `service.web.serve` names to uvicorn."""
 
 import atexit
+import sys
 from contextlib import ExitStack
 
 from fastapi import FastAPI
@@ -18,7 +19,9 @@ from service.platform.database.engine import (
 )
 from service.platform.embedded import resolve_services
 from service.platform.queue import make_enqueue
+from service.platform.settings.faults import SettingsError
 from service.platform.settings.load import load_settings
+from service.platform.settings.passwords import refuse_weak_password
 from service.web.app import create_app
 
 # Starlette serves sync routes from up to 40 threads; each may hold one connection.
@@ -28,13 +31,19 @@ _POOL_SIZE = 15
 def app_from_environment() -> FastAPI:
     """Return the site configured by the environment; start the servers that it does not name.
 
-    Raises `SettingsError`, which lists every fault, and `EmbeddedError`.
+    Exits with status 2 and a line for each fault in the settings. Raises `EmbeddedError`.
     """
     logs.configure_service()  # For a fault in the settings themselves.
     # Reference-counted hold on the embedded servers; the last process to exit stops them.
     shares = ExitStack()
     atexit.register(shares.close)
-    settings = shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
+    try:
+        loaded = load_settings(SOURCE_NAMES)
+        refuse_weak_password(loaded)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
+    settings = shares.enter_context(resolve_services(loaded))
     logs.configure_service(settings.log_level, settings.log_file)
     clock = process_clock()
     app = create_app(

@@ -18,7 +18,7 @@ from support.newsletter.press import PlannedTransport, Press, dump_tables, read_
 from service.bounces.record import fetch_bounce_mailbox, open_listener
 from service.bounces.store.bounces import count_verdicts
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.return_path import make_unsubscribe_address
+from service.deliveries.domain.return_path import Leaving, make_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict, DeliveryKind
 from service.sending.deliver import deliver
 from service.subscribers.lifecycle import erase, undo_unsubscribe
@@ -74,7 +74,9 @@ def test_a_mail_to_the_listener_unsubscribes_exactly_its_subscriber(
             for foreign in (
                 address.replace("unsubscribe+1", "unsubscribe+2"),
                 address.replace("@bounces.", "@other."),
-                make_unsubscribe_address(2, press.settings.bounce_domain, "somebody else's key"),
+                make_unsubscribe_address(
+                    Leaving(2, bytes(8)), press.settings.bounce_domain, "somebody else's key"
+                ),
             ):
                 with pytest.raises(smtplib.SMTPRecipientsRefused):
                     client.sendmail(ANNE, [foreign], raw)
@@ -176,7 +178,7 @@ def test_forged_addresses_in_a_mailbox_are_only_counted(press: Press) -> None:
     raw = mail_of(send_digests(press)[ANNE])
     forged = raw.replace(b"unsubscribe+1-", b"unsubscribe+2-")
     largest = make_unsubscribe_address(
-        2**64, "bounces.paperboy.example", press.settings.secret_key[0]
+        Leaving(2**64, bytes(8)), "bounces.paperboy.example", press.settings.secret_key[0]
     )
     for each in (forged, re.sub(rb"unsubscribe\+\S+", largest.encode(), raw)):
         assert outcomes(take(press, each)) == ["unattributed"]

@@ -59,7 +59,7 @@ def link_in_mail(settings: Settings, session: Session, purpose: Purpose) -> str:
     """Return the path of a link in the confirmation mail."""
     confirmations = select(Delivery).where(Delivery.kind == DeliveryKind.CONFIRMATION)
     mail = session.execute(confirmations).scalar_one()
-    url = signed_url(settings, purpose, mail.subscriber_id or 0, mail.created_at)
+    url = signed_url(settings, purpose, read_subscriber(session), mail.created_at)
     return url.removeprefix(settings.base_url)
 
 

@@ -168,10 +168,10 @@ def personal_paths(press: Press) -> list[str]:
     base, now = press.settings.base_url, press.clock()
     subscriber = stored(press)
     links = [
-        signed_url(press.settings, purpose, subscriber.id, now).removeprefix(base)
+        signed_url(press.settings, purpose, subscriber, now).removeprefix(base)
         for purpose in (Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.UNSUBSCRIBE)
     ]
-    change = signed_url(press.settings, Purpose.CHANGE, subscriber.id, now).removeprefix(base)
+    change = signed_url(press.settings, Purpose.CHANGE, subscriber, now).removeprefix(base)
     reader = f"/admin/subscribers/{subscriber.id}"
     operator = [reader, f"{reader}/edit", f"{reader}/preview", *OPERATOR_PATHS]
     return [*links, *operator, f"{links[1]}/kept", f"{change}?mute=number", f"{change}?less=1"]

@@ -380,6 +380,15 @@ def listening_port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
+def test_up_refuses_a_password_that_can_be_guessed(
+    paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERBOY_ADMIN_PASSWORD", "letmein2026")
+    result = paperboy("up")
+    assert result.code == 2
+    assert result.complaint.startswith("PAPERBOY_ADMIN_PASSWORD: the password is easy to guess")
+
+
 def test_up_does_not_take_a_port_that_is_in_use(
     paperboy: Paperboy, monkeypatch: pytest.MonkeyPatch, loopback_http: Any
 ) -> None:

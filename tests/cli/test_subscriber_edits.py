@@ -106,6 +106,19 @@ def test_a_pause_a_return_and_an_end_are_in_the_history(
     assert len(smtp_sink.messages) == 2
 
 
+def test_the_links_of_earlier_mails_are_ended_and_new_ones_are_sent(
+    paperboy: Paperboy, two: None, smtp_sink: SmtpSink
+) -> None:
+    result = paperboy(*LATER, "subscribers", "end-links", ADA)
+    assert result.out == f"{ADA} is active; the links in earlier mails are ended.\n"
+    assert history(paperboy, ADA)[0].startswith("ended all links by the operator ")
+    paperboy(*LATER, "deliver")
+    (mail,) = smtp_sink.messages
+    assert mail.envelope.rcpt_tos == [ADA]
+    assert b"/preferences/" in (mail.envelope.original_content or b"")
+    assert paperboy("subscribers", "end-links", "nobody@example.org").code == 1
+
+
 def test_all_sending_is_paused_and_resumed(
     paperboy: Paperboy, two: None, smtp_sink: SmtpSink
 ) -> None:

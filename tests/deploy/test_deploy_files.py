@@ -24,7 +24,7 @@ from service.deliveries.domain.recipients import SubscriberState
 from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform.settings.load import load_settings
 from service.platform.settings.settings import Settings
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.tokens import Purpose, make_token, sign_token
 from service.subscribers.store.models import Subscriber
 from service.web.core.middleware import MAX_HOOK_BYTES, TOKEN_PATHS
 
@@ -191,15 +191,17 @@ def test_behind_a_proxy_visitors_are_told_apart_and_one_click_works(
     press: Press, settings: Settings, tmp_path: Path, kind: str
 ) -> None:
     (anne,) = press.add_subscribers("anne@example.org")
-    token = sign_token(Token(Purpose.UNSUBSCRIBE, anne, datetime.now(UTC)), (KEY,))
+    with press.sessions() as session:
+        holder = session.get_one(Subscriber, anne)
+    token = sign_token(make_token(Purpose.UNSUBSCRIBE, holder, datetime.now(UTC)), (KEY,))
     log = tmp_path / "site.log"
     with running_site(settings, log) as site, running_proxy(kind, tmp_path, site) as client:
         # The visitor's address is the real one, whatever the visitor writes: nobody gets more
-        # guesses by another header, and none of the guesses counts against another visitor.
-        guesses = [guess(client, f"203.0.113.{n}") for n in range(21)]
-        assert guesses == [401] * 20 + [429]
+        # sign-ups by another header, and none of them counts against another visitor.
+        sign_ups = [sign_up(client, f"203.0.113.{n}") for n in range(31)]
+        assert sign_ups == [200] * 30 + [429]
         with visitor(tmp_path, "127.0.0.3", str(client.base_url)) as other:
-            assert guess(other, "127.0.0.2") == 401
+            assert sign_up(other, "127.0.0.2") == 200
         # Links are https links of the site.
         assert f"https://{HOST}/" in client.get("/feeds/daily.atom").text
         # RFC 8058: no cookie, no redirect.
@@ -279,10 +281,10 @@ def is_cut(connection: ssl.SSLSocket, *, drips: bool) -> bool:
     return True
 
 
-def guess(client: httpx2.Client, forged: str) -> int:
-    """Send a wrong password with a forged address; return the status."""
-    headers = {"X-Forwarded-For": forged}
-    return client.get("/admin", auth=("me", "wrong"), headers=headers).status_code
+def sign_up(client: httpx2.Client, forged: str) -> int:
+    """Sign up with a forged address; return the status."""
+    form, headers = {"email": "anne@example.org"}, {"X-Forwarded-For": forged}
+    return client.post("/subscribe", data=form, headers=headers).status_code
 
 
 def test_nginx_logs_no_link_with_a_token() -> None:

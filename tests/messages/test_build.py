@@ -13,7 +13,7 @@ from support.newsletter.press import PlannedTransport, Press, plain_text, read_m
 from support.web.papers import FRIDAY, make_announcement
 
 from service.deliveries.domain.recipients import SubscriberState
-from service.deliveries.domain.return_path import make_unsubscribe_address
+from service.deliveries.domain.return_path import Leaving, make_unsubscribe_address
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import insert_mail
@@ -22,6 +22,7 @@ from service.messages.edition_data import EditionDataCache
 from service.messages.rendering.renderer import Renderer
 from service.platform.signing.tokens import Purpose, TokenInvalid, verify_token
 from service.sending.deliver import deliver
+from service.subscribers.store.models import Subscriber
 
 ANNE = "anne@example.org"
 
@@ -83,7 +84,9 @@ def test_an_address_to_unsubscribe_stands_beside_one_click_where_its_mail_is_rea
     targets = [each.strip() for each in str(message["List-Unsubscribe"]).split(",")]
     assert targets[0].startswith("<http://127.0.0.1:8000/unsubscribe/")
     domain, key = press.settings.bounce_domain, press.settings.secret_key[0]
-    address = make_unsubscribe_address(anne, domain, key)
+    with press.sessions() as session:
+        own = session.get_one(Subscriber, anne).link_key
+    address = make_unsubscribe_address(Leaving(anne, own), domain, key)
     assert targets[1:] == ([f"<mailto:{address}?subject=unsubscribe>"] if is_offered else [])
     signed = re.sub(r"\s", "", str(message["DKIM-Signature"])).partition("h=")[2].split(";")[0]
     assert {"list-unsubscribe", "list-unsubscribe-post", "feedback-id"} <= set(signed.split(":"))

@@ -6,12 +6,16 @@ from support.web.papers import make_announcement
 from service.messages.signed_links import paper_links, signed_url
 from service.papers.store.read import find_paper
 from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 
 
 def test_signed_links_are_deterministic(press: Press) -> None:
-    links = {signed_url(press.settings, Purpose.NEVER, 7, press.clock()) for _ in range(2)}
+    ids = press.add_subscribers("anne@example.org", "bert@example.org")
+    with press.sessions() as session:
+        anne, bert = (session.get_one(Subscriber, each) for each in ids)
+    links = {signed_url(press.settings, Purpose.NEVER, anne, press.clock()) for _ in range(2)}
     assert len(links) == 1
-    other = signed_url(press.settings, Purpose.NEVER, 8, press.clock())
+    other = signed_url(press.settings, Purpose.NEVER, bert, press.clock())
     assert links.isdisjoint({other})
 
 

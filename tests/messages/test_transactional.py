@@ -12,7 +12,7 @@ from support.web.papers import make_announcement, upvoted
 
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
-from service.platform.signing.tokens import Purpose, Token
+from service.platform.signing.tokens import Purpose, make_token
 from service.sending.deliver import deliver
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.lifecycle import leave, pause, undo_unsubscribe, update_preferences
@@ -57,7 +57,7 @@ def confirm_address(press: Press, subscriber_id: int) -> None:
         confirm(
             session,
             press.settings,
-            Token(Purpose.CONFIRM, subscriber_id, press.clock()),
+            make_token(Purpose.CONFIRM, subscriber_of(session, subscriber_id), press.clock()),
             press.clock(),
         )
 

@@ -17,14 +17,14 @@ from support.newsletter.press import (
     read_mail,
 )
 
-from service.deliveries.domain.return_path import make_unsubscribe_address
+from service.deliveries.domain.return_path import Leaving, make_unsubscribe_address
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.operations.daily_report import queue_report
 from service.operations.growth import load_growth
 from service.platform.database.engine import transaction
 from service.platform.signing.address_hash import fingerprint
-from service.platform.signing.tokens import Purpose, Token
+from service.platform.signing.tokens import Purpose, make_token
 from service.sending.deliver import deliver
 from service.subscribers.address_change import confirm_address, request_address
 from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import_file
@@ -119,8 +119,9 @@ def test_only_who_joined_or_left_counts_as_such_and_as_in_the_chart(
         waiting = find_by_email(session, "new@example.org")
         assert waiting is not None
         detail = f"{ben}.{fingerprint(waiting.email_key)}"
-        confirm_address(session, Token(Purpose.ADDRESS, waiting.id, now, detail), now)
-    to = make_unsubscribe_address(anne, press.settings.bounce_domain, keys[0])
+        confirm_address(session, make_token(Purpose.ADDRESS, waiting, now, detail), now)
+        key = session.get_one(Subscriber, anne).link_key
+    to = make_unsubscribe_address(Leaving(anne, key), press.settings.bounce_domain, keys[0])
     take(press, f"From: anne@example.org\nTo: {to}\nSubject: unsubscribe\n\n".encode(), to)
     press.clock.forward(hours=2)
     assert queue(press)

@@ -12,8 +12,10 @@ from support.newsletter.press import Press
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import make_sessions
+from service.platform.signing.tokens import Purpose, make_token
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.personal_link import renew_link, request_link
+from service.subscribers.store.models import Subscriber
 
 EMAIL = "reader@example.org"
 
@@ -119,7 +121,9 @@ def test_strangers_get_three_confirmations_sent_and_the_holder_of_one_as_many_as
 
 def renew(press: Press, subscriber: int) -> None:
     with press.sessions.begin() as session:
-        renew_link(session, subscriber, press.settings.secret_key, press.clock())
+        holder = session.get_one(Subscriber, subscriber)
+        link = make_token(Purpose.PREFERENCES, holder, press.clock())
+        renew_link(session, link, press.settings.secret_key, press.clock())
 
 
 def test_strangers_have_three_links_a_day_sent_and_the_holder_of_one_as_many_as_needed(

@@ -16,8 +16,8 @@ from service.deliveries.store.deliveries import count_mails
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
-from service.platform.signing.address_hash import email_key
-from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid
+from service.platform.signing.address_hash import email_key, fingerprint
+from service.platform.signing.tokens import Purpose, Token, TokenExpired, TokenInvalid, make_token
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.lifecycle import (
     erase,
@@ -52,8 +52,8 @@ def at(hours: float) -> datetime:
     return NOW + timedelta(hours=hours)
 
 
-def never(subscriber_id: int) -> Token:
-    return Token(Purpose.NEVER, subscriber_id, NOW)
+def never(subscriber_id: int, address: str = EMAIL) -> Token:
+    return Token(Purpose.NEVER, subscriber_id, NOW, fingerprint(email_key(address)))
 
 
 def sign_up(session: Session, hours: float = 0, form: SignUpForm = FORM) -> None:
@@ -82,7 +82,7 @@ def confirmations(session: Session) -> int:
 
 
 def link(session: Session, hours: float) -> Token:
-    return Token(Purpose.CONFIRM, subscriber_of(session).id, at(hours))
+    return make_token(Purpose.CONFIRM, subscriber_of(session), at(hours))
 
 
 def mailed_link(session: Session, hours: float) -> Token:
@@ -344,7 +344,7 @@ def test_a_suppressed_subscriber_is_not_activated_by_a_form(
     before = read_tables(engine)
     sign_up(session, 1)
     with pytest.raises(TokenInvalid):
-        confirm(session, settings, Token(Purpose.CONFIRM, subscriber.id, at(1)), at(2))
+        confirm(session, settings, link(session, 1), at(2))
     assert not unsubscribe(session, subscriber.id, "/unsubscribe", at(2))
     assert not undo_unsubscribe(session, subscriber.id, at(2))
     session.commit()

@@ -14,7 +14,8 @@ from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose, Token
+from service.platform.signing.address_hash import fingerprint
+from service.platform.signing.tokens import Purpose, make_token
 from service.sending.deliver import deliver
 from service.sending.record_outcomes import suppress_dead_addresses
 from service.sending.send_loop import DeliverReport
@@ -194,7 +195,8 @@ def test_the_log_has_each_suppression_once_without_the_address(press: Press) -> 
                 suppress_address(session, ANNE, keys, "asked", now)
                 insert_suppressions(session, cleaned, keys[0], now)
         with transaction(press.sessions) as session:
-            link = Token(Purpose.CONFIRM, bert, now)
+            holder = session.get_one(Subscriber, bert)
+            link = make_token(Purpose.NEVER, holder, now, fingerprint(holder.email_key))
             suppress_for_good(session, link, keys, now)
         (dora,) = press.add_subscribers("dora@example.org")
         with transaction(press.sessions) as session:

@@ -1,13 +1,18 @@
 """The site started by uvicorn and configured only by the environment."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
-from support.web.process import running
+from support.smtp.smtp_sink import free_port
+from support.web.process import ROOT, running
 
+from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
 
 
@@ -66,3 +71,22 @@ def test_a_header_from_a_trusted_proxy_names_the_visitor(
         codes = sign_up_from(address, lambda n: f"198.51.100.{n}, 203.0.113.99")
         assert codes == [200] * 30 + [429]
         assert_no_visitor_in(log, address)
+
+
+def test_a_password_that_can_be_guessed_is_one_line_and_no_site(
+    settings: Settings, tmp_path: Path
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PAPERBOY_DATABASE_URL": settings.database_url,
+        "PAPERBOY_REDIS_URL": settings.redis_url,
+        "PAPERBOY_DATA_DIR": str(tmp_path),
+        "PAPERBOY_ADMIN_PASSWORD": "paperboy2026",
+    }
+    command = [sys.executable, *COMMANDS["web"], "--port", str(free_port())]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("PAPERBOY_ADMIN_PASSWORD: the password is easy to guess")

@@ -76,6 +76,10 @@ class RecipientView(Protocol):
     def moves_from_id(self) -> int | None: ...
     @property
     def locale(self) -> str: ...
+    @property
+    def link_key(self) -> bytes: ...
+    @property
+    def link_epoch(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class ClaimedRecipient(NamedTuple):
     has_ai_summaries: bool
     moves_from_id: int | None
     locale: str
+    link_key: bytes
+    link_epoch: int
 
 
 # The JSON as text, so that it is parsed once (a digest is a text within the JSON, `WrittenJson`) and

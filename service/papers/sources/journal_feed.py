@@ -219,7 +219,7 @@ def _stripped(text: str, kind: str) -> str:
     if len(text) > _MOST_MARKUP:
         # Too long for its limit as text, too, which then names it.
         return text
-    clean = _CONTROL.sub("", text)
+    clean = text.translate(_CONTROL)
     if kind != "text/plain" and clean.strip():
         # A line break in HTML source is a blank; only elements make lines.
         root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")

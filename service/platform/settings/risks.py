@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from service.platform.settings.faults import SettingFault
 from service.platform.settings.kinds import is_loopback
+from service.platform.settings.passwords import find_weak_password
 from service.platform.settings.settings import Settings
 
 
@@ -34,9 +35,7 @@ def find_missing(settings: Settings) -> list[SettingFault]:
 
 
 def _weak_protection(settings: Settings) -> Iterator[SettingFault]:
-    if 0 < len(settings.admin_password) < 12:
-        problem = "the password is shorter than 12 characters"
-        yield SettingFault("admin_password", problem, "Use `openssl rand -base64 24`, for example")
+    yield from find_weak_password(settings)
     site = urlsplit(settings.base_url)
     if site.scheme == "http" and not is_loopback(site.hostname or ""):
         problem = "plain http, so mails carry no one-click unsubscribe (RFC 8058 asks for https)"

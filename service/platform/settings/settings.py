@@ -12,7 +12,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.platform.settings import kinds
 from service.platform.settings.faults import PREFIX
-from service.platform.settings.kinds import Count, MailAddress, Seconds, WebAddress, Words
+from service.platform.settings.kinds import (
+    Count,
+    MailAddress,
+    Seconds,
+    WebAddress,
+    Words,
+    is_loopback,
+)
 from service.platform.settings.relays import SmtpRelay, parse_smtp_url
 
 
@@ -108,6 +115,11 @@ class Settings(BaseSettings):
     def relays(self) -> tuple[SmtpRelay, ...]:
         """The relays in the operator's order; the development mailbox where none is set."""
         return tuple(parse_smtp_url(url) for url in self.smtp_url or (self.mailbox_url,))
+
+    @property
+    def has_mailbox_pages(self) -> bool:
+        """Whether `/mailbox` shows the mail that no relay takes: only on a site for this machine."""
+        return not self.smtp_url and is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def queue_url(self) -> str:

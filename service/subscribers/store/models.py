@@ -38,7 +38,8 @@ class Subscriber(Base):
     missed during a pause, which began at `paused_at`; `catch_up_since` is the first day to catch up
     with. `moves_from_id`: this row holds the address to which another subscriber wants to move
     (pending), or which that subscriber has left (unsubscribed). `mailbox_key` is equal for all
-    spellings of one mailbox, tags included: confirmations are counted by it.
+    spellings of one mailbox, tags included: confirmations are counted by it. `link_key`, random, and
+    `link_epoch` are in the subscriber's links: see `is_held_by`. The key stays with the address.
     """
 
     __tablename__ = "subscribers"
@@ -79,6 +80,11 @@ class Subscriber(Base):
         ForeignKey("subscribers.id", ondelete="CASCADE")
     )
     locale: Mapped[str] = mapped_column(server_default="")
+    # Half of a random UUID: 62 random bits from PostgreSQL's strong source.
+    link_key: Mapped[bytes] = mapped_column(
+        server_default=text("substring(uuid_send(gen_random_uuid()) FROM 9)")
+    )
+    link_epoch: Mapped[int] = mapped_column(server_default=text("0"))
     mailbox_key: Mapped[str] = mapped_column(
         Computed(_MAILBOX_KEY, persisted=True), index=True, deferred=True
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from service.platform.signing.tokens import LIFETIME, Purpose
+from service.platform.signing.tokens import TERMS, Purpose
 from service.subscribers.domain.choices import preferences_to_json
 from service.subscribers.domain.sign_up import ValidSignUp
 from service.subscribers.store.models import PendingSignUp
@@ -14,7 +14,7 @@ from service.subscribers.store.models import PendingSignUp
 # Later sign-ups of one address replace earlier ones of which no mail went out.
 MOST_KEPT = 5
 # As long as the links that name them work.
-KEPT = LIFETIME[Purpose.CONFIRM] or timedelta(days=7)
+KEPT = TERMS[Purpose.CONFIRM].lifetime or timedelta(days=7)
 
 
 def keep_sign_up(

@@ -89,7 +89,13 @@ def count_by_state(session: Session) -> dict[SubscriberState, int]:
 
 
 def swap_addresses(session: Session, subscriber: Subscriber, other: Subscriber) -> None:
-    """Swap two subscribers' addresses; the caller holds the locks of both rows."""
+    """Swap two subscribers' addresses; the caller holds the locks of both rows.
+
+    The keys of the links go with the addresses, so that a link to leave works while mail comes to
+    the address that got it; all other links of both end.
+    """
+    subscriber.link_key, other.link_key = other.link_key, subscriber.link_key
+    subscriber.link_epoch = other.link_epoch = max(subscriber.link_epoch, other.link_epoch) + 1
     address, key = subscriber.email, subscriber.email_key
     other_address, other_key = other.email, other.email_key
     # The key is unique, so one row gets a placeholder first; a real key always has an @.

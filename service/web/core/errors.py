@@ -11,7 +11,7 @@ from service.operations.monitoring import Crash, report_crash
 from service.platform.database.engine import OUT_OF_TIME
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
-from service.platform.signing.tokens import TokenExpired, TokenInvalid
+from service.platform.signing.tokens import TokenEnded, TokenExpired, TokenInvalid
 from service.platform.work_budget import BudgetSpent
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
@@ -63,7 +63,6 @@ _HTTP_TEXTS = {
         "A mail program may have cut off the address. Today’s papers are on the front page.",
     ),
     405: ("Method not allowed", "This address does not accept that kind of request."),
-    429: ("Too many wrong passwords", "Try again in an hour, or from another network."),
     408: ("The request took too long", "It did not arrive whole in time. Please try again."),
     413: ("Request too large", "None of our forms is that large."),
 }
@@ -127,6 +126,14 @@ def show_budget_spent(request: Request, _error: Exception) -> Response:
     return show_busy_error(request, Busy(503, _TOO_COSTLY, RETRY_SECONDS))
 
 
+def show_ended_link(request: Request, _error: Exception) -> Response:
+    text = (
+        "Links end when the address changes, and when their owner ends them all. The newest mail has "
+        "working ones, or have one sent to the address that gets your digests."
+    )
+    return _show_fault(request, 410, "This link was ended", text)
+
+
 def show_crash(request: Request, error: Exception) -> Response:
     """Return the page of an unexpected error; it promises only what has happened already."""
     text = _CRASH_TEXT.format(get_contextvars().get(REQUEST_ID, "unknown"))
@@ -174,5 +181,6 @@ def add_fault_pages(app: FastAPI) -> None:
     app.exception_handler(BudgetSpent)(show_budget_spent)
     app.exception_handler(TokenInvalid)(show_invalid_link)
     app.exception_handler(TokenExpired)(show_expired_link)
+    app.exception_handler(TokenEnded)(show_ended_link)
     app.exception_handler(DBAPIError)(show_out_of_time)
     app.exception_handler(Exception)(show_crash)

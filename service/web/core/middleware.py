@@ -46,10 +46,11 @@ TOKEN_PATHS = (
 )  # fmt: skip
 # The operator's pages, behind a password.
 OPERATOR_PATHS = ("/admin", "/metrics")
-# Answers that contain secrets (signed links, CSRF tokens), beside text that others wrote: compressed,
-# their length would tell an attacker how much of a guess is right (the BREACH attack). All others
-# are the same for everybody, since the site has no cookies, and so have nothing to give away.
-_UNCOMPRESSED_PATHS = (*TOKEN_PATHS, *OPERATOR_PATHS, "/mailbox")
+# Secrets are in all of these, in the mails of the mailbox and in an old link that is renewed, too. They
+# are not cached, indexed or named to other sites. Nor are they compressed, since others wrote some of
+# the text beside the secrets: the length would tell an attacker how much of a guess is right (the BREACH
+# attack). All other pages are the same for everybody, since the site has no cookies.
+_PRIVATE_PATHS = (*TOKEN_PATHS, *OPERATOR_PATHS, "/mailbox", "/link")
 # Smaller answers fit in one packet anyway.
 _COMPRESSED_BYTES = 1_400
 # A page of 50 kB takes less than a millisecond; level 9 saves 1 % more in three times the time.
@@ -152,7 +153,7 @@ class PublicGzip(GZipMiddleware):
         super().__init__(app, _COMPRESSED_BYTES, _COMPRESSION_LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_secret = scope.get("path", "").startswith(_UNCOMPRESSED_PATHS)
+        is_secret = scope.get("path", "").startswith(_PRIVATE_PATHS)
         await (self.app if is_secret else super().__call__)(scope, receive, send)
 
 
@@ -161,7 +162,7 @@ def add_headers(headers: MutableHeaders, path: str) -> None:
     headers["X-Request-ID"] = str(get_contextvars().get(REQUEST_ID, ""))
     for name, value in _COMMON.items():
         headers.setdefault(name, value)
-    if path.startswith((*TOKEN_PATHS, *OPERATOR_PATHS)):
+    if path.startswith(_PRIVATE_PATHS):
         headers.update(_PRIVATE)
 
 

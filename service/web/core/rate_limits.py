@@ -22,8 +22,11 @@ PER_SCRIPT = RateLimitItemPerHour(30, namespace="signup-script")
 PROOFS = RateLimitItemPerHour(1000, namespace="signup-proofs")
 # A solved proof counts once; it expires before this does.
 ONCE = RateLimitItemPerHour(1, namespace="signup-solved")
-# Passwords are long enough to withstand this many guesses an hour; operators mistype fewer.
+# Counted over all addresses, because a guesser has many; more need not be known (see `delay_after`).
 WRONG_PASSWORDS = RateLimitItemPerHour(20, namespace="admin-wrong")
+# An operator mistypes it a few times.
+_FREE_PASSWORDS = 3
+_FIRST_DELAY, _LONGEST_DELAY = 0.25, 4.0
 # Tokens for queries, by their estimated cost (`topics.domain.query_limits`). A preview of a few
 # words costs one: thirty people behind one address who type all the time cost some 1,200 a minute,
 # and a feed reader that polls a thousand feeds at once 1,000. A text to compare with costs 20.
@@ -34,6 +37,7 @@ FEED_WORK = RateLimitItemPerMinute(2_000, namespace="work-feed")
 PAPER_WORK = RateLimitItemPerMinute(240, namespace="work-paper")
 
 _TIMEOUT_SECONDS = 1.0
+_EVERYBODY = "all"
 
 log = get_logger(__name__)
 
@@ -94,22 +98,28 @@ class SignUpLimits:
             log.warning("limits.own", reason=str(error))
             return _take(self._own_work, item, visitor, cost)
 
-    def seconds_until_password(self, ip: str) -> int:
-        """Return 0 if a password from `ip` may be checked, else the seconds to wait."""
-        check = (WRONG_PASSWORDS, name_visitor(ip))
+    def count_wrong_password(self) -> float:
+        """Count a wrong password, and return the seconds after which it may be refused."""
+        # Counted in both, so that an outage of Valkey does not reset the count.
+        count = _hit_and_count(self._own, WRONG_PASSWORDS)
         try:
-            return _wait(self._shared, *check)
+            count = _hit_and_count(self._shared, WRONG_PASSWORDS)
         except StorageError as error:
             log.warning("limits.own", reason=str(error))
-            return _wait(self._own, *check)
+        return delay_after(count)
 
-    def count_wrong_password(self, ip: str) -> None:
-        # Counted in both, so that an outage of Valkey does not reset the limit.
-        self._own.hit(WRONG_PASSWORDS, name_visitor(ip))
-        try:
-            self._shared.hit(WRONG_PASSWORDS, name_visitor(ip))
-        except StorageError as error:
-            log.warning("limits.own", reason=str(error))
+
+def delay_after(wrong_count: int) -> float:
+    """Return the seconds by which a wrong password is answered late, after so many in an hour."""
+    if wrong_count <= _FREE_PASSWORDS:
+        return 0.0
+    return min(_FIRST_DELAY * 2.0 ** (wrong_count - _FREE_PASSWORDS - 1), _LONGEST_DELAY)
+
+
+def _hit_and_count(limiter: MovingWindowRateLimiter, item: RateLimitItem) -> int:
+    """Hit a counter for everybody; return the hits in its window, at most the item's amount."""
+    limiter.hit(item, _EVERYBODY)
+    return item.amount - limiter.get_window_stats(item, _EVERYBODY).remaining
 
 
 def checks_for(ip: str, *, is_from_form: bool) -> tuple[Check, ...]:

@@ -6,8 +6,10 @@ from service.messages.signed_links import signed_url
 from service.platform.signing.tokens import (
     Purpose,
     Token,
+    TokenEnded,
     TokenError,
     TokenInvalid,
+    is_held_by,
     sign_token,
     verify_token,
 )
@@ -16,8 +18,9 @@ from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import AppContext
 from service.web.core.errors import PageNotFound
 
-# Links of mails that expire. Each can be renewed by a mail to the address that got it.
+# Links whose holder may have a mail with new links sent, to the address that got them.
 _RENEWABLE = {
+    "unsubscribe": Purpose.UNSUBSCRIBE,
     "confirm": Purpose.CONFIRM,
     "preferences": Purpose.PREFERENCES,
     "change": Purpose.CHANGE,
@@ -37,27 +40,32 @@ def open_link(
 
 
 def open_old_link(context: AppContext, path: str) -> Token:
-    """Return the token in the path of an expired page, however old. Raises `TokenInvalid`."""
+    """Return the token in the path of a page, however old. Raises `TokenInvalid`."""
     folder, _, rest = path.strip("/").partition("/")
     if folder not in _RENEWABLE:
         raise TokenInvalid
     return open_link(context, rest.partition("/")[0], _RENEWABLE[folder], may_be_old=True)
 
 
-def find_holder(session: Session, subscriber_id: int, *, lock: bool = False) -> Subscriber:
-    """Return the subscriber of a link. Raises `PageNotFound` where they were erased."""
-    subscriber = get_subscriber(session, subscriber_id, lock=lock)
+def find_holder(session: Session, link: Token, *, lock: bool = False) -> Subscriber:
+    """Return the subscriber of a link.
+
+    Raises `PageNotFound` where they were erased, `TokenEnded` where the link was ended.
+    """
+    subscriber = get_subscriber(session, link.subject, lock=lock)
     if subscriber is None:
         raise PageNotFound(
             "We hold nothing about you",
             "This subscription was erased. You may sign up again whenever you like.",
         )
+    if not is_held_by(link, subscriber):
+        raise TokenEnded
     return subscriber
 
 
-def preferences_url(context: AppContext, subscriber_id: int) -> str:
-    """Return a new link to a subscriber's preferences, for pages opened by another of their links."""
-    return signed_url(context.settings, Purpose.PREFERENCES, subscriber_id, context.clock())
+def preferences_url(context: AppContext, subscriber: Subscriber) -> str:
+    """Return a new link to a subscriber's preferences, for the page that confirmed the address."""
+    return signed_url(context.settings, Purpose.PREFERENCES, subscriber, context.clock())
 
 
 def sign_form(context: AppContext) -> str:

@@ -1,9 +1,11 @@
 """Authentication of the operator: HTTP Basic with `ADMIN_PASSWORD` and any user name.
 
-Without the setting the operator's pages answer 404. Wrong passwords are rate-limited by client,
-and the comparison takes constant time.
+Without the setting the operator's pages answer 404. The comparison takes constant time. Wrong passwords
+are counted over all addresses and answered later and later; the right one opens at once, also during
+a flood of wrong ones, so that nobody can lock the operator out.
 """
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -11,6 +13,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 
 from service.platform.logs import get_logger
 from service.platform.settings.kinds import is_loopback
@@ -23,21 +26,21 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Paperboy", charset="UTF-8"'}
 log = get_logger(__name__)
 
 
-def check_operator(request: Request, context: Context) -> None:
-    """Let the operator in. Raises `PageNotFound` (404) where the pages are off, else 401 or 429."""
+async def check_operator(request: Request, context: Context) -> None:
+    """Let the operator in. Raises `PageNotFound` (404) where the pages are off, else 401."""
     if not context.settings.admin_password:
         raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
-    _check_password(request, context)
+    await _check_password(request, context)
 
 
-def check_monitor(request: Request, context: Context) -> None:
+async def check_monitor(request: Request, context: Context) -> None:
     """Let the operator in, and with no password set also a monitor on this machine.
 
     The latter only where the site's own address is local, too: behind a proxy every visitor may
     seem to come from this machine.
     """
     if context.settings.admin_password:
-        _check_password(request, context)
+        await _check_password(request, context)
     elif not (_is_local_site(context) and is_loopback(_address(request))):
         raise PageNotFound("There is no such page", "Today’s papers are on the front page.")
 
@@ -53,17 +56,17 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _check_password(request: Request, context: AppContext) -> None:
+async def _check_password(request: Request, context: AppContext) -> None:
     given = parse_password(request.headers.get("authorization", ""))
     if given is None:
         raise HTTPException(401, headers=CHALLENGE)
-    wait = context.limits.seconds_until_password(_address(request))
-    if wait:
-        raise HTTPException(429, headers={"Retry-After": str(wait)})
-    if not hmac.compare_digest(given, context.settings.admin_password.encode()):
-        context.limits.count_wrong_password(_address(request))
-        log.warning("admin.refused")
-        raise HTTPException(401, headers=CHALLENGE)
+    if hmac.compare_digest(given, context.settings.admin_password.encode()):
+        return
+    delay = await run_in_threadpool(context.limits.count_wrong_password)
+    log.warning("admin.refused")
+    # No thread waits meanwhile, or a flood of wrong passwords would take them all.
+    await asyncio.sleep(delay)
+    raise HTTPException(401, headers=CHALLENGE)
 
 
 def parse_password(header: str) -> bytes | None:

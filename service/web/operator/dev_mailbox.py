@@ -33,8 +33,8 @@ class MessagePage:
 
 
 def require_development(context: Context) -> None:
-    """Raise 404 where a relay is set: real mail must not be readable here."""
-    if context.settings.smtp_url:
+    """Raise 404 where a relay is set or others may visit: real mail must not be readable here."""
+    if not context.settings.has_mailbox_pages:
         raise HTTPException(404)
 
 

@@ -7,7 +7,7 @@ from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
 from service.subscribers.address_change import confirm_address
 from service.web.core.context import Context
-from service.web.core.signed_links import open_link, preferences_url
+from service.web.core.signed_links import open_link
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,8 +25,4 @@ def take_address(context: Context, token: str) -> HTMLResponse:
     with transaction(context.sessions) as session:
         subscriber = confirm_address(session, link, context.clock())
     context.enqueue("deliver")
-    return context.pages.show(
-        "address_taken.html",
-        subscriber=subscriber,
-        preferences=preferences_url(context, subscriber.id),
-    )
+    return context.pages.show("address_taken.html", subscriber=subscriber)

@@ -9,8 +9,9 @@ from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.deliveries import get_delivery
 from service.messages.browser_copy import sent_html, uncut_html, unsent_html
 from service.messages.edition_data import EditionDataCache, gather_edition_data
+from service.messages.signed_links import replace_personal_links
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose
+from service.platform.signing.tokens import Purpose, TokenEnded, is_held_by
 from service.subscribers.store.subscribers import get_subscriber
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
@@ -24,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 def show_edition(
     context: Context, token: str, *, everything: Annotated[str, Query(alias="all")] = ""
 ) -> Response:
-    """Return the digest byte for byte as sent; before sending, as it would be rendered.
+    """Return the digest as it was sent, without its personal links; before sending, as rendered.
 
     With `all` it also has the papers that were cut from the mail for length.
     """
@@ -36,6 +37,8 @@ def show_edition(
             raise PageNotFound(
                 "This digest is gone", "It was erased, or its retention period is over."
             )
+        if not is_held_by(link, subscriber):
+            raise TokenEnded
         html = None if everything else sent_html(session, delivery.id)
         editions = EditionDataCache()
         if html is None:
@@ -45,4 +48,5 @@ def show_edition(
         write = uncut_html if everything else unsent_html
         html = write(delivery, subscriber, editions, context.settings, context.renderer)
     headers = {"Content-Security-Policy": MAIL_POLICY}
+    html = replace_personal_links(html, context.settings)
     return Response(html, media_type="text/html", headers=headers)

@@ -58,6 +58,6 @@ def _renew(context: AppContext, visit: Visit, old: str) -> HTMLResponse:
     if not may_holder_pass(context, visit, old):
         return show_proof(context, visit, old, "/link", [("old", old)])
     with transaction(context.sessions) as session:
-        renew_link(session, link.subject, context.settings.secret_key, context.clock())
+        renew_link(session, link, context.settings.secret_key, context.clock())
     context.enqueue("deliver")
     return context.pages.show("link_sent.html")

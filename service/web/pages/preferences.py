@@ -11,14 +11,14 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose
+from service.platform.signing.tokens import Purpose, Token
 from service.presentation.sanitize import clean
 from service.subscribers import lifecycle
 from service.subscribers.address_change import request_address
 from service.subscribers.export import export_subscriber
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_named_topics
+from service.subscribers.store.subscribers import SUBSCRIBED, get_named_topics
 from service.subscribers.validate import FormFault, SignUpError, validate_preferences
 from service.topics.domain.names import LONGEST_NAME, find_chosen_name
 from service.web.core.context import AppContext, Context
@@ -66,7 +66,7 @@ class PreferencesForm(BaseModel):
 def show_preferences(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        page = _load_page(session, find_holder(session, link.subject))
+        page = _load_page(session, find_holder(session, link))
     return _show(context, token, page)
 
 
@@ -77,17 +77,19 @@ def take_preferences(
     """Carry out the posted action and show the resulting page."""
     link = open_link(context, token, Purpose.PREFERENCES)
     if form.action == "erase":
-        return _take_erasure(context, token, link.subject, is_sure=form.sure == "yes")
+        return _take_erasure(context, token, link, is_sure=form.sure == "yes")
+    if form.action == "end_links":
+        return _end_links(context, token, link, is_sure=form.sure == "yes")
     wait = _seconds_to_wait(context, request) if form.action == "address" else 0
     if wait:
         return show_busy(context, wait)
     try:
         with transaction(context.sessions) as session:
-            subscriber = find_holder(session, link.subject, lock=True)
+            subscriber = find_holder(session, link, lock=True)
             notice = _act(context, session, subscriber, form)
             page = _load_page(session, subscriber)
     except SignUpError as error:
-        return _show_faults(context, token, link.subject, form, error)
+        return _show_faults(context, token, link, form, error)
     return _show(context, token, page, notice)
 
 
@@ -164,15 +166,25 @@ def _pause(
     return "Paused. You get no digests until the pause ends."
 
 
-def _take_erasure(
-    context: AppContext, token: str, subscriber_id: int, *, is_sure: bool
-) -> HTMLResponse:
+def _take_erasure(context: AppContext, token: str, link: Token, *, is_sure: bool) -> HTMLResponse:
     """Ask for confirmation, because this cannot be undone; then erase the subscriber."""
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, subscriber_id, lock=is_sure)
+        subscriber = find_holder(session, link, lock=is_sure)
         if is_sure:
             lifecycle.erase(session, subscriber, context.settings.secret_key, context.clock())
     return context.pages.show("erased.html" if is_sure else "erase.html", token=token)
+
+
+def _end_links(context: AppContext, token: str, link: Token, *, is_sure: bool) -> HTMLResponse:
+    """Ask for confirmation, because this page's own link ends too; then end all links."""
+    with transaction(context.sessions) as session:
+        subscriber = find_holder(session, link, lock=is_sure)
+        if is_sure:
+            lifecycle.end_links(session, subscriber, "/preferences", context.clock())
+    if not is_sure:
+        return context.pages.show("end_links.html", token=token)
+    context.enqueue("deliver")
+    return context.pages.show("links_ended.html", is_subscribed=subscriber.state in SUBSCRIBED)
 
 
 @router.get("/preferences/{token}/export")
@@ -180,7 +192,7 @@ def export_data(context: Context, token: str) -> JSONResponse:
     """Return all data stored about the subscriber as a file (GDPR Art. 15 and 20)."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        data = export_subscriber(session, find_holder(session, link.subject))
+        data = export_subscriber(session, find_holder(session, link))
     headers = {"Content-Disposition": 'attachment; filename="paperboy.json"'}
     return JSONResponse(data, headers=headers)
 
@@ -237,10 +249,10 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
 
 
 def _show_faults(
-    context: AppContext, token: str, subscriber_id: int, form: PreferencesForm, error: SignUpError
+    context: AppContext, token: str, link: Token, form: PreferencesForm, error: SignUpError
 ) -> HTMLResponse:
     with transaction(context.sessions) as session:
-        page = _load_page(session, find_holder(session, subscriber_id))
+        page = _load_page(session, find_holder(session, link))
     typed = _merge(form, page.form) if form.action == "save" else page.form
     if form.action == "address":
         typed = replace(typed, email=clean(form.address).strip())

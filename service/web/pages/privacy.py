@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from service.platform.signing.tokens import LIFETIME
+from service.platform.signing.tokens import TERMS
 from service.subscribers.queue_mails import MOST_CONFIRMATIONS
 from service.web.core.context import Context
 
@@ -24,5 +24,5 @@ def show_privacy(context: Context) -> HTMLResponse:
         mail=parseaddr(settings.reply_to or settings.mail_from)[1],
         has_logo=bool(settings.brand_logo),
         confirmations=MOST_CONFIRMATIONS,
-        days={purpose: span.days for purpose, span in LIFETIME.items() if span},
+        days={purpose: terms.lifetime.days for purpose, terms in TERMS.items() if terms.lifetime},
     )

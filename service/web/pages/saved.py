@@ -48,7 +48,7 @@ def show_kept(context: Context, token: str) -> HTMLResponse:
     """Show the saved papers."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        papers = list_saved(session, find_holder(session, link.subject).id)
+        papers = list_saved(session, find_holder(session, link).id)
     return context.pages.show("saved.html", token=token, papers=papers, notice="")
 
 
@@ -59,7 +59,7 @@ def take_from_kept(
     """Remove one saved paper."""
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, link.subject, lock=True)
+        subscriber = find_holder(session, link, lock=True)
         number = parse_row_id(paper)
         take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
         papers = list_saved(session, subscriber.id)
@@ -94,7 +94,7 @@ def _change(
     preferences = f"/preferences/{token}"
     try:
         with transaction(context.sessions) as session:
-            page = make(session, find_holder(session, link.subject, lock=True))
+            page = make(session, find_holder(session, link, lock=True))
     except ChangeRefused as error:
         return context.pages.show(
             "unchanged.html", status=409, text=str(error), preferences=preferences

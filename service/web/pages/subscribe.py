@@ -17,7 +17,8 @@ from service.subscribers.domain.choices import preferences_to_json
 from service.subscribers.domain.sign_up import ValidSignUp
 from service.subscribers.sign_up import confirm, list_choices
 from service.subscribers.store.mail_requests import insert_mail_request
-from service.subscribers.store.subscribers import SUBSCRIBED
+from service.subscribers.store.models import Subscriber
+from service.subscribers.store.subscribers import SUBSCRIBED, get_subscriber
 from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
 from service.web.core.mail_gate import Visited, may_pass, show_proof
@@ -140,31 +141,40 @@ def ask_to_confirm(context: Context, token: str) -> HTMLResponse:
     """
     link = open_link(context, token, Purpose.CONFIRM, may_be_old=True)
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, link.subject)
+        subscriber = find_holder(session, link)
         if subscriber.state not in SUBSCRIBED:
             open_link(context, token, Purpose.CONFIRM)
             choices = list_choices(session, subscriber, link, context.clock())
     if subscriber.state in SUBSCRIBED:
-        page = "already_confirmed.html"
-        return context.pages.show(page, subscriber=subscriber, old_link=f"/confirm/{token}")
+        return _show_used(context, token, subscriber)
     chosen = next(each for each in choices if each.name == link.detail)
     return context.pages.show(
         "confirm.html", token=token, subscriber=subscriber, chosen=chosen, choices=choices
     )
 
 
+def _show_used(context: AppContext, token: str, subscriber: Subscriber) -> HTMLResponse:
+    page = "already_confirmed.html"
+    return context.pages.show(page, subscriber=subscriber, old_link=f"/confirm/{token}")
+
+
 @router.post("/confirm/{token}")
 def take_confirmation(
     context: Context, token: str, sign_up: Annotated[str | None, Form()] = None
 ) -> HTMLResponse:
+    """Confirm, and open the preferences; a link that was used opens nothing more."""
     link = open_link(context, token, Purpose.CONFIRM)
     with transaction(context.sessions) as session:
+        waiting = get_subscriber(session, link.subject, lock=True)
+        is_first = waiting is not None and waiting.state not in SUBSCRIBED
         subscriber = confirm(session, context.settings, link, context.clock(), sign_up)
         pause = find_pause(session)
+    if not is_first:
+        return _show_used(context, token, subscriber)
     context.enqueue("deliver")
     return context.pages.show(
         "confirmed.html",
         subscriber=subscriber,
-        preferences=preferences_url(context, subscriber.id),
+        preferences=preferences_url(context, subscriber),
         is_paused=pause is not None,
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
-from service.platform.signing.tokens import Purpose
+from service.platform.signing.tokens import Purpose, Token
 from service.presentation.sanitize import clean
 from service.subscribers.domain.types import Feedback
 from service.subscribers.store.models import Subscriber
@@ -23,7 +23,7 @@ from service.topics.edit_by_link import ChangeRefused, TopicGone
 from service.web.core.admission import PAPER
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
-from service.web.core.signed_links import find_holder, open_link, preferences_url
+from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.change_page import ChangePage, LinkRequest, Undo
 from service.web.pages.topic_link_pages import apply, ask, take_back
 
@@ -134,10 +134,9 @@ def _show(
 ) -> HTMLResponse:
     """Show the page that `make` returns for the link's subscriber, or why there is none."""
     link = open_link(context, token, Purpose.CHANGE)
-    preferences = preferences_url(context, link.subject)
     try:
         with transaction(context.sessions) as session:
-            page = make(session, _find_changer(session, link.subject, lock=lock))
+            page = make(session, _find_changer(session, link, lock=lock))
     except TopicGone as error:
         raise PageNotFound(
             "This topic is gone",
@@ -147,19 +146,19 @@ def _show(
         ) from error
     except ChangeRefused as error:
         return context.pages.show(
-            "unchanged.html", status=409, text=str(error), preferences=preferences
+            "unchanged.html", status=409, text=str(error), token=token, preferences=""
         )
     return context.pages.show(
         "change.html" if page.is_refused else template,
         status=409 if page.is_refused else 200,
         page=page,
         token=token,
-        preferences=preferences,
+        preferences="",
     )
 
 
-def _find_changer(session: Session, subscriber_id: int, *, lock: bool) -> Subscriber:
-    subscriber = find_holder(session, subscriber_id, lock=lock)
+def _find_changer(session: Session, link: Token, *, lock: bool) -> Subscriber:
+    subscriber = find_holder(session, link, lock=lock)
     if subscriber.state not in SUBSCRIBED:
         raise PageNotFound(
             "You get no mail from us",

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.deliveries.domain.return_path import (
+    Leaving,
     make_return_path,
     make_unsubscribe_address,
     parse_return_path,
@@ -66,15 +67,24 @@ def test_one_changed_letter_of_the_proof_is_refused(number: int, place: int, let
 
 @given(BIGINT)
 def test_an_unsubscribe_address_names_its_subscriber_and_fits_every_server(number: int) -> None:
-    address = make_unsubscribe_address(number, DOMAIN, KEYS[1])
-    assert parse_unsubscribe_address(address.upper(), DOMAIN, KEYS) == number
-    assert len(address.rpartition("@")[0]) <= 42
+    leaving = Leaving(number, number.to_bytes(8, "little"))
+    address = make_unsubscribe_address(leaving, DOMAIN, KEYS[1])
+    assert parse_unsubscribe_address(address.upper(), DOMAIN, KEYS) == leaving
+    assert len(address.rpartition("@")[0]) <= 56
+
+
+def test_an_unsubscribe_address_holds_for_the_key_of_one_address() -> None:
+    one, other = (
+        make_unsubscribe_address(Leaving(7, key), DOMAIN, KEYS[0])
+        for key in (bytes(8), b"8 octets")
+    )
+    mixed = one[: -len(DOMAIN) - 17] + other[-len(DOMAIN) - 17 :]
+    assert parse_unsubscribe_address(mixed, DOMAIN, KEYS) is None
 
 
 def test_the_two_kinds_of_addresses_are_not_interchangeable() -> None:
-    path, address = (
-        make(7, DOMAIN, KEYS[0]) for make in (make_return_path, make_unsubscribe_address)
-    )
+    path = make_return_path(7, DOMAIN, KEYS[0])
+    address = make_unsubscribe_address(Leaving(7, bytes(8)), DOMAIN, KEYS[0])
     assert parse_return_path(address, DOMAIN, KEYS) is None
     assert parse_unsubscribe_address(path, DOMAIN, KEYS) is None
     assert parse_unsubscribe_address(path.replace("bounce", "unsubscribe"), DOMAIN, KEYS) is None

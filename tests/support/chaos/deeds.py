@@ -11,9 +11,12 @@ import httpx2
 import redis
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
+from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.tokens import Purpose
+from service.subscribers.store.models import Subscriber
 from support.chaos.lane import email_of
 
 
@@ -44,8 +47,10 @@ def unsubscribe(
     site: FastAPI, settings: Settings, engine: Engine, subscriber_id: int, now: datetime
 ) -> Left:
     """Unsubscribe as a mail program does (RFC 8058), and take a snapshot after the answer."""
-    token = sign_token(Token(Purpose.UNSUBSCRIBE, subscriber_id, now), settings.secret_key)
-    status = asyncio.run(_post(site, f"/unsubscribe/{token}"))
+    with Session(engine) as session:
+        holder = session.get_one(Subscriber, subscriber_id)
+    link = signed_url(settings, Purpose.UNSUBSCRIBE, holder, now)
+    status = asyncio.run(_post(site, link.removeprefix(settings.base_url)))
     answered_at = time.monotonic()
     with engine.connect() as connection:
         snapshot = str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar())

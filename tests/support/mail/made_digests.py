@@ -192,4 +192,6 @@ def _subscriber(number: int) -> Subscriber:
         created_at=MORNING,
         confirmed_at=MORNING,
         locale="",
+        link_key=number.to_bytes(8, "big"),
+        link_epoch=0,
     )

@@ -1,17 +1,18 @@
 """For tests of the web site: a clock, recorded wake-up tasks, subscribers and their links."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
+from service.deliveries.store.models import Delivery
 from service.operations.store.tables import Base
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
-from service.platform.signing.address_hash import email_key
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.address_hash import email_key, fingerprint
+from service.platform.signing.tokens import Purpose, Token, make_token, sign_token
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.settle_requests import settle_requests
 from service.subscribers.sign_up import request_subscription
@@ -63,7 +64,19 @@ class Subscribers:
         return subscriber
 
     def token(self, purpose: Purpose, subject: int) -> str:
-        return sign_token(Token(purpose, subject, self.clock()), self.settings.secret_key)
+        """Sign a link about a subscriber, by its id; of an edition, by that of its delivery.
+
+        One about nobody is signed as well, since erased subscribers have links, too.
+        """
+        with Session(self.session.get_bind()) as session:
+            delivery = session.get(Delivery, subject) if purpose is Purpose.EDITION else None
+            owner = delivery.subscriber_id or 0 if delivery else subject
+            holder = session.get(Subscriber, owner)
+        token = Token(purpose, subject, self.clock())
+        if holder is not None:
+            detail = fingerprint(holder.email_key) if purpose is Purpose.NEVER else ""
+            token = replace(make_token(purpose, holder, self.clock(), detail), subject=subject)
+        return sign_token(token, self.settings.secret_key)
 
     def reread(self, subscriber: Subscriber) -> Subscriber | None:
         """The reader as the database has them now; None once they were erased."""

@@ -125,6 +125,18 @@ def test_with_a_relay_there_is_no_mailbox(web: httpx2.Client) -> None:
     assert "/mailbox" not in web.get("/").text
 
 
+@pytest.mark.parametrize("base_url", ["https://papers.example.org", "http://192.0.2.7:8000"])
+def test_a_site_for_others_shows_no_mailbox(
+    settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks, base_url: str
+) -> None:
+    settings = settings.model_copy(update={"smtp_url": (), "base_url": base_url})
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
+    with serve(app) as address, httpx2.Client(base_url=address) as client:
+        for path in ("/mailbox", "/mailbox/some-key", "/mailbox/some-key/html"):
+            assert client.get(path).status_code == 404
+        assert "/mailbox" not in client.get("/").text
+
+
 def test_an_empty_mailbox_says_so(
     settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
