@@ -133,6 +133,12 @@ def test_an_old_identifier_loses_its_subject_class() -> None:
     assert found.announcement.announce_type is AnnounceType.NEW
 
 
+def test_a_deleted_record_of_another_repository_keeps_its_identifier() -> None:
+    elsewhere = record("", header=' status="deleted"').replace("arXiv.org:2609.10001", "other:a b")
+    (found,) = parse_oai(listed(elsewhere)).records
+    assert (found.identifier, found.is_deleted) == ("oai:other:a b", True)
+
+
 def test_a_deleted_record_is_marked_as_deleted() -> None:
     page = parse_oai(listed(record("", header=' status="deleted"')))
     assert page.records == (

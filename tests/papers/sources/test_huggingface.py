@@ -124,6 +124,11 @@ def test_a_bad_entry_is_counted_and_does_not_affect_the_others(bad: object, reas
     assert (counted.position, counted.reason) == (1, reason)
 
 
+def test_a_list_wrapped_with_its_date_as_archives_have_it_is_read() -> None:
+    wrapped = json.dumps({"date": "2026-09-16", "data": [listed()]}).encode()
+    assert parse_daily_papers(wrapped).announcements == parsed(listed()).announcements
+
+
 def test_an_empty_list_is_a_day_without_papers() -> None:
     batch = parse_daily_papers(b"[]")
     assert (batch.announcements, batch.bad_entries) == ((), ())
