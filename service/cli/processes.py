@@ -220,9 +220,9 @@ def child_environment(
     environ[ENV_FILE] = os.devnull
     for name in SECRETS:
         value = getattr(settings, name)
-        environ.pop(f"PAPERBOY_{name.upper()}_FILE", None)
-        text = value if isinstance(value, str) else " ".join(value)
-        environ.setdefault(f"PAPERBOY_{name.upper()}", text)
+        if environ.pop(f"PAPERBOY_{name.upper()}_FILE", None):
+            text = value if isinstance(value, str) else " ".join(value)
+            environ[f"PAPERBOY_{name.upper()}"] = text
     environ["PAPERBOY_DATABASE_URL"] = settings.database_url
     environ["PAPERBOY_REDIS_URL"] = settings.redis_url
     environ["PAPERBOY_DATA_DIR"] = str(settings.data_dir)

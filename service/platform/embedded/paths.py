@@ -29,6 +29,16 @@ _log = logging.getLogger(__name__)
 SHARED_STATE = Path("/var/lib/paperboy")
 ACCOUNT = "paperboy"
 _SHARED_ACCOUNT = "nobody"
+_GIVEN = (
+    "",
+    "secret_key",
+    "logs",
+    "logs/*",
+    "mailbox",
+    "mailbox/*",
+    "sent",
+    "celerybeat-schedule*",
+)
 # Where only root writes.
 _ACCOUNT_LOCK = Path("/run/paperboy-account.lock")
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included.
@@ -136,8 +146,8 @@ def choose_account(home: Path) -> Account | None:
 
 
 def give_files(data_dir: Path, account: Account) -> None:
-    """Give the account what root has made in the data directory, but for keys, servers and locks."""
-    for pattern in ("", "logs", "logs/*", "mailbox", "mailbox/*", "sent", "celerybeat-schedule*"):
+    """Give the account what root has made in the data directory, but for servers and locks."""
+    for pattern in _GIVEN:
         for path in data_dir.glob(pattern) if pattern else [data_dir]:
             if not path.lstat().st_uid:
                 os.chown(path, account.uid, account.gid, follow_symlinks=False)
