@@ -58,8 +58,9 @@ def read_subscriber(session: Session) -> Subscriber:
 def link_in_mail(settings: Settings, session: Session, purpose: Purpose) -> str:
     """Return the path of a link in the confirmation mail."""
     confirmations = select(Delivery).where(Delivery.kind == DeliveryKind.CONFIRMATION)
+    holder = read_subscriber(session)
     mail = session.execute(confirmations).scalar_one()
-    url = signed_url(settings, purpose, read_subscriber(session), mail.created_at)
+    url = signed_url(settings, purpose, holder, mail.created_at)
     return url.removeprefix(settings.base_url)
 
 
