@@ -27,7 +27,7 @@ from service.subscribers.store.models import PendingSignUp, Subscriber
 from service.subscribers.store.pending_sign_ups import forget_sign_ups, keep_sign_up, list_kept
 from service.subscribers.store.suppressions import delete_suppression, find_reason
 
-_ASKED = {SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}
+_UNCONFIRMED = {SubscriberState.PENDING, SubscriberState.UNSUBSCRIBED}
 
 
 def request_subscription(
@@ -50,7 +50,7 @@ def request_subscription(
     subscriber = store.find_by_email(session, form.email_key, lock=True)
     if subscriber is None or subscriber.state is SubscriberState.SUPPRESSED:
         return False
-    if subscriber.state not in _ASKED:
+    if subscriber.state not in _UNCONFIRMED:
         return queue_mails.queue_personal_link(session, subscriber, now)
     if added is None:
         return _request_apart(session, subscriber, form, now)
@@ -81,7 +81,7 @@ def list_open_sign_ups(
     left_at = subscriber.unsubscribed_at
     is_late = left_at is not None and link.issued_at < left_at.replace(microsecond=0)
     needs_sign_up = subscriber.state is SubscriberState.UNSUBSCRIBED and not link.detail
-    if subscriber.state not in _ASKED or is_late or needs_sign_up or not is_known:
+    if subscriber.state not in _UNCONFIRMED or is_late or needs_sign_up or not is_known:
         raise TokenExpired
     return kept
 

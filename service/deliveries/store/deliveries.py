@@ -294,10 +294,10 @@ def count_mails(
 
 _COUNT_TO_MAILBOX = text("""
 SELECT max(mails.created_at), count(*)
-FROM subscribers AS asked
+FROM subscribers AS one
 JOIN subscribers AS spelled USING (mailbox_key)
 JOIN deliveries AS mails ON mails.subscriber_id = spelled.id
-WHERE asked.id = :id AND mails.kind = ANY(CAST(CAST(:kinds AS text[]) AS delivery_kind[]))
+WHERE one.id = :id AND mails.kind = ANY(CAST(CAST(:kinds AS text[]) AS delivery_kind[]))
     AND mails.created_at >= greatest(:since, coalesce(spelled.unsubscribed_at, spelled.created_at))
 """)
 
