@@ -560,7 +560,7 @@ def populate(session: Session, bring_in: BringIn) -> list[dict[str, object]]:
 def comparable(session: Session) -> list[tuple[object, ...]]:
     """Return all that an import must keep of every subscriber."""
     session.expire_all()
-    left_out = {"id"}
+    left_out = {"id", "link_key"}
     columns = [c.name for c in Subscriber.__mapper__.columns if c.name not in left_out]
     rows = sorted(list_subscribers(session), key=lambda row: row.email_key)
     consents = Counter(

@@ -92,7 +92,8 @@ def mailed_link(session: Session, hours: float) -> Token:
     ).one()
     assert mail.subscriber_id
     detail = str((mail.digest or {}).get("sign_up", ""))
-    return Token(Purpose.CONFIRM, mail.subscriber_id, mail.created_at, detail)
+    holder = session.get_one(Subscriber, mail.subscriber_id)
+    return make_token(Purpose.CONFIRM, holder, mail.created_at, detail)
 
 
 STRANGE = replace(

@@ -30,7 +30,7 @@ CREATE TABLE subscribers (
     moves_from_id bigint
         CONSTRAINT fk_subscribers_moves_from_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
     locale text NOT NULL DEFAULT '',
-    link_key bytea NOT NULL DEFAULT substring(uuid_send(gen_random_uuid()) FROM 9),
+    link_key bytea NOT NULL DEFAULT substr(uuid_send(gen_random_uuid()), 9),
     link_epoch bigint NOT NULL DEFAULT 0,
     -- The mailbox of an address: mails are counted by it, and none is sent to it. Gmail ignores dots
     -- and +tags (https://support.google.com/mail/answer/7436150), the disposable addresses of Yahoo

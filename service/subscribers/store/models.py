@@ -82,7 +82,7 @@ class Subscriber(Base):
     locale: Mapped[str] = mapped_column(server_default="")
     # Half of a random UUID: 62 random bits from PostgreSQL's strong source.
     link_key: Mapped[bytes] = mapped_column(
-        server_default=text("substring(uuid_send(gen_random_uuid()) FROM 9)")
+        server_default=text("substr(uuid_send(gen_random_uuid()), 9)")
     )
     link_epoch: Mapped[int] = mapped_column(server_default=text("0"))
     mailbox_key: Mapped[str] = mapped_column(

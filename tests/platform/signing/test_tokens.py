@@ -154,6 +154,7 @@ def test_every_purpose_has_terms_and_the_strongest_last_the_shortest() -> None:
     days = {purpose: terms.lifetime for purpose, terms in TERMS.items()}
     assert days == {
         Purpose.FORM: timedelta(days=2),
+        Purpose.WAIT: timedelta(hours=1),
         Purpose.EDITION: None,
         Purpose.UNSUBSCRIBE: None,
         Purpose.NEVER: None,

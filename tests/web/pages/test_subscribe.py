@@ -257,7 +257,7 @@ def test_a_person_who_left_signs_up_again_by_the_mail_with_what_they_chose_now(
     assert (left.state, left.hour) == (SubscriberState.UNSUBSCRIBED, 7)
     transport = PlannedTransport()
     deliver(press.sender(transport))
-    (mail,) = transport.sent
+    *_, mail = transport.sent
     found = re.search(r"http://127.0.0.1:8000(/confirm/\S+)", plain_text(mail.payload))
     assert found
     assert "every day at 09:00, Tokyo time" in web.get(found[1]).text
