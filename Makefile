@@ -124,11 +124,18 @@ imports: $(STAMP) ## import-linter: one direction, a pure domain
 	@$(BIN)/lint-imports
 
 .PHONY: checks
-checks: $(VENV)/checks/.installed ## what others read: Dockerfile, compose file, workflows, dependabot
+checks: $(VENV)/checks/.installed ## what others read: Dockerfile, compose file, workflows; secrets, vulnerabilities
 	@$(CHECKS)/bin/hadolint Dockerfile
 	@$(SCHEMA) vendor.compose-spec docker-compose.yml
 	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	@$(PYTHON) .ci/secrets_check.py $(CHECKS)/bin/detect-secrets
+	@$(MAKE) audit
+
+# ARGS=--must-answer makes it an error that the service does not answer.
+.PHONY: audit
+audit: $(VENV)/checks/.installed ## known vulnerabilities of what is pinned, where pip-audit's service answers
+	@$(PYTHON) .ci/audit_check.py $(CHECKS)/bin/pip-audit $(ARGS) requirements/dev.txt requirements/docs.txt
 
 # mkdocs has an environment of its own, so that neither running nor testing needs it.
 DOCS := $(VENV)/docs
@@ -137,7 +144,7 @@ $(DOCS)/.installed: requirements/docs.txt
 	@$(DOCS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-# So have the tools that look at the project from outside; they ask no server.
+# So have the tools that look at the project from outside.
 CHECKS := $(VENV)/checks
 SCHEMA := $(CHECKS)/bin/check-jsonschema --quiet --no-cache --builtin-schema
 $(CHECKS)/.installed: requirements/checks.txt

@@ -249,7 +249,7 @@ def test_sending_shares_no_worker_with_what_strangers_can_make_slow() -> None:
         for task, queue in TASK_QUEUES.items()
         if queue in WORKER_QUEUES["worker-send"].split(",")
     }
-    own = {"open_editions", "compose", "deliver", "sweep"}
+    own = {"open_editions", "compose", "settle_requests", "deliver", "sweep"}
     assert with_sending == {f"paperboy.{task}" for task in own}
 
 
