@@ -139,7 +139,7 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
         page, next_mail(page, press, "2 new on").get_by_role("link", name="Unsubscribe").first
     )
     leaving.get_by_role("button", name="Weekly instead").click()
-    expect(leaving.get_by_role("status")).to_contain_text("Saved.")
+    expect(leaving.get_by_role("status")).to_contain_text("Papers come every Monday")
     assert stored(press).cadence is Cadence.WEEKLY
 
     leaving = click_out(

@@ -51,7 +51,9 @@ def test_every_decision_is_in_the_index() -> None:
 
 
 def test_every_test_that_the_security_page_names_is_there() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/security.md").read_text(encoding="utf-8")))
+    named = set(
+        re.findall(r"`(test_\w+)`", (ROOT / "docs/security.md").read_text(encoding="utf-8"))
+    )
     files = (ROOT / "tests").rglob("test_*.py")
     written = {
         name
