@@ -42,8 +42,8 @@ time.sleep(60)
 QUICK = "import sys; print('one'); print('the last words', flush=True); sys.exit(3)"
 
 
-# Its settings are refused, as those of a real process would be.
-BROKEN = "from service.web.asgi import app_from_environment as start; start()"
+# With the logs of a real process, and an error that none expects.
+BROKEN = "from service.platform.logs import configure_service; configure_service(); {}['the door']"
 
 SCRIPTS = {
     "stubborn": ["-c", STUBBORN],
@@ -112,14 +112,14 @@ def test_an_error_that_nobody_caught_is_one_line_of_json_and_reported_plainly(
     settings: Settings,
 ) -> None:
     log = settings.data_dir / "logs" / "broken.log"
-    with Stack(settings, {"PAPERBOY_SOURCES": "nowhere"}, commands=SCRIPTS) as stack:
+    with Stack(settings, {}, commands=SCRIPTS) as stack:
         stack.start("broken")
         with pytest.raises(CommandError) as event:
             stack.stay_up()
     (line,) = read_lines(log)
     assert (line["event"], line["level"]) == ("crashed", "critical")
     assert "Traceback (most recent call last)" in line["exception"]
-    assert "nowhere is not a source" in str(event.value)
+    assert "KeyError: 'the door'" in str(event.value)
 
 
 def test_waiting_for_a_site_that_never_answers_ends(settings: Settings) -> None:

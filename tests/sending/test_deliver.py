@@ -289,7 +289,8 @@ def queue_mail(press: Press, kind: DeliveryKind, subscriber_id: int) -> None:
     ("state", "report"),
     [
         (SubscriberState.PENDING, DeliverReport(sent=1)),
-        (SubscriberState.UNSUBSCRIBED, DeliverReport(skipped=1)),
+        # Who left may have signed up again.
+        (SubscriberState.UNSUBSCRIBED, DeliverReport(sent=1)),
         (SubscriberState.PAUSED, DeliverReport(skipped=1)),
         (SubscriberState.ACTIVE, DeliverReport(skipped=1)),
         (SubscriberState.SUPPRESSED, DeliverReport(skipped=1)),

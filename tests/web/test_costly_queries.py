@@ -17,7 +17,7 @@ from support.web.site import Subscribers
 from service.deliveries.domain.recipients import SubscriberState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.settings.settings import Settings
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.tokens import Purpose, make_token, sign_token
 from service.similarity.embed_papers import learn_meanings
 from service.subscribers.store.models import Subscriber
 
@@ -74,7 +74,7 @@ def test_pages_without_a_query_answer_while_costly_queries_run(
         with httpx2.Client(base_url=site, timeout=120) as client:
             for person in cycle(people):
                 links = [
-                    sign_token(Token(purpose, person.id, datetime.now(UTC)), (KEY,))
+                    sign_token(make_token(purpose, person, datetime.now(UTC)), (KEY,))
                     for purpose in (Purpose.CONFIRM, Purpose.UNSUBSCRIBE)
                 ]
                 answers += [

@@ -89,7 +89,7 @@ def test_every_page_that_a_secret_opens_is_private(web: httpx2.Client, app: Fast
     web.auth = httpx2.BasicAuth("me", PASSWORD)
     routes = secret_routes(app)
     folders = {name.partition(" ")[2].split("/")[1] for name in routes}
-    links = {purpose.value for purpose in Purpose} - {"form", "operator", "edition"}
+    links = {purpose.value for purpose in Purpose} - {"form", "wait", "operator", "edition"}
     assert {*links, "editions", "admin", "metrics", "mailbox", "link"} == folders
     assert len(routes) > 30
     assert unprotected(web, app) == []
