@@ -86,6 +86,7 @@ class ArxivOai:
 
     oai_url: str
     fetcher: Fetcher
+    most_pages: int = _MOST_PAGES
 
     def harvest(
         self,
@@ -118,7 +119,7 @@ class ArxivOai:
     ) -> Iterator[OaiRecord]:
         seen: set[str] = set()
         arguments = first
-        while len(seen) < _MOST_PAGES:
+        while len(seen) < self.most_pages:
             page = self._page(arguments)
             if on_page is not None:
                 on_page(page)
@@ -137,7 +138,7 @@ class ArxivOai:
             seen.add(token)
             # A token replaces all other arguments and must be alone (protocol, 3.5).
             arguments = {"resumptionToken": token}
-        raise SourceUnreadable(f"arXiv's list has no end after {_MOST_PAGES} pages")
+        raise SourceUnreadable(f"arXiv's list has no end after {self.most_pages} pages")
 
     def _page(self, arguments: dict[str, str]) -> OaiPage:
         fetched = self.fetcher.fetch(

@@ -1,6 +1,8 @@
 """Harvesting arXiv: lists that continue, expire, repeat and end, on a loopback server."""
 
+from dataclasses import replace
 from datetime import date
+from itertools import count
 from urllib.parse import parse_qs
 
 import pytest
@@ -112,6 +114,28 @@ def test_a_list_that_goes_in_circles_ends(oai: ArxivOai, loopback_http: Loopback
     with pytest.raises(SourceUnreadable, match="goes in circles: token again"):
         list(oai.harvest(SINCE))
     assert len(loopback_http.requests) == 2
+
+
+@pytest.mark.parametrize("page", [listed(token="next"), listed(*numbered(1), token="t" * 2_001)])
+def test_a_list_that_goes_on_without_records_or_by_no_token_is_refused(
+    oai: ArxivOai, loopback_http: LoopbackHttp, page: bytes
+) -> None:
+    loopback_http.routes["/oai"] = 200, {}, page
+    with pytest.raises(SourceUnreadable, match="goes on without records, or by no token"):
+        list(oai.harvest(SINCE))
+    assert len(loopback_http.requests) == 1
+
+
+def test_a_list_without_end_is_refused(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:
+    tokens = count()
+    loopback_http.routes["/oai"] = lambda _: (
+        200,
+        {},
+        listed(*numbered(1), token=f"t{next(tokens)}"),
+    )
+    with pytest.raises(SourceUnreadable, match="no end after 3 pages"):
+        list(replace(oai, most_pages=3).harvest(SINCE))
+    assert len(loopback_http.requests) == 3
 
 
 def test_a_busy_server_names_the_retry_delay(oai: ArxivOai, loopback_http: LoopbackHttp) -> None:

@@ -95,6 +95,30 @@ def test_a_category_carries_its_servers_name(
     assert paper.primary_category == (expected[0] if expected else None)
 
 
+def test_a_text_of_too_many_authors_is_left_out_and_named() -> None:
+    paper = the_paper(authors="Example, A.; " * 80_000)
+    assert paper.authors == ()
+    assert paper.refused == (
+        "title with characters that no text has",
+        "author of 1,039,999 characters",
+    )
+
+
+def test_half_a_pair_is_no_character_of_a_doi() -> None:
+    """A pattern would replace it by an ordinary character, and nobody would be told."""
+    article = the_paper(title="A study", published="10.7554/a\ud800")
+    assert (article.doi, article.refused) == (
+        "10.7554/a",
+        ("DOI with characters that no text has",),
+    )
+    parsed = parse_details(
+        page(row(doi="10.1101/a\ud800"), row(2, title="A whole pair \U0001d54f"))
+    )
+    assert [paper.title for paper in parsed.announcements] == ["A whole pair \U0001d54f"]
+    (bad,) = parsed.bad_entries
+    assert "is an identifier with characters that no text has" in bad.reason
+
+
 def test_a_row_of_the_other_server_gets_that_servers_key() -> None:
     paper = the_paper(server="medrxiv")
     assert paper.key == "medrxiv:10.1101/2026.09.17.000001"

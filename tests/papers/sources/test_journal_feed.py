@@ -146,6 +146,13 @@ def test_one_string_of_authors_is_split(creator: str, authors: tuple[str, ...]) 
     assert paper.authors == authors
 
 
+def test_a_text_of_too_many_authors_is_left_out_and_named() -> None:
+    creator = "Ada Example, " * 80_000
+    paper = the_paper(item(f"<link>https://j.example/6</link><dc:creator>{creator}</dc:creator>"))
+    assert paper.authors == ()
+    assert paper.refused == ("author of 1,000,000 characters",)
+
+
 @pytest.mark.parametrize(
     ("stamp", "when"),
     [
@@ -168,6 +175,13 @@ def test_one_string_of_authors_is_split(creator: str, authors: tuple[str, ...]) 
 def test_a_day_is_read_in_many_spellings(stamp: str, when: datetime | None) -> None:
     paper = the_paper(item(f"<link>https://j.example/7</link>{stamp}"))
     assert paper.published_at == when
+
+
+@pytest.mark.parametrize("stamp", ["0000-01-01", "9999-12-31T23:59:59-14:00"])
+def test_a_day_that_no_calendar_has_is_left_out_and_named(stamp: str) -> None:
+    paper = the_paper(item(f"<link>https://j.example/7</link><dc:date>{stamp}</dc:date>"))
+    assert paper.published_at is None
+    assert paper.refused == ("date that is none",)
 
 
 def test_markup_without_text_leaves_nothing() -> None:

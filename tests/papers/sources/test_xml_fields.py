@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from service.papers.domain.record_limits import NO_CHARACTER
 from service.papers.domain.types import BadEntry
 from service.papers.sources.base import SourceUnreadable
 from service.papers.sources.xml_fields import (
@@ -51,6 +52,14 @@ def test_a_file_named_by_an_entity_is_never_read() -> None:
 
 def test_a_control_character_does_not_make_a_document_unreadable() -> None:
     assert text_of(parse_xml(b"<list><a>x\x0by</a></list>", "a list"), "a") == "xy"
+
+
+def test_an_impossible_character_makes_a_document_in_another_encoding_unreadable() -> None:
+    payload = "<?xml version='1.0' encoding='{}'?><list><a>x&#0;y</a></list>"
+    marked = parse_xml(payload.format("UTF-8").encode(), "a list")
+    assert text_of(marked, "a") == f"x{NO_CHARACTER}y"
+    with pytest.raises(SourceUnreadable, match="malformed"):
+        parse_xml(payload.format("ISO-8859-1").encode(), "a list")
 
 
 def test_fields_are_read_with_and_without_their_lines() -> None:

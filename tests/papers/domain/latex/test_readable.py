@@ -157,6 +157,15 @@ def test_line_breaks_are_joined_and_paragraphs_kept() -> None:
     )
 
 
+def test_a_text_longer_than_any_formula_is_left_unchanged_and_the_next_is_converted() -> None:
+    long = "x" * 2_001
+    assert to_readable(f"${long}$ and \\(\\alpha\\)") == f"${long}$ and α"
+
+
+def test_an_apostrophe_within_a_word_closes_no_quotation() -> None:
+    assert to_readable("rock `n'roll and `so' on") == "rock `n'roll and ‘so’ on"
+
+
 def test_unprintable_characters_are_removed_and_the_rest_is_composed() -> None:
     assert to_readable("a\x00b\x0bc\x7fd\x85e\ud800f\ufffeg") == "abcdefg"
     assert to_readable("cafe\u0301 \u00a0x") == "café x"
