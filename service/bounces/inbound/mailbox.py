@@ -7,7 +7,6 @@ that cannot be parsed is moved to a quarantine, so that it is not read again.
 
 import shutil
 from collections.abc import Callable
-from mailbox import Maildir, NoSuchMailboxError
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -58,42 +57,52 @@ def fetch_mailbox(address: str, take: Take) -> int:
 
 
 def _fetch_maildir(path: Path, take: Take) -> int:
+    # By names alone: the library's Maildir parses a whole message to find its flags, and strangers wrote it.
     try:
-        box = Maildir(path, factory=None, create=False)
-        keys = [
-            key for key in sorted(box.iterkeys()) if "S" not in box.get_message(key).get_flags()
-        ]
-    except (NoSuchMailboxError, OSError) as error:
+        found = [file for part in ("new", "cur") for file in (path / part).iterdir()]
+    except OSError as error:
         raise MailboxUnavailable(f"{path} is not a Maildir that can be read") from error
-    for key in keys[:MOST_AT_ONCE]:
-        with box.get_file(key) as file:
-            raw = file.read(MOST_BYTES + 1)
+    unseen = sorted((f for f in found if f.name[0] != "." and "S" not in _flags(f)), key=_key)
+    taken = 0
+    for file in unseen[:MOST_AT_ONCE]:
+        try:
+            with file.open("rb") as content:
+                raw = content.read(MOST_BYTES + 1)
+        except FileNotFoundError:
+            continue  # Another process has taken it.
+        taken += 1
         quarantine = take(raw)
-        if quarantine is None or not _move_file(box, key, quarantine):
-            _mark_seen(box, key)
-    return len(keys[:MOST_AT_ONCE])
+        if quarantine is None or not _move_file(file, quarantine):
+            _mark_seen(file)
+    return taken
 
 
-def _mark_seen(box: Maildir, key: str) -> None:
+def _key(file: Path) -> str:
+    return file.name.partition(":")[0]
+
+
+def _flags(file: Path) -> str:
+    return file.name.partition(":2,")[2]
+
+
+def _mark_seen(file: Path) -> None:
     """Move a message to `cur` with the flag S, as a mail reader would."""
+    flags = "".join(sorted({*_flags(file), "S"}))
     try:
-        message = box.get_message(key)
-        message.set_subdir("cur")
-        message.add_flag("S")
-        box[key] = message
-    except KeyError:
-        return  # another process has taken it; the event's key prevents a second record
+        file.rename(file.parent.parent / "cur" / f"{_key(file)}:2,{flags}")
+    except FileNotFoundError:
+        return  # Another process has taken it; the event's key prevents a second record.
 
 
-def _move_file(box: Maildir, key: str, file: Path) -> bool:
+def _move_file(message: Path, file: Path) -> bool:
     """Move a message out of a Maildir; return false where that is not possible."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with box.get_file(key) as source, file.open("wb") as out:
+        with message.open("rb") as source, file.open("wb") as out:
             file.chmod(0o600)
             shutil.copyfileobj(source, out)
-        box.remove(key)
-    except (OSError, KeyError) as error:
+        message.unlink()
+    except OSError as error:
         log.warning("bounce.not_moved", file=str(file), reason=str(error))
         return False
     return True
