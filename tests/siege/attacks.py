@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from support.hostile_texts import random_text
-from support.mail.bounce_mails import dsn, letter
+from support.mail.hostile_mails import BEYOND_BUDGET, TOO_DEEP, WITHIN_BUDGET
 
 from siege.relay import deliver_to_maildir
 
@@ -155,31 +155,8 @@ async def slow_client(attack: Attack, number: int) -> None:
         await asyncio.sleep(1)
 
 
-def hostile_bounces() -> tuple[bytes, ...]:
-    """Return mails on which careless parsers spend minutes, or all memory."""
-    deep = b"".join(
-        b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (depth, depth)
-        for depth in range(5000)
-    )
-    return (
-        letter("<" * 400_000),
-        letter("<a " * 200_000),
-        letter("", headers="\n".join(f"X-{number}: y" for number in range(200_000))),
-        b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\n" + deep,
-        letter("", subject="=?utf-8?q?" + "=41" * 300_000 + "?="),
-        dsn(
-            *(
-                f"Final-Recipient: rfc822; a{number}@b.example\nAction: failed\nStatus: 5.1.1"
-                for number in range(50_000)
-            )
-        ),
-        letter("", to=", ".join(f"a{number}@b.example" for number in range(100_000))),
-        letter("A" * 10_000_000, headers="Content-Transfer-Encoding: base64"),
-    )
-
-
 async def bounce(attack: Attack) -> None:
-    mails = hostile_bounces()
+    mails = (TOO_DEEP, *BEYOND_BUDGET.values(), *WITHIN_BUDGET.values())
     number = 0
     while attack.goes_on:
         mail = mails[number % len(mails)]

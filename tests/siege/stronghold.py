@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from support.smtp.smtp_sink import free_port
 
 from service.sample.papers import nearest_weekday
 
@@ -123,7 +123,7 @@ def open_stronghold(home: Path, subscribers: int) -> Iterator[Stronghold]:
         sample = stack.enter_context(_printing_port("-m", "service.sample", "--date", on))
         relay = stack.enter_context(_printing_port("-m", "siege.relay", str(home)))
         hostile = stack.enter_context(_printing_port("-m", "siege.hostile_sources"))
-        port = _free_port()
+        port = free_port()
         environ = _environ(home, port, sample, relay, hostile)
         up = stack.enter_context(_running_up(home, environ))
         hold = Stronghold(home, f"http://127.0.0.1:{port}", on, environ, up)
@@ -216,9 +216,3 @@ def _write_subscribers(home: Path, count: int) -> Path:
     )
     path.write_text("email,topic\n" + "\n".join(rows) + "\n")
     return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,6 +6,10 @@ _HEAD = b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\nMIME-Version:
 _LAYER = b'Content-Type: multipart/mixed; boundary="b"\n\n--b\n'
 _HTML = _HEAD + b"Content-Type: text/html\n\n"
 
+# So deep that Python's parser ends with a RecursionError, wherever it is called.
+TOO_DEEP = b"From: MAILER-DAEMON@mx.example\n" + b"".join(
+    b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(5_000)
+)
 # Each needs more than its budget, whatever the machine.
 BEYOND_BUDGET = {
     "nested parts": _LAYER * 90_000,
