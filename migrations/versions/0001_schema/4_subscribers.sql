@@ -4,6 +4,7 @@ CREATE TYPE subscriber_state AS ENUM (
     'pending', 'active', 'paused', 'unsubscribed', 'suppressed'
 );
 CREATE TYPE cadence AS ENUM ('daily', 'weekdays', 'weekly');
+CREATE TYPE timing AS ENUM ('at_hour', 'when_complete');
 CREATE TYPE suppression_reason AS ENUM (
     'unsubscribed_for_good', 'hard_bounce', 'complaint', 'operator', 'erased'
 );
@@ -17,6 +18,7 @@ CREATE TABLE subscribers (
     cadence cadence NOT NULL,
     hour smallint NOT NULL CONSTRAINT ck_subscribers_hour CHECK (hour BETWEEN 0 AND 23),
     timezone text NOT NULL,
+    timing timing NOT NULL DEFAULT 'at_hour',
     created_at timestamptz NOT NULL,
     confirmed_at timestamptz,
     unsubscribed_at timestamptz,

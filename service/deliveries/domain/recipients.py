@@ -21,6 +21,13 @@ class Cadence(StrEnum):
     WEEKLY = "weekly"
 
 
+class Timing(StrEnum):
+    """When a digest is due: at the subscriber's next hour, or as soon as its day is complete."""
+
+    AT_HOUR = "at_hour"
+    WHEN_COMPLETE = "when_complete"
+
+
 class SuppressionReason(StrEnum):
     """The reason why an address must not be mailed."""
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 from service.platform.database.base import Base, enum_type
 from service.subscribers.domain.types import Feedback
 
@@ -66,6 +66,9 @@ class Subscriber(Base):
     cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
     hour: Mapped[int] = mapped_column(SmallInteger)
     timezone: Mapped[str]
+    timing: Mapped[Timing] = mapped_column(
+        enum_type(Timing, "timing"), server_default=text("'at_hour'")
+    )
     created_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]

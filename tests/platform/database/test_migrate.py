@@ -19,7 +19,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 from support.servers.databases import TestServers, with_database
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 from service.deliveries.domain.states import BounceVerdict, DeliveryKind, DeliveryState
 from service.editions.domain.states import EditionState
 from service.operations.store.tables import Base
@@ -142,6 +142,7 @@ ENUMS = {
     "delivery_kind": DeliveryKind,
     "delivery_state": DeliveryState,
     "suppression_reason": SuppressionReason,
+    "timing": Timing,
     "paper_event_kind": PaperEventKind,
     "opinion_kind": Feedback,
     "topic_change_kind": TopicChangeKind,
