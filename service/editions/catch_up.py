@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import EditionSubscriber, compose_digest
@@ -91,7 +92,7 @@ def _queue(
         return False
     note = _note(missed, is_bounded=began < earliest)
     summary = _span_json(editions, (max(began, earliest), today), note)
-    due = due_at(today, subscriber.hour, subscriber.timezone, now)
+    due = due_at(Cadence.DAILY, today, now, subscriber.hour, subscriber.timezone, subscriber.timing)
     row = MailRow(
         DeliveryKind.CATCH_UP,
         subscriber.id,

@@ -7,11 +7,13 @@ the last step touch the database.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
+from service.deliveries.domain.recipients import Timing
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
@@ -74,11 +76,11 @@ def compose_subscribers(
         carry_doubts_of_subscribers(session, edition.id, ids, now)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
     chunk = _load_chunk(session, settings, edition, loaded, ids)
-    timing = _cache_timing(edition, settings)
+    due_times = _cache_due_times(edition, settings)
     # Each digest is written before the next is made: a thousand of them alive at once would keep
     # the garbage collector busier than everything else here.
     rows = [
-        _make_row(subscriber, _compose(chunk, subscriber, settings.digest_max_papers), timing)
+        _make_row(subscriber, _compose(chunk, subscriber, settings.digest_max_papers), due_times)
         for subscriber in subscribers
     ]
     insert_digests(session, edition.id, rows, now)
@@ -144,27 +146,26 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
     return None
 
 
-Timing = Callable[[int, str], tuple[datetime, datetime]]
+DueTimes = Callable[[Candidate], tuple[datetime, datetime]]
 
 
-def _cache_timing(edition: Edition, settings: Settings) -> Timing:
-    """Return a cached function of hour and zone: a digest's due time and last sending time."""
-    known: dict[tuple[int, str], tuple[datetime, datetime]] = {}
+def _cache_due_times(edition: Edition, settings: Settings) -> DueTimes:
+    """Return a cached function of a subscriber: a digest's due time and last sending time."""
+    on, opened_at = edition.local_date, edition.opened_at
+    lifetime = timedelta(hours=settings.send_not_after_hours)
 
-    def timing(hour: int, timezone: str) -> tuple[datetime, datetime]:
-        if (hour, timezone) not in known:
-            due = edition.opened_at
-            if not edition.sends_now:
-                due = due_at(edition.local_date, hour, timezone, edition.opened_at)
-            until = due + timedelta(hours=settings.send_not_after_hours)
-            known[hour, timezone] = due, until
-        return known[hour, timezone]
+    @cache
+    def find(hour: int, zone: str, timing: Timing) -> tuple[datetime, datetime]:
+        if edition.sends_now:
+            return opened_at, opened_at + lifetime
+        due = due_at(edition.cadence, on, opened_at, hour, zone, timing)
+        return due, due + lifetime
 
-    return timing
+    return lambda one: find(one.hour, one.timezone, one.timing)
 
 
-def _make_row(subscriber: Candidate, digest: Digest | None, timing: Timing) -> DigestRow:
-    due, until = timing(subscriber.hour, subscriber.timezone)
+def _make_row(subscriber: Candidate, digest: Digest | None, due_times: DueTimes) -> DigestRow:
+    due, until = due_times(subscriber)
     if digest is None:
         return DigestRow(subscriber.id, due, until, SkipReason.EMPTY)
     return DigestRow(subscriber.id, due, until, "", digest.paper_ids, digest_to_json(digest))

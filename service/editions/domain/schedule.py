@@ -5,10 +5,12 @@ once that day's batches are in, or at the deadline. Each of its digests is due a
 hour of that day, in the subscriber's time zone.
 """
 
+import itertools
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.platform.time_zones import subscriber_hour
@@ -43,12 +45,28 @@ def next_cadence_day(cadence: Cadence, on: date) -> date:
     return on
 
 
-def due_at(on: date, hour: int, zone: str, opened_at: datetime) -> datetime:
-    """Return when a digest, daily or weekly, is due: its edition is open *and* the hour has come.
+def due_at(
+    cadence: Cadence, on: date, opened_at: datetime, hour: int, zone: str, timing: Timing
+) -> datetime:
+    """Return when a digest of the edition of `on`, opened at `opened_at`, is due.
 
-    `on`: the edition's date; `hour` and `zone` (an IANA name) are the subscriber's.
+    At the first moment from `opened_at` at which the clock of `zone` (an IANA name) shows the
+    subscriber's `hour`, on a day of the cadence there: weekdays digests never come on a Saturday or
+    Sunday, a weekly one comes on its edition's date, a Monday, or as soon after it as it was opened.
+    With `WHEN_COMPLETE` a daily or weekdays digest is due at once, if its cadence comes on that day.
     """
-    return max(opened_at, subscriber_hour(on, hour, zone))
+    day = opened_at.astimezone(ZoneInfo(zone)).date()
+    if cadence is Cadence.WEEKLY:
+        day = max(day, on)
+    elif timing is Timing.WHEN_COMPLETE and is_cadence_day(cadence, day):
+        return opened_at
+    days = (day + timedelta(days=number) for number in itertools.count())
+    return next(
+        due
+        for day in days
+        if (cadence is Cadence.WEEKLY or is_cadence_day(cadence, day))
+        and (due := subscriber_hour(day, hour, zone)) >= opened_at
+    )
 
 
 def editions_due(

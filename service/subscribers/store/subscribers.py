@@ -9,7 +9,7 @@ from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
@@ -293,6 +293,7 @@ class Candidate(NamedTuple):
     id: int
     hour: int
     timezone: str
+    timing: Timing
     has_empty_digests: bool
 
 
@@ -301,7 +302,13 @@ def get_candidates(
 ) -> list[Candidate]:
     """Return the active subscribers of a cadence with ids in a closed range, by id."""
     rows = session.execute(
-        select(Subscriber.id, Subscriber.hour, Subscriber.timezone, Subscriber.has_empty_digests)
+        select(
+            Subscriber.id,
+            Subscriber.hour,
+            Subscriber.timezone,
+            Subscriber.timing,
+            Subscriber.has_empty_digests,
+        )
         .where(
             Subscriber.id.between(first_id, last_id),
             Subscriber.state == SubscriberState.ACTIVE,

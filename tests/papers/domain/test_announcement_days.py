@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.editions.domain.schedule import LOOKBACK_DAYS, due_at, editions_due, is_cadence_day
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
@@ -82,17 +82,24 @@ def test_an_hour_skipped_or_doubled_in_berlin_is_one_instant(
     assert subscriber_hour(on, hour, "Europe/Berlin") == instant
 
 
-@given(PLACES, HOURS, st.integers(-100, 100))
-def test_a_digest_is_due_at_the_subscribers_hour_or_when_its_edition_opens(
-    place: tuple[str, date], hour: int, offset_hours: int
+CADENCES, TIMINGS = st.sampled_from(Cadence), st.sampled_from(Timing)
+
+
+@given(PLACES, HOURS, st.integers(-100, 100), CADENCES, TIMINGS)
+def test_a_digest_is_due_at_the_next_hour_on_a_day_of_the_cadence_or_at_once(
+    place: tuple[str, date], hour: int, offset_hours: int, cadence: Cadence, timing: Timing
 ) -> None:
     zone, on = place
-    comes = subscriber_hour(on, hour, zone)
-    opened_at = comes + timedelta(hours=offset_hours)
-    due = due_at(on, hour, zone, opened_at)
-    assert due in {comes, opened_at}
-    assert due >= comes
+    opened_at = subscriber_hour(on, hour, zone) + timedelta(hours=offset_hours)
+    due = due_at(cadence, on, opened_at, hour, zone, timing)
+    local = due.astimezone(ZoneInfo(zone)).date()
     assert due >= opened_at
+    assert due in {opened_at, subscriber_hour(local, hour, zone)}
+    assert due - opened_at <= timedelta(days=5 if offset_hours < 0 else 3, hours=5)
+    if cadence is Cadence.WEEKDAYS:
+        assert local.weekday() < 5
+    if cadence is Cadence.WEEKLY:
+        assert local >= on
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Etc/GMT+5"])
