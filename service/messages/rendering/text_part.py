@@ -101,6 +101,8 @@ def trim(line: str) -> str:
 
 def _characters_per_line(text: str) -> int:
     """Return how many characters fit in a line: East Asian letters are two columns wide."""
+    # Python 3.11 calls characters wide that Unicode has not assigned, such as the glue.
+    text = text.replace(_GLUE, " ")
     if not _MAYBE_WIDE.search(text):
         return COLUMNS
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
