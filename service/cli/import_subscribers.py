@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,9 @@ _Cadence = Annotated[
 ]
 _Timezone = Annotated[str | None, typer.Option(metavar="ZONE", help="For rows without one.")]
 _Hour = Annotated[str | None, typer.Option(metavar="HOUR", help="For rows without one.")]
+_Timing = Annotated[
+    str, typer.Option(metavar="at_hour|when_complete", help="For rows without one.")
+]
 _Confirmed = Annotated[
     bool | None,
     typer.Option(
@@ -56,6 +59,7 @@ def import_file(
     cadence: _Cadence = "daily",
     timezone: _Timezone = None,
     hour: _Hour = None,
+    timing: _Timing = "at_hour",
     confirmed: _Confirmed = None,
     lists_checked: _ListsChecked = False,
     dry_run: _DryRun = False,
@@ -65,7 +69,7 @@ def import_file(
     """Import subscribers from a CSV file or export.
 
     Taken are exports of Paperboy, listmonk, Mailchimp, Substack and Ghost, any CSV file with a
-    column email (and topic…, cadence, hour, timezone, empty_digests, ai_summaries, state), and
+    column email (and topic…, cadence, hour, timezone, timing, empty_digests, ai_summaries, state), and
     plain addresses, one a line.
 
     Consent means that the person asked for the newsletter from this very address. A time of
@@ -83,7 +87,8 @@ def import_file(
     try:
         source = _inspect(file)
         with command_context(context, as_json=as_json) as command:
-            defaults = _check_defaults(command, topic or [], cadence, timezone, hour)
+            schedule = {"cadence": cadence, "timezone": timezone, "hour": hour, "timing": timing}
+            defaults = _check_defaults(command, topic or [], schedule)
             with progress_bar("Lines") as set_done:
                 result = bulk_import.import_file(
                     command.sessions,
@@ -105,7 +110,7 @@ def import_file(
 
 
 def _check_defaults(
-    command: CommandContext, topics: list[str], cadence: str, timezone: str | None, hour: str | None
+    command: CommandContext, topics: list[str], schedule: dict[str, str | None]
 ) -> SignUpForm:
     """Return what fills the empty fields of a row. Raises `SignUpError`."""
     from dataclasses import replace
@@ -115,9 +120,8 @@ def _check_defaults(
     from service.subscribers.validate import validate_preferences
 
     blank = blank_sign_up(command.settings, "", topics)
-    defaults = replace(
-        blank, cadence=cadence, hour=hour or blank.hour, timezone=timezone or blank.timezone
-    )
+    given: dict[str, Any] = {name: value for name, value in schedule.items() if value}
+    defaults = replace(blank, **given)
     with transaction(command.sessions) as session:
         validate_preferences(session, defaults, is_public=False)
     return defaults

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from service.operations.subscriber_record import SubscriberRecord
     from service.subscribers.store.models import Subscriber
 
+TIMINGS = "at_hour|when_complete"
+TIMING_HELP = "At the hour, or as soon as a day's papers are complete."
+LIST_HEAD = ("email", "state", "cadence", ">hour", "zone", "timing", "topics")
+
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 
 
@@ -67,11 +71,14 @@ def _plain(record: SubscriberRecord) -> dict[str, Any]:
 
 
 def _lines(record: SubscriberRecord) -> Iterator[str]:
+    from service.presentation.phrases import comes_when
+
     until = f" until {record.paused_until}" if record.paused_until else ""
     yield f"{record.email} is {record.state}{until}: number {record.id}, since {moment(record.created_at)}."
     if record.suppressed:
         yield f"The address is suppressed: {record.suppressed}."
-    yield f"{record.cadence.capitalize()} at {record.hour}:00 {record.timezone}."
+    when = comes_when(record.cadence, record.hour, record.timing)
+    yield f"{record.cadence.capitalize()} {when}, {record.timezone}."
     yield f"Topics: {'; '.join(record.topics) or 'none: trending papers'}."
     yield from ("", "History, newest first:")
     yield from (f"  {moment(line.at)}  {line.text}" for line in record.history)
@@ -110,8 +117,11 @@ def search(
             | {"topics": [query for query, _ in topics.get(subscriber.id, [])]}
             for subscriber in page.subscribers
         ]
-        rows = [(*list(row.values())[1:6], "; ".join(row["topics"])) for row in value]
-        lines = [table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)]
+        rows = [
+            (*list_cells(subscriber), "; ".join(row["topics"]))
+            for subscriber, row in zip(page.subscribers, value, strict=True)
+        ]
+        lines = [table(LIST_HEAD, rows)]
         more = "; there are more: --limit" if page.older else ""
         total = f"{counted(len(rows), 'subscriber')}{more}."
         command.print(value, *(lines if rows else []), total)
@@ -129,6 +139,11 @@ def _parse_state(text: str | None) -> Any:
         raise CommandError(message, 2) from error
 
 
+def list_cells(subscriber: Subscriber) -> tuple[object, ...]:
+    """Return a subscriber's cells below `LIST_HEAD`, but for the topics."""
+    return tuple(subscriber_row(subscriber).values())[1:]
+
+
 def subscriber_row(subscriber: Subscriber) -> dict[str, Any]:
     """Return a subscriber as commands print it in JSON."""
     return {
@@ -138,6 +153,7 @@ def subscriber_row(subscriber: Subscriber) -> dict[str, Any]:
         "cadence": subscriber.cadence,
         "hour": subscriber.hour,
         "timezone": subscriber.timezone,
+        "timing": subscriber.timing,
     }
 
 
@@ -170,13 +186,14 @@ def edit(
     cadence: Annotated[
         str | None, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
     ] = None,
+    timing: Annotated[str | None, typer.Option(metavar=TIMINGS, help=TIMING_HELP)] = None,
     empty_digests: Annotated[
         bool | None,
         typer.Option("--empty-digests/--no-empty-digests", help="A mail if nothing matched."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Change a reader's topics, cadence, hour or time zone."""
+    """Change a reader's topics, cadence, hour, timing or time zone."""
     from dataclasses import replace
 
     from service.subscribers.by_operator import edit_subscriber, form_of
@@ -188,11 +205,13 @@ def edit(
         "timezone": timezone,
         "hour": hour,
         "cadence": cadence,
+        "timing": timing,
         "has_empty_digests": empty_digests,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
     if not wanted:
-        raise CommandError("nothing to change; give --topic, --hour, --timezone or --cadence", 2)
+        message = "nothing to change; give --topic, --hour, --timezone, --cadence or --timing"
+        raise CommandError(message, 2)
     with command_context(context, as_json=as_json) as command:
         with _locked(command, email) as (session, subscriber):
             form = replace(form_of(session, subscriber), **wanted)

@@ -49,6 +49,9 @@ def add(
     cadence: Annotated[
         str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
     ] = "daily",
+    timing: Annotated[
+        str, typer.Option(metavar=subscriber_edits.TIMINGS, help=subscriber_edits.TIMING_HELP)
+    ] = "at_hour",
     empty_digests: Annotated[
         bool, typer.Option("--empty-digests", help="Send a short mail if nothing matched.")
     ] = False,
@@ -72,6 +75,7 @@ def add(
             cadence=cadence,
             hour=hour or form.hour,
             timezone=timezone or form.timezone,
+            timing=timing,
             has_empty_digests=empty_digests,
         )
         keys = command.settings.secret_key
@@ -105,10 +109,10 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
             topics = get_named_topics(session, [subscriber.id for subscriber in subscribers])
         names = {i: [topic.name for topic in own] for i, own in topics.items()}
         rows = [
-            (r.email, r.state, r.cadence, r.hour, r.timezone, "; ".join(names.get(r.id, [])))
-            for r in subscribers
+            (*subscriber_edits.list_cells(one), "; ".join(names.get(one.id, [])))
+            for one in subscribers
         ]
-        lines = table(("email", "state", "cadence", ">hour", "zone", "topics"), rows)
+        lines = table(subscriber_edits.LIST_HEAD, rows)
         total = f"{counted(len(rows), 'subscriber')}."
         value = [
             _row(subscriber)

@@ -67,7 +67,11 @@ def _compose(
     state = str(delivery.state) if delivery else ""
     if delivery is None:
         candidate = Candidate(
-            subscriber.id, subscriber.hour, subscriber.timezone, subscriber.has_empty_digests
+            subscriber.id,
+            subscriber.hour,
+            subscriber.timezone,
+            subscriber.timing,
+            subscriber.has_empty_digests,
         )
         compose_subscribers(session, settings, edition, [candidate], now)
         delivery = _find_delivery(session, edition.id, subscriber.id)

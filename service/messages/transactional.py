@@ -13,6 +13,7 @@ from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import SIGN_UP_FIELD, DeliveryKind
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
+from service.editions.domain.arrivals import find_first_digest
 from service.messages.contexts import transactional as contexts
 from service.messages.contexts.digest import DigestSection
 from service.messages.edition_data import EditionDataCache
@@ -21,6 +22,7 @@ from service.messages.signed_links import signed_url
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import TERMS, Purpose
+from service.presentation.arrivals import lateness_text
 from service.topics.domain.types import NamedTopic
 
 
@@ -79,6 +81,7 @@ class _Mail:
             "next_hour": self.subscriber.hour,
             "timezone": self.subscriber.timezone,
             "cadence": self.subscriber.cadence,
+            "timing": self.subscriber.timing,
             "has_empty_digests": self.subscriber.has_empty_digests,
             **self.subscription(),
         }
@@ -125,8 +128,11 @@ def _welcome(mail: _Mail) -> contexts.MailContext:
     entries = mail.editions.entries_of(0, mail.settings, mail.subscriber)
     groups = digest_from_json(mail.delivery.digest).groups
     sections = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
+    confirmed_at = mail.delivery.created_at
     return contexts.WelcomeContext(
         topics=mail.topics(),
+        first=find_first_digest(mail.subscriber, confirmed_at),
+        lateness=lateness_text(mail.subscriber, confirmed_at),
         preview=tuple(
             DigestSection(title=title, papers=papers) for title, papers in sections if papers
         ),

@@ -22,6 +22,7 @@ class SubscriberRecord:
     cadence: str
     hour: int
     timezone: str
+    timing: str
     has_empty_digests: bool
     created_at: datetime
     confirmed_at: datetime | None
@@ -49,6 +50,7 @@ def find_record(
             cadence=subscriber.cadence,
             hour=subscriber.hour,
             timezone=subscriber.timezone,
+            timing=subscriber.timing,
             has_empty_digests=subscriber.has_empty_digests,
             created_at=subscriber.created_at,
             confirmed_at=subscriber.confirmed_at,

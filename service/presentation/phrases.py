@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.papers.domain.categories import category_name
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
@@ -65,10 +65,20 @@ def clock(hour: int) -> str:
     return f"{hour:02}:00"
 
 
-def comes_at(cadence: Cadence, hour: int, zone: str) -> str:
+def comes_when(cadence: str, hour: int, timing: str) -> str:
+    """Return `at 07:00`, or `as soon as a day’s papers are complete`, which no weekly digest does."""
+    has_hour = timing == Timing.AT_HOUR or cadence == Cadence.WEEKLY
+    return f"at {clock(hour)}" if has_hour else "as soon as a day’s papers are complete"
+
+
+def comes_at(cadence: Cadence, hour: int, zone: str, timing: Timing) -> str:
     """Return `every weekday at 07:00, Berlin time`."""
-    days = "every Monday" if cadence is Cadence.WEEKLY else how_often(cadence)
-    return f"{days} at {clock(hour)}, {zone_name(zone)}"
+    when = comes_when(cadence, hour, timing)
+    if cadence is Cadence.WEEKLY:
+        return f"every Monday {when}, {zone_name(zone)}"
+    if timing is Timing.WHEN_COMPLETE:
+        return f"{how_often(cadence)}, {when}"
+    return f"{how_often(cadence)} {when}, {zone_name(zone)}"
 
 
 @cached("topic headings", maxsize=4_096)

@@ -43,7 +43,9 @@ def request_address(
     if find_reason(session, key, secrets) not in {None, SuppressionReason.ERASED}:
         return
     delete_suppression(session, key, secrets)
-    chosen = Preferences(subscriber.cadence, subscriber.hour, subscriber.timezone)
+    chosen = Preferences(
+        subscriber.cadence, subscriber.hour, subscriber.timezone, timing=subscriber.timing
+    )
     store.insert_subscriber(session, ValidSignUp(address, key, chosen), now)
     other = store.find_by_email(session, key)
     if other is not None and other.state in _MOVABLE:

@@ -38,6 +38,7 @@ def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
         cadence=subscriber.cadence,
         hour=str(subscriber.hour),
         timezone=subscriber.timezone,
+        timing=subscriber.timing,
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
     )
@@ -51,8 +52,9 @@ def edit_subscriber(
     Raises `SignUpError` with all faults.
     """
     before = form_of(session, subscriber)
-    # The operator's forms do not ask for it.
-    form = replace(form, has_ai_summaries=before.has_ai_summaries)
+    # The operator's forms do not ask for the summaries, and programs may leave the timing out.
+    timing = form.timing or before.timing
+    form = replace(form, has_ai_summaries=before.has_ai_summaries, timing=timing)
     chosen = validate_preferences(session, form, subscriber.id, is_public=False)
     changes = tuple(_list_changes(before, chosen))
     if changes:
@@ -65,6 +67,7 @@ def _list_changes(before: SignUpForm, chosen: Preferences) -> Iterator[str]:
     pairs = {
         "cadence": (before.cadence, chosen.cadence),
         "hour": (before.hour, chosen.hour),
+        "timing": (before.timing, chosen.timing),
         "time zone": (before.timezone, chosen.timezone),
     }
     for name, (old, new) in pairs.items():

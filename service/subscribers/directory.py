@@ -18,7 +18,7 @@ from service.topics.domain.types import NamedTopic
 # So many subscribers are read in one transaction of an export.
 _EXPORT_ROWS = 10_000
 _COLUMNS = (
-    "email", "state", "cadence", "hour", "timezone", "empty_digests", "ai_summaries",
+    "email", "state", "cadence", "hour", "timezone", "timing", "empty_digests", "ai_summaries",
     "confirmed_at", "paused_until",
 )  # fmt: skip
 # A spreadsheet runs a cell that begins with one of these.
@@ -75,6 +75,7 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -
         subscriber.cadence,
         str(subscriber.hour),
         subscriber.timezone,
+        subscriber.timing,
         "yes" if subscriber.has_empty_digests else "no",
         "yes" if subscriber.has_ai_summaries else "no",
         subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else "",

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from service.deliveries.domain.recipients import SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import SubscriberState, SuppressionReason, Timing
 from service.platform.time_zones import is_zone
 from service.subscribers.domain.import_columns import (
     Columns,
@@ -260,6 +260,7 @@ class _OwnSubscriber(BaseModel):
     cadence: str
     hour: int
     timezone: str
+    timing: str = Timing.AT_HOUR
     created_at: AwareDatetime
     confirmed_at: AwareDatetime | None = None
     unsubscribed_at: AwareDatetime | None = None
@@ -341,6 +342,7 @@ def _own_form(export: _OwnExport) -> SignUpForm:
         cadence=person.cadence,
         hour=str(person.hour),
         timezone=person.timezone,
+        timing=person.timing,
         page=f"import from {ImportFormat.PAPERBOY}",
         locale=person.locale,
         has_empty_digests=person.has_empty_digests,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import (
     Token,
@@ -21,7 +21,7 @@ from service.platform.signing.tokens import (
 )
 from service.subscribers import queue_mails
 from service.subscribers.domain.choices import preferences_from_json
-from service.subscribers.domain.sign_up import ValidSignUp
+from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store import subscribers as store
 from service.subscribers.store.models import PendingSignUp, Subscriber
 from service.subscribers.store.pending_sign_ups import forget_sign_ups, keep_sign_up, list_kept
@@ -95,6 +95,7 @@ class Choice:
     cadence: Cadence
     hour: int
     timezone: str
+    timing: Timing
     topics: tuple[str, ...]
 
 
@@ -107,24 +108,24 @@ def list_choices(
     """
     first = store.get_topics(session, [subscriber.id]).get(subscriber.id, [])
     topics = tuple(query for query, _ in first)
-    own = Choice(
-        "", subscriber.created_at, subscriber.cadence, subscriber.hour, subscriber.timezone, topics
-    )
+    own = _choice("", subscriber.created_at, subscriber, topics)
     choices = [own] if subscriber.state is SubscriberState.PENDING else []
     for kept in list_open_sign_ups(session, subscriber, link, now):
         chosen = preferences_from_json(kept.choices)
         topics = tuple(query for query, _ in chosen.topics)
-        choices.append(
-            Choice(
-                str(kept.id), kept.created_at, chosen.cadence, chosen.hour, chosen.timezone, topics
-            )
-        )
+        choices.append(_choice(str(kept.id), kept.created_at, chosen, topics))
     # The link's own is kept of several that are equal.
     distinct = {
-        (each.cadence, each.hour, each.timezone, each.topics): each
+        (each.cadence, each.hour, each.timezone, each.timing, each.topics): each
         for each in sorted(choices, key=lambda each: each.name == link.detail)
     }
     return sorted(distinct.values(), key=lambda each: each.requested_at)
+
+
+def _choice(
+    name: str, at: datetime, chosen: Subscriber | Preferences, topics: tuple[str, ...]
+) -> Choice:
+    return Choice(name, at, chosen.cadence, chosen.hour, chosen.timezone, chosen.timing, topics)
 
 
 def _is_open(subscriber: Subscriber, kept: PendingSignUp) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.platform.signing.address_hash import email_key
 from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
@@ -136,6 +136,8 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
         faults.append(FormFault("cadence", f"Choose {', '.join(Cadence)}."))
     if not is_hour(form.hour):
         faults.append(FormFault("hour", "The hour is a whole number from 0 to 23."))
+    if form.timing not in set(Timing):
+        faults.append(FormFault("timing", f"Choose {' or '.join(Timing)}."))
     if not find_zone(form.timezone):
         faults.append(FormFault("timezone", _unknown_zone(form.timezone)))
     return faults
@@ -162,4 +164,5 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
         form.has_ai_summaries,
         tuple((text, str(topics[text])) for _, text in form.written_topics()),
         {str(topics[text]): name for _, text, name in reversed(form.written_names())},
+        Timing(form.timing),
     )

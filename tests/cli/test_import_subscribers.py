@@ -65,7 +65,8 @@ def test_a_dry_run_says_it_and_only_then_people_are_asked(
 ) -> None:
     file = tmp_path / "readers.txt"
     file.write_text("ada@example.org\nGrace <grace@example.org>\n")
-    options = ("--topic", "graph", "--cadence", "weekly", "--timezone", "Asia/Tokyo", "--hour", "6")
+    options = ("--topic", "graph", "--cadence", "weekly", "--timezone", "Asia/Tokyo", "--hour", "6",
+               "--timing", "when_complete")  # fmt: skip
     tried = paperboy(*NOW, "subscribers", "import", str(file), *options, "--dry-run")
     assert tried.out.splitlines()[1:] == [
         "2 would be added: 2 pending.",
@@ -78,7 +79,7 @@ def test_a_dry_run_says_it_and_only_then_people_are_asked(
     assert "2 added: 2 pending." in done.out
     ada, grace = paperboy("--json", "subscribers", "list").value
     assert (ada["topics"], ada["cadence"], ada["hour"]) == (["graph"], "weekly", 6)
-    assert grace["timezone"] == "Asia/Tokyo"
+    assert (grace["timezone"], grace["timing"]) == ("Asia/Tokyo", "when_complete")
     paperboy(*NOW, "deliver")
     sent = {mail.envelope.rcpt_tos[0]: mail for mail in smtp_sink.seen}
     assert set(sent) == {"ada@example.org", "grace@example.org"}

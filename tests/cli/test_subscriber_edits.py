@@ -34,8 +34,8 @@ def test_a_search_finds_parts_of_addresses_and_topics(
 
 def test_a_search_is_a_table_for_people(paperboy: Paperboy, two: None) -> None:
     head, row, total = paperboy("subscribers", "search", "tree").out.splitlines()
-    assert head.split() == ["email", "state", "cadence", "hour", "zone", "topics"]
-    assert row.split() == [ADA, "active", "daily", "7", "UTC", "graph", "tree"]
+    assert head.split() == ["email", "state", "cadence", "hour", "zone", "timing", "topics"]
+    assert row.split() == [ADA, "active", "daily", "7", "UTC", "at_hour", "graph", "tree"]
     assert total == "1 subscriber."
     assert paperboy("subscribers", "search", "nobody").out == "0 subscribers.\n"
     limited = paperboy("subscribers", "search", "example", "--limit", "1").out
@@ -43,6 +43,17 @@ def test_a_search_is_a_table_for_people(paperboy: Paperboy, two: None) -> None:
     assert paperboy("--json", "subscribers", "search", "example", "--state", "paused").value == []
     wrong = paperboy("subscribers", "search", "example", "--state", "gone")
     assert (wrong.code, wrong.complaint.partition(",")[0]) == (2, "--state is pending")
+
+
+def test_the_timing_is_edited_shown_and_checked(paperboy: Paperboy, two: None) -> None:
+    assert "Daily at 07:00, UTC." in paperboy("subscribers", "show", ADA).out
+    result = paperboy(*LATER, "--json", "subscribers", "edit", ADA, "--timing", "when_complete")
+    assert result.value["changes"] == ["timing at_hour → when_complete"]
+    assert paperboy("--json", "subscribers", "show", ADA).value["timing"] == "when_complete"
+    shown = paperboy("subscribers", "show", ADA).out
+    assert "Daily as soon as a day’s papers are complete, UTC." in shown
+    wrong = paperboy(*LATER, "subscribers", "edit", ADA, "--timing", "soon")
+    assert (wrong.code, wrong.complaint) == (2, "Choose at_hour or when_complete.")
 
 
 def test_an_edit_is_recorded_with_what_changed(paperboy: Paperboy, two: None) -> None:

@@ -22,7 +22,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     result = paperboy(
         *NOW, "--json", "subscribers", "add", EMAIL, "--confirmed", "--topic", "cat:cs.CL",
         "--topic", "graph OR tree", "--timezone", "Europe/Berlin", "--hour", "6",
-        "--cadence", "weekly", "--empty-digests",
+        "--cadence", "weekly", "--timing", "when_complete", "--empty-digests",
     )  # fmt: skip
     assert result.code == 0
     (row,) = paperboy("--json", "subscribers", "list").value
@@ -31,7 +31,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
         "topic_names": ["All of computational linguistics", "Graph, tree"],
     }
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
-    assert row["timezone"] == "Europe/Berlin"
+    assert (row["timezone"], row["timing"]) == ("Europe/Berlin", "when_complete")
     assert row["has_empty_digests"] is True
     paperboy(*LATER, "deliver")
     assert smtp_sink.messages == []
@@ -56,10 +56,12 @@ def test_adding_works_while_the_broker_is_down(
 
 
 def test_all_faults_of_a_new_subscriber_are_one_line(paperboy: Paperboy) -> None:
-    result = paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "graph )", "--hour", "25")
+    wrong = ("--topic", "graph )", "--hour", "25", "--timing", "soon")
+    result = paperboy(*NOW, "subscribers", "add", EMAIL, *wrong)
     assert result.code == 2
     assert "topic 'graph )': " in result.err
-    assert result.err.endswith("The hour is a whole number from 0 to 23.\n")
+    assert "The hour is a whole number from 0 to 23." in result.err
+    assert result.err.endswith("Choose at_hour or when_complete.\n")
     assert result.err.count("\n") == 1
     assert addresses(paperboy) == {}
 
@@ -68,7 +70,7 @@ def test_the_list_is_a_table_for_people(paperboy: Paperboy) -> None:
     assert paperboy("subscribers", "list").out == "0 subscribers.\n"
     paperboy(*NOW, "subscribers", "add", EMAIL, "--topic", "[graph] tree")
     head, row, total = paperboy("subscribers", "list").out.splitlines()
-    assert head.split() == ["email", "state", "cadence", "hour", "zone", "topics"]
+    assert head.split() == ["email", "state", "cadence", "hour", "zone", "timing", "topics"]
     assert row.split()[:3] == [EMAIL, "pending", "daily"]
     assert row.endswith("[graph] tree")
     assert total == "1 subscriber."

@@ -1,15 +1,17 @@
 """Transactional mails: each is queued once for its occasion and has the expected content."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
 from sqlalchemy.orm import Session
+from support.mail.reading_mail import parse_strictly, shown_text
 from support.newsletter.press import PlannedTransport, Press
 from support.web.papers import make_announcement, upvoted
 
+from service.deliveries.domain.recipients import Timing
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
 from service.platform.signing.tokens import Purpose, make_token
@@ -36,6 +38,12 @@ def text_of(message: EmailMessage) -> str:
     part = message.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
+
+
+def shown_html(message: EmailMessage) -> str:
+    part = message.get_body(("html",))
+    assert part is not None
+    return shown_text(parse_strictly(part.get_content()))
 
 
 def kinds(press: Press) -> list[DeliveryKind]:
@@ -79,6 +87,43 @@ def test_a_welcome_without_topics_shows_what_such_a_digest_shows(
     assert "so you get the day’s best papers by upvotes, at most 25." in flat
     assert "What it looks like: the best papers of the latest day." in flat
     assert heading in text
+
+
+def move_to(press: Press, subscriber_id: int, zone: str, timing: Timing) -> None:
+    with press.sessions.begin() as session:
+        subscriber = subscriber_of(session, subscriber_id)
+        subscriber.timezone, subscriber.timing = zone, timing
+
+
+@pytest.mark.parametrize(
+    ("zone", "timing", "first", "is_explained"),
+    [
+        ("Asia/Tokyo", Timing.AT_HOUR, "Tuesday 1 December 2026 at 07:00", True),
+        ("Asia/Tokyo", Timing.WHEN_COMPLETE, "Monday 30 November 2026 at about 14:30", False),
+        ("Europe/Berlin", Timing.AT_HOUR, "Monday 30 November 2026 at 07:00", False),
+    ],
+)
+def test_a_welcome_on_sunday_names_the_day_of_the_first_digest(
+    press: Press, zone: str, timing: Timing, first: str, is_explained: bool
+) -> None:
+    press.clock.now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    subscriber_id = sign_up(press)
+    send_due(press)
+    move_to(press, subscriber_id, zone, timing)
+    confirm_address(press, subscriber_id)
+    # A welcome that waits promises the same.
+    press.clock.forward(hours=20)
+    (welcome,) = send_due(press)
+    on, _, hour = first.partition(" 2026 ")
+    day, number, month = on.split()
+    short = f"your first digest comes on {day[:3]} {number} {month[:3]} {hour}"
+    assert welcome["Subject"] == f"Welcome to Paperboy: {short}"
+    text, html = " ".join(text_of(welcome).split()), shown_html(welcome)
+    for shown in (text, html):
+        assert f"Your first digest comes on {first}." in shown
+        assert ("at about 14:30, after your hour, so they reach you" in shown) == is_explained
+        assert ("Get them as soon as they are complete" in shown) == is_explained
+    assert ("#schedule" in text) == is_explained
 
 
 def test_a_confirmed_subscriber_gets_one_welcome_with_recent_papers(press: Press) -> None:

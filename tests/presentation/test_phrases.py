@@ -5,14 +5,14 @@ from datetime import date
 
 import pytest
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
 from service.messages.rendering.digest_phrases import facts, subject_topic
 from service.messages.rendering.text_part import text_byline
 from service.papers.domain.types import AnnounceType
 from service.presentation.coverage import coverage_line
-from service.presentation.phrases import byline, how_often, topic_title
+from service.presentation.phrases import byline, comes_at, how_often, topic_title
 from service.presentation.reasons import listed_topics
 
 MakeEntry = Callable[..., DigestPaper]
@@ -110,3 +110,18 @@ def test_each_cadence_has_a_phrase() -> None:
         "every weekday",
         "once a week",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cadence", "timing", "phrase"),
+    [
+        (Cadence.WEEKDAYS, Timing.AT_HOUR, "every weekday at 07:00, Tokyo time"),
+        (Cadence.DAILY, Timing.WHEN_COMPLETE, "every day, as soon as a day’s papers are complete"),
+        (Cadence.WEEKLY, Timing.AT_HOUR, "every Monday at 07:00, Tokyo time"),
+        (Cadence.WEEKLY, Timing.WHEN_COMPLETE, "every Monday at 07:00, Tokyo time"),
+    ],
+)
+def test_only_a_digest_of_days_can_come_as_soon_as_they_are_complete(
+    cadence: Cadence, timing: Timing, phrase: str
+) -> None:
+    assert comes_at(cadence, 7, "Asia/Tokyo", timing) == phrase

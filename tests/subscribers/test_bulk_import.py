@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 from support.newsletter.stored import changed_tables, list_uncompiled, read_tables
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery
 from service.platform.database.engine import make_sessions
@@ -551,6 +551,7 @@ def populate(session: Session, bring_in: BringIn) -> list[dict[str, object]]:
     assert joan is not None
     pause(ada, NOW.date(), NOW, catches_up=True)
     grace.has_suggestions, grace.locale = False, "de-AT"
+    grace.timing = Timing.WHEN_COMPLETE
     unsubscribe(session, hedy.id, "/unsubscribe", NOW)
     suppress_address(session, "joan@example.org", KEYS, "asked", NOW)
     session.commit()

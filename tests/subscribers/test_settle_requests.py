@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import Press
 from support.newsletter.stored import read_tables
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.deliveries.store.models import Delivery
 from service.subscribers.domain.choices import preferences_from_json, preferences_to_json
 from service.subscribers.domain.sign_up import Preferences
@@ -18,7 +18,12 @@ from service.subscribers.store.mail_requests import count_last_hour, insert_mail
 from service.subscribers.store.models import MailRequest, Subscriber
 
 CHOSEN = Preferences(
-    Cadence.WEEKLY, 9, "Asia/Tokyo", topics=(("Cats", "cats"),), names={"cats": "Pets"}
+    Cadence.WEEKLY,
+    9,
+    "Asia/Tokyo",
+    topics=(("Cats", "cats"),),
+    names={"cats": "Pets"},
+    timing=Timing.WHEN_COMPLETE,
 )
 
 
@@ -52,6 +57,7 @@ def test_a_request_is_settled_once_and_its_address_is_forgotten(
     assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == (
         Cadence.WEEKLY, 9, "Asia/Tokyo",
     )  # fmt: skip
+    assert subscriber.timing is Timing.WHEN_COMPLETE
     assert session.query(Delivery).count() == 1
     assert not any("eader@" in row for row in read_tables(engine)["mail_requests"])
 

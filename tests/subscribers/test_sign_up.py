@@ -177,9 +177,12 @@ def test_the_holder_of_a_link_may_choose_a_later_sign_up_of_which_no_mail_went_o
     sign_up(session)
     sign_up(session, 1, replace(FORM, hour="9"))
     sign_up(session, 1.5, replace(FORM, hour="9"))
+    sign_up(session, 1.7, replace(FORM, hour="9", timing="when_complete"))
     token = mailed_link(session, 0)
     choices = list_choices(session, subscriber_of(session), token, at(2))
-    assert [choice.hour for choice in choices] == [6, 9], "equal ones once, the oldest first"
+    assert [(choice.hour, choice.timing) for choice in choices] == [
+        (6, "at_hour"), (9, "at_hour"), (9, "when_complete"),
+    ], "equal ones once, the oldest first"  # fmt: skip
     assert confirm(session, settings, token, at(2), choices[1].name).hour == 9
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.stored import read_tables
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
 from service.subscribers.validate import (
     SignUpError,
@@ -36,6 +36,8 @@ FORM = SignUpForm(EMAIL, ("cat:cs.CL", '"prompt tuning"'), "weekdays", "6", "Eur
         ("hour", replace(FORM, hour="٧")),
         ("hour", replace(FORM, hour="9" * 5000)),
         ("hour", replace(FORM, hour="")),
+        ("timing", replace(FORM, timing="soon")),
+        ("timing", replace(FORM, timing="")),
         ("timezone", replace(FORM, timezone="Europe/Nowhere")),
         ("timezone", replace(FORM, timezone="")),
     ],
@@ -67,7 +69,8 @@ def test_a_valid_sign_up_holds_all_that_is_stored(session: Session) -> None:
     topics = ("  graph \n networks ", "", "   ", "cat:cs.cl")
     form = SignUpForm(" Ada@BÜCHER.example ", topics, "weekly", "0", "UTC", "/subscribe", "de-AT")
     written = (("graph networks", "graph networks"), ("cat:cs.cl", "cat:cs.CL"))
-    chosen = Preferences(Cadence.WEEKLY, 0, "UTC", topics=written)
+    chosen = Preferences(Cadence.WEEKLY, 0, "UTC", topics=written, timing=Timing.WHEN_COMPLETE)
+    form = replace(form, timing="when_complete")
     address = "Ada@xn--bcher-kva.example"
     valid = ValidSignUp(address, address.casefold(), chosen, "/subscribe", "de-AT")
     assert validate_sign_up(session, form) == valid

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.deliveries.domain.states import DeliveryKind
 
 
@@ -58,6 +58,8 @@ class RecipientView(Protocol):
     def hour(self) -> int: ...
     @property
     def timezone(self) -> str: ...
+    @property
+    def timing(self) -> Timing: ...
     @property
     def created_at(self) -> datetime: ...
     @property
@@ -124,6 +126,7 @@ class ClaimedRecipient(NamedTuple):
     cadence: Cadence
     hour: int
     timezone: str
+    timing: Timing
     created_at: datetime
     confirmed_at: datetime | None
     unsubscribed_at: datetime | None
@@ -181,6 +184,7 @@ def take_claims(
 _KINDS = {kind.value: kind for kind in DeliveryKind}
 _STATES = {state.value: state for state in SubscriberState}
 _CADENCES = {cadence.value: cadence for cadence in Cadence}
+_TIMINGS = {timing.value: timing for timing in Timing}
 
 
 def _parse_delivery(row: Sequence[Any]) -> ClaimedDelivery:
@@ -197,5 +201,7 @@ def _parse_recipient(row: Sequence[Any]) -> ClaimedRecipient | None:
         return None
     subscriber = ClaimedRecipient._make(row)
     return subscriber._replace(
-        state=_STATES[subscriber.state], cadence=_CADENCES[subscriber.cadence]
+        state=_STATES[subscriber.state],
+        cadence=_CADENCES[subscriber.cadence],
+        timing=_TIMINGS[subscriber.timing],
     )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from service.deliveries.alerts import Alert
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
+from service.editions.domain.arrivals import Arrival
 from service.messages.contexts import base
 from service.messages.contexts.digest import DigestContext, DigestSection
 from service.topics.domain.types import NamedTopic
@@ -49,6 +50,7 @@ class PersonalLinkContext(base.SubscriberBase):
     next_hour: int
     timezone: str
     cadence: Cadence = Cadence.DAILY
+    timing: Timing = Timing.AT_HOUR
     has_empty_digests: bool = False
     is_paused: bool = False
     until: date | None = None
@@ -58,12 +60,18 @@ class PersonalLinkContext(base.SubscriberBase):
 class WelcomeContext(base.SubscriberBase):
     """The first mail after confirming. `next_hour` is 0 to 23 in `timezone` (an IANA name);
     `preview` has recent papers of the topics.
+
+    `first` is when the first digest comes. `lateness` says why papers come a day later than their
+    own at the chosen hour, and is empty where they do not.
     """
 
     topics: tuple[NamedTopic, ...]
+    first: Arrival
+    lateness: str = ""
     next_hour: int
     timezone: str
     cadence: Cadence = Cadence.DAILY
+    timing: Timing = Timing.AT_HOUR
     preview: tuple[DigestSection, ...] = ()
     has_empty_digests: bool = False
 
@@ -92,6 +100,7 @@ class ResumedContext(base.SubscriberBase):
     next_hour: int
     timezone: str
     cadence: Cadence
+    timing: Timing = Timing.AT_HOUR
     has_empty_digests: bool = False
 
 

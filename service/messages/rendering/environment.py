@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.paper_cards import Cards, WriteCards, cards_filter
 from service.messages.rendering.slots import sanitize
-from service.presentation import coverage, dates, highlight, phrases, reasons
+from service.presentation import arrivals, coverage, dates, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
@@ -19,7 +19,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
     safe_url, require_own_url, isolated,
     phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.comes_at, phrases.count_of,
-    coverage.coverage_line, digest_phrases.excerpt,
+    arrivals.arrival_time, coverage.coverage_line, digest_phrases.excerpt,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, digest_phrases.best_line, phrases.thousands, phrases.topic_title,
     dates.long_date, dates.moment, dates.plain_date, dates.lang_span,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.subscribers.domain.sign_up import Preferences
 
 
@@ -16,10 +16,12 @@ def preferences_to_json(chosen: Preferences) -> dict[str, Any]:
         "has_ai_summaries": chosen.has_ai_summaries,
         "topics": [list(topic) for topic in chosen.topics],
         "names": dict(chosen.names),
+        "timing": chosen.timing.value,
     }
 
 
 def preferences_from_json(values: dict[str, Any]) -> Preferences:
     """Return the preferences that `preferences_to_json` wrote."""
     topics = tuple((query, canonical) for query, canonical in values["topics"])
-    return Preferences(**{**values, "cadence": Cadence(values["cadence"]), "topics": topics})
+    cadence, timing = Cadence(values["cadence"]), Timing(values["timing"])
+    return Preferences(**{**values, "cadence": cadence, "timing": timing, "topics": topics})

@@ -172,6 +172,7 @@ def _parse_form(
         cadence=row.get("cadence") or defaults.cadence,
         hour=row.get("hour") or defaults.hour,
         timezone=row.get("timezone") or defaults.timezone,
+        timing=row.get("timing") or defaults.timing,
     )
 
 

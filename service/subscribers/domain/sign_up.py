@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason
+from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class SignUpForm:
     has_empty_digests: bool = False
     has_ai_summaries: bool = True
     names: tuple[str | None, ...] = ()
+    timing: str = Timing.AT_HOUR
 
     def written_names(self) -> list[tuple[int, str, str]]:
         """Return the names that were sent, each with its row and its topic, whitespace collapsed."""
@@ -59,6 +60,7 @@ class Preferences:
     has_ai_summaries: bool = True
     topics: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    timing: Timing = Timing.AT_HOUR
 
 
 @dataclass(frozen=True, slots=True)

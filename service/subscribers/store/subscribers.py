@@ -42,6 +42,7 @@ def row_values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict
         "cadence": form.preferences.cadence,
         "hour": form.preferences.hour,
         "timezone": form.preferences.timezone,
+        "timing": form.preferences.timing,
         "has_empty_digests": form.preferences.has_empty_digests,
         "has_ai_summaries": form.preferences.has_ai_summaries,
         "created_at": now,
@@ -191,6 +192,7 @@ def set_preferences(
     subscriber.cadence = chosen.cadence
     subscriber.hour = chosen.hour
     subscriber.timezone = chosen.timezone
+    subscriber.timing = chosen.timing
     subscriber.has_empty_digests = chosen.has_empty_digests
     subscriber.has_ai_summaries = chosen.has_ai_summaries
     replace_topics(session, subscriber.id, chosen.topics, now, chosen.names)

@@ -21,7 +21,13 @@ from service.web.core.errors import PageNotFound
 from service.web.operator.auth import check_operator
 from service.web.operator.forms import Question, ask, check_csrf, operator_of, sign_csrf
 from service.web.operator.subscribers import LARGEST_ID
-from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
+from service.web.views.sign_up_form import (
+    TypedForm,
+    parse_rows,
+    parse_word,
+    with_example,
+    with_faults,
+)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator)])
 
@@ -89,6 +95,7 @@ def show_edit(context: Context, number: Number) -> HTMLResponse:
         topics=stored.topics,
         cadence=stored.cadence,
         hour=stored.hour,
+        timing=stored.timing,
         timezone=stored.timezone,
         has_empty_digests=stored.has_empty_digests,
     )
@@ -100,7 +107,7 @@ def _show_form(context: AppContext, number: int, form: TypedForm) -> HTMLRespons
         "admin_edit.html",
         status=422 if form.faults else 200,
         number=number,
-        form=form,
+        form=with_example(form, context.clock()),
         token=sign_csrf(context, number, _ABOUT),
     )
 
@@ -115,15 +122,17 @@ def edit(
     topic: Annotated[list[str] | None, Form()] = None,
     cadence: Annotated[str, Form()] = "",
     hour: Annotated[str, Form()] = "",
+    timing: Annotated[str, Form()] = "",
     timezone: Annotated[str, Form()] = "",
     empty_digests: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Set topics, cadence, hour and time zone."""
+    """Set topics, cadence, hour, timing and time zone."""
     check_csrf(context, token, number, _ABOUT)
     form = TypedForm(
         topics=parse_rows(topic),
         cadence=parse_word(cadence),
         hour=parse_word(hour),
+        timing=parse_word(timing),
         timezone=parse_word(timezone),
         has_empty_digests="yes" in (empty_digests or ()),
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.recipients import SubscriberState, Timing
 from service.platform.database.engine import transaction
 from service.platform.signing.address_hash import email_key
 from service.presentation.sanitize import clean
@@ -27,6 +27,7 @@ from service.web.views.sign_up_form import (
     blank_form,
     parse_rows,
     parse_word,
+    with_example,
     with_faults,
 )
 
@@ -136,7 +137,7 @@ def _show_form(context: AppContext, form: TypedForm, *, is_confirmed: bool) -> H
     return context.pages.show(
         "admin_add.html",
         status=422 if form.faults else 200,
-        form=form,
+        form=with_example(form, context.clock()),
         is_confirmed=is_confirmed,
         token=sign_csrf(context, 0, "add"),
     )
@@ -152,6 +153,7 @@ def add(
     topic: Annotated[list[str] | None, Form()] = None,
     cadence: Annotated[str, Form()] = "daily",
     hour: Annotated[str, Form()] = "",
+    timing: Annotated[str, Form()] = Timing.AT_HOUR,
     timezone: Annotated[str, Form()] = "",
     confirmed: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
@@ -164,6 +166,7 @@ def add(
         topics=parse_rows(topic),
         cadence=parse_word(cadence),
         hour=parse_word(hour),
+        timing=parse_word(timing) or Timing.AT_HOUR,
         timezone=parse_word(timezone),
         page=operator_of(request),
     )

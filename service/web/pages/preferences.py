@@ -25,7 +25,13 @@ from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.saved import OwnChoices, load_own_choices
 from service.web.pages.subscribe import show_busy
-from service.web.views.sign_up_form import TypedForm, parse_named_rows, parse_word, with_faults
+from service.web.views.sign_up_form import (
+    TypedForm,
+    parse_named_rows,
+    parse_word,
+    with_example,
+    with_faults,
+)
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
@@ -53,6 +59,7 @@ class PreferencesForm(BaseModel):
     name: list[str] = Field(default_factory=list)
     cadence: str = ""
     hour: Word = ""
+    timing: Word = ""
     timezone: Word = ""
     ai_summaries: str = ""
     empty_digests: str = ""
@@ -222,6 +229,7 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
         cadence=subscriber.cadence,
         hour=hour,
         timezone=subscriber.timezone,
+        timing=subscriber.timing,
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
     )
@@ -239,6 +247,7 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
         cadence=form.cadence or stored.cadence,
         hour=form.hour or stored.hour,
         timezone=form.timezone or stored.timezone,
+        timing=form.timing or stored.timing,
         has_empty_digests=form.empty_digests == "yes"
         if form.empty_digests
         else stored.has_empty_digests,
@@ -265,7 +274,7 @@ def _show(context: AppContext, token: str, page: PreferencesPage, notice: str = 
         status=422 if page.form.faults else 200,
         token=token,
         subscriber=page.subscriber,
-        form=page.form,
+        form=with_example(page.form, context.clock()),
         notice=notice,
         own=page.own,
         longest_name=LONGEST_NAME,

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Header
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Timing
+from service.editions.domain.arrivals import find_first_digest
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
+from service.presentation.arrivals import lateness_text
 from service.presentation.dates import parse_locale
 from service.presentation.sanitize import clean
 from service.sending.pause_switch import Pause, find_pause
@@ -23,7 +26,13 @@ from service.subscribers.validate import SignUpError, validate_sign_up
 from service.web.core.context import AppContext, Context
 from service.web.core.mail_gate import Visited, may_pass, show_proof
 from service.web.core.signed_links import find_holder, open_link, preferences_url, sign_form
-from service.web.views.sign_up_form import TypedForm, parse_rows, parse_word, with_faults
+from service.web.views.sign_up_form import (
+    TypedForm,
+    parse_rows,
+    parse_word,
+    with_example,
+    with_faults,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,6 +57,7 @@ def parse_form(
     timezone: Annotated[str, Form()] = "",
     hour: Annotated[str, Form()] = "",
     cadence: Annotated[str, Form()] = "daily",
+    timing: Annotated[str, Form()] = Timing.AT_HOUR,
     token: Annotated[str, Form()] = "",
     homepage: Annotated[str, Form()] = "",
     instead: Annotated[str, Form()] = "",
@@ -60,6 +70,7 @@ def parse_form(
         timezone=parse_word(timezone),
         hour=parse_word(hour) or str(context.settings.digest_hour),
         cadence=parse_word(cadence),
+        timing=parse_word(timing) or Timing.AT_HOUR,
         page="/subscribe",
         locale=parse_locale(accept_language),
         token=token,
@@ -106,7 +117,7 @@ def _insert_request(session: Session, valid: ValidSignUp, now: datetime) -> None
 
 def _fields(typed: TypedForm) -> list[tuple[str, str]]:
     """Return the fields of the form as they were posted."""
-    names = ("email", "timezone", "hour", "cadence")
+    names = ("email", "timezone", "hour", "cadence", "timing")
     fields = [(name, getattr(typed, name)) for name in names]
     return [*fields, *[("topic", topic) for topic in typed.topics]]
 
@@ -118,8 +129,15 @@ def _with_zone(context: AppContext, typed: TypedForm) -> TypedForm:
 
 def _show_sent(context: AppContext, typed: TypedForm, pause: Pause | None) -> HTMLResponse:
     """Say when digests will come, as typed: what is stored about the address is not shown."""
-    times = _with_zone(context, typed).times
-    return context.pages.show("sent.html", times=times, is_paused=pause is not None)
+    form = _with_zone(context, typed)
+    chosen, now = form.chosen, context.clock()
+    return context.pages.show(
+        "sent.html",
+        times=form.times,
+        first=find_first_digest(chosen, now) if chosen else None,
+        lateness=lateness_text(chosen, now) if chosen else "",
+        is_paused=pause is not None,
+    )
 
 
 def show_busy(context: AppContext, wait: int) -> HTMLResponse:
@@ -129,8 +147,24 @@ def show_busy(context: AppContext, wait: int) -> HTMLResponse:
 
 def _show_faults(context: AppContext, typed: TypedForm, error: SignUpError) -> HTMLResponse:
     # A form without a token gets one now, so that its next submission counts as a fetched form.
-    form = with_faults(replace(typed, token=typed.token or sign_form(context)), error.faults)
+    typed = with_example(replace(typed, token=typed.token or sign_form(context)), context.clock())
+    form = with_faults(typed, error.faults)
     return context.pages.show("signup.html", status=422, form=form)
+
+
+@router.get("/schedule/example")
+def show_example(
+    context: Context, cadence: str = "", hour: str = "", timezone: str = "", timing: str = ""
+) -> JSONResponse:
+    """Return what a schedule means for the papers of a day, for the script of the form."""
+    typed = TypedForm(
+        cadence=parse_word(cadence),
+        hour=parse_word(hour),
+        timezone=parse_word(timezone),
+        timing=parse_word(timing),
+    )
+    form = with_example(_with_zone(context, typed), context.clock())
+    return JSONResponse({"example": form.example})
 
 
 @router.get("/confirm/{token}")
@@ -175,6 +209,8 @@ def take_confirmation(
     return context.pages.show(
         "confirmed.html",
         subscriber=subscriber,
+        first=find_first_digest(subscriber, context.clock()),
+        lateness=lateness_text(subscriber, context.clock()),
         preferences=preferences_url(context, subscriber),
         is_paused=pause is not None,
     )

@@ -24,7 +24,13 @@ from service.web.core.signed_links import sign_form
 from service.web.pages.subscribe import SignUpPost
 from service.web.views.charts import Chart, chart_days
 from service.web.views.labels import volume
-from service.web.views.sign_up_form import TypedForm, blank_form, point_at, with_faults
+from service.web.views.sign_up_form import (
+    TypedForm,
+    blank_form,
+    point_at,
+    with_example,
+    with_faults,
+)
 
 TOO_BROAD: Final = (
     "This topic is too broad to preview quickly. You can save it as it is, or add a word to make "
@@ -110,7 +116,7 @@ def preview_form(context: Context, request: Request, posted: SignUpPost) -> HTML
         typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
     text = typed.topics[0] if typed.topics else ""
     take_tokens(context, request, PREVIEW_WORK, text)
-    return _show(context, typed, text)
+    return _show(context, with_example(typed, context.clock()), text)
 
 
 @router.get("/topics/preview/live", dependencies=PREVIEW)

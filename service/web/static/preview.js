@@ -1,5 +1,5 @@
-// Previews a topic while it is typed, and fills in the time zone of the browser. Without JavaScript
-// the Preview button and the form's own fields do the same.
+// Previews a topic while it is typed, fills in the time zone of the browser, and says what the chosen
+// schedule means. Without JavaScript the Preview button and the form's own fields do the same.
 "use strict";
 (() => {
   const form = document.querySelector("form[data-live]");
@@ -72,12 +72,35 @@
   };
   form.addEventListener("change", (event) => tell(event.target));
 
+  // When the papers of a day come, in the server's words: it alone knows when a digest is due.
+  const schedule = ["cadence", "hour", "timezone", "timing"];
+  let asked = null;
+  const explain = async () => {
+    if (asked) asked.abort();
+    asked = new AbortController();
+    const { signal } = asked;
+    const chosen = new URLSearchParams(schedule.map((name) => [name, form.elements[name].value]));
+    try {
+      const answer = await fetch(`/schedule/example?${chosen}`, { signal, credentials: "omit" });
+      const { example } = answer.ok ? await answer.json() : {};
+      if (example && !signal.aborted) document.getElementById("timing-example").textContent = example;
+    } catch {
+      // Aborted by the next change, or offline: the page after the form says it.
+    }
+  };
+  form.addEventListener("change", (event) => {
+    if (schedule.includes(event.target.name)) explain();
+  });
+
   // The browser knows the time zone, so the form need not ask; one that was typed stays.
   const zoneField = form.elements.timezone;
   if ("zone" in form.dataset && !zoneField.hasAttribute("aria-invalid")) {
     zoneField.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone || "";
     if (zoneField.value) {
-      form.querySelector("details.when").append(document.getElementById("zone"));
+      const details = form.querySelector("details.when");
+      details.querySelector(".timing").before(document.getElementById("zone"));
+      // Nothing is asked for a visitor who leaves the schedule as it is.
+      details.addEventListener("toggle", explain, { once: true });
       tell(zoneField);
     }
   }

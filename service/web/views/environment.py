@@ -10,7 +10,7 @@ from service.messages.rendering.slots import sanitize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
 from service.platform.time_zones import zone_name
-from service.presentation import coverage, dates, highlight, phrases
+from service.presentation import arrivals, coverage, dates, highlight, phrases
 from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels
 
@@ -22,7 +22,8 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     highlight.excerpt, highlight.first_sentences, highlight.mark,
     safe_url,
     coverage.coverage_text,
-    phrases.byline, phrases.clock, phrases.comes_at, phrases.count_of,
+    arrivals.arrival_text, arrivals.arrival_time,
+    phrases.byline, phrases.clock, phrases.comes_at, phrases.comes_when, phrases.count_of,
     dates.long_date, dates.moment, dates.plain_date, dates.short_date,
     labels.announced_how, labels.cadence_name, labels.paragraphs, labels.pdf_url,
     labels.short_cadence, zone_name,

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
+from service.editions.domain.arrivals import Times
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import find_zone
+from service.presentation.arrivals import ANY_EXAMPLE, example_text
 from service.presentation.phrases import clock, comes_at
 from service.presentation.sanitize import clean
 from service.subscribers.domain.sign_up import SignUpForm
@@ -47,9 +50,13 @@ class TopicRow:
 
 @dataclass(frozen=True, slots=True)
 class TypedForm(SignUpForm):
-    """A form as shown on a page. `token` proves that it was fetched (`signed_links.sign_form`)."""
+    """A form as shown on a page. `token` proves that it was fetched (`signed_links.sign_form`).
+
+    `example` says what its schedule means for the papers of a day.
+    """
 
     token: str = ""
+    example: str = ANY_EXAMPLE
     faults: tuple[FieldFault, ...] = ()
 
     def fault_of(self, name: str, row: int = 0) -> FieldFault | None:
@@ -73,7 +80,7 @@ class TypedForm(SignUpForm):
     @property
     def is_schedule_open(self) -> bool:
         """Whether the schedule fields must be visible, because one of them has an error."""
-        return any(f.field in {"cadence", "hour"} for f in self.faults)
+        return any(f.field in {"cadence", "hour", "timing"} for f in self.faults)
 
     @property
     def time(self) -> str:
@@ -81,11 +88,19 @@ class TypedForm(SignUpForm):
         return clock(int(self.hour)) if is_hour(self.hour) else self.hour
 
     @property
-    def times(self) -> str:
-        """When digests come, `every weekday at 07:00, Berlin time`; empty where that is unclear."""
+    def chosen(self) -> Times | None:
+        """The schedule, or None where one of its fields has no valid value."""
         zone = find_zone(self.timezone)
         is_clear = zone and is_hour(self.hour) and self.cadence in set(Cadence)
-        return comes_at(Cadence(self.cadence), int(self.hour), zone) if is_clear else ""
+        if not is_clear or self.timing not in set(Timing):
+            return None
+        return Times(Cadence(self.cadence), int(self.hour), zone, Timing(self.timing))
+
+    @property
+    def times(self) -> str:
+        """When digests come, `every weekday at 07:00, Berlin time`; empty where that is unclear."""
+        own = self.chosen
+        return comes_at(own.cadence, own.hour, own.timezone, own.timing) if own else ""
 
 
 def parse_rows(topics: Sequence[str] | None) -> tuple[str, ...]:
@@ -115,6 +130,12 @@ def parse_word(text: str) -> str:
 def blank_form(settings: Settings, token: str = "") -> TypedForm:
     """Return an empty form with the operator's hour; the time zone is the visitor's to give."""
     return TypedForm(hour=str(settings.digest_hour), timezone="", token=token)
+
+
+def with_example(typed: TypedForm, now: datetime) -> TypedForm:
+    """Return the form with what its own schedule means, where that is clear."""
+    chosen = typed.chosen
+    return replace(typed, example=example_text(chosen, now)) if chosen else typed
 
 
 def with_faults(typed: TypedForm, faults: Iterable[FormFault]) -> TypedForm:

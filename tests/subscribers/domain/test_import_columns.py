@@ -21,6 +21,11 @@ def parse(header: str, row: str) -> ImportRow:
     return columns.parse_row(2, row.split(","), SignUpForm())
 
 
+def test_a_row_may_name_its_timing() -> None:
+    assert parse("email,Timing", "ada@example.org,when_complete").form.timing == "when_complete"
+    assert parse("email,timing", "ada@example.org,").form.timing == "at_hour"
+
+
 def test_an_answer_is_yes_or_no() -> None:
     assert [parse_truth(text, "x") for text in ("", "Yes", "0")] == [None, True, False]
     with pytest.raises(RowFault, match="x must be yes or no, not 'perhaps'"):

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.arrivals import Arrival
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     DigestContext,
@@ -145,6 +147,7 @@ def every_mail(
     }
     topics = name_queries('"prompt tuning" cat:cs.CL', 'au:"Ada Example"')
     hour: dict[str, Any] = {"next_hour": 7, "timezone": "Europe/Berlin"}
+    first = Arrival(datetime(2026, 4, 22, 7, tzinfo=ZoneInfo("Europe/Berlin")), is_about=False)
     shown = DigestSection(title=topics[0].name, papers=(make_entry(3),))
     at = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
     alert = Alert(
@@ -157,7 +160,7 @@ def every_mail(
         DeliveryKind.CONFIRMATION: ConfirmationContext(**proof),
         DeliveryKind.PERSONAL_LINK: PersonalLinkContext(on=TUESDAY, **hour, **ways),
         DeliveryKind.WELCOME: WelcomeContext(
-            on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways
+            on=TUESDAY, topics=topics, preview=(shown,), first=first, **hour, **ways
         ),
         DeliveryKind.TOPICS_CHANGED: TopicsChangedContext(topics=topics, on=TUESDAY, **ways),
         DeliveryKind.PAUSED: PausedContext(until=date(2026, 5, 4), on=TUESDAY, **ways),

@@ -7,8 +7,9 @@ from typing import Any
 
 from service.deliveries.alerts import Alert
 from service.deliveries.domain.digest import TRENDING_TITLE
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import DeliveryKind
+from service.editions.domain.arrivals import Times, find_first_digest
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
@@ -29,6 +30,7 @@ from service.messages.contexts.transactional import (
 )
 from service.messages.rendering.renderer import RenderedMail, Renderer
 from service.papers.domain.types import AnnounceType, PaperEventKind
+from service.presentation.arrivals import lateness_text
 from service.topics.domain.types import Reason
 from support.mail.fixtures import name_queries
 from support.mail.invented_digests import (
@@ -259,13 +261,26 @@ def _letters() -> Iterator[tuple[str, str, DeliveryKind, MailContext]]:
         ),
     )
     shown = DigestSection(title=topics[0].name, papers=(make_entry(0), make_entry(1)))
-    welcome = WelcomeContext(on=TUESDAY, topics=topics, preview=(shown,), **hour, **ways)
+    berlin, tokyo = (
+        Times(Cadence.DAILY, 7, zone, Timing.AT_HOUR) for zone in ("Europe/Berlin", "Asia/Tokyo")
+    )
+    first = find_first_digest(berlin, AT)
+    welcome = WelcomeContext(
+        on=TUESDAY, topics=topics, preview=(shown,), first=first, **hour, **ways
+    )
     yield "welcome", "Welcome, with papers of the last days", kind.WELCOME, welcome
     yield (
         "welcome-without-topics",
-        "Welcome without topics",
+        "Welcome without topics, in Tokyo",
         kind.WELCOME,
-        replace(welcome, topics=(), preview=()),
+        replace(
+            welcome,
+            topics=(),
+            preview=(),
+            timezone=tokyo.timezone,
+            first=find_first_digest(tokyo, AT),
+            lateness=lateness_text(tokyo, AT),
+        ),
     )
     yield (
         "topics-changed",

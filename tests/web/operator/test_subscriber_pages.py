@@ -16,7 +16,7 @@ from support.newsletter.press import PlannedTransport, Press, dump_tables, plain
 from support.web.server import serve
 from support.web.site import EnqueuedTasks
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.platform.database.engine import make_sessions
 from service.sending.deliver import deliver
 from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import_file
@@ -171,8 +171,9 @@ def test_the_export_holds_the_filtered_and_can_be_imported(
         "=cmd@uni.example", topics=('"trees|graphs" OR lora',), cadence=Cadence.WEEKLY
     )
     press.change(
-        other, state=SubscriberState.PAUSED, paused_until=date(2027, 1, 31), has_ai_summaries=False
-    )
+        other, state=SubscriberState.PAUSED, paused_until=date(2027, 1, 31), has_ai_summaries=False,
+        timing=Timing.WHEN_COMPLETE,
+    )  # fmt: skip
     answer = operator.get("/admin/subscribers.csv")
     assert answer.headers["content-disposition"].endswith('"paperboy-subscribers.csv"')
     rows = list(csv.DictReader(StringIO(answer.text)))
@@ -183,6 +184,7 @@ def test_the_export_holds_the_filtered_and_can_be_imported(
     assert [(row["ai_summaries"], row["paused_until"]) for row in rows] == [
         ("yes", ""), ("no", "2027-01-31"),
     ]  # fmt: skip
+    assert [row["timing"] for row in rows] == ["at_hour", "when_complete"]
     some = operator.get("/admin/subscribers.csv", params={"q": "graph tree"}).text
     assert [row["email"] for row in csv.DictReader(StringIO(some))] == [ANNE]
     session.execute(text("TRUNCATE subscribers CASCADE"))
@@ -203,6 +205,22 @@ def test_one_subscribers_data_is_a_json_file(operator: httpx2.Client, anne: int)
     answer = operator.get(f"/admin/subscribers/{anne}/export")
     assert answer.json()["subscriber"]["email"] == ANNE
     assert f"paperboy-subscriber-{anne}.json" in answer.headers["content-disposition"]
+
+
+def test_the_operator_sets_the_timing_and_a_form_without_it_keeps_it(
+    operator: httpx2.Client, anne: int
+) -> None:
+    path = f"/admin/subscribers/{anne}/edit"
+    form = {"token": token_in(operator.get(path)), "cadence": "daily", "hour": "7"}
+    form |= {"timezone": "Asia/Tokyo", "topic": "graph tree"}
+    done = operator.post(path, data={**form, "timing": "when_complete"})
+    assert "timing at_hour → when_complete" in done.text
+    assert "Every day as soon as a day’s papers are complete, Asia/Tokyo" in done.text
+    assert '<option value="when_complete" selected>' in operator.get(path).text
+    kept = operator.post(path, data={**form, "hour": "8"})
+    assert "edited (hour 7 → 8) by the operator ada on /admin" in kept.text
+    listed = operator.get("/admin/subscribers").text
+    assert "daily, as soon as a day’s papers are complete, Asia/Tokyo" in listed
 
 
 def test_a_subscriber_is_added_with_or_without_a_confirmation(
@@ -244,10 +262,11 @@ def test_an_edit_shows_all_faults_and_is_in_the_history(
     form = {"token": token_in(page), "topic": ["graph", "cat:cs.CL"], "cadence": "weekdays"}
     form |= {"hour": "9", "timezone": "UTC", "empty_digests": "no"}
     wrong = operator.post(
-        path, data={**form, "hour": "30", "topic": ["(", "x"], "timezone": "Mars"}
+        path, data={**form, "hour": "30", "topic": ["(", "x"], "timezone": "Mars", "timing": "soon"}
     )
     assert wrong.status_code == 422
-    assert all(f'id="{name}-fault' in wrong.text for name in ("topic", "hour", "timezone"))
+    fields = ("topic", "hour", "timezone", "timing")
+    assert all(f'id="{name}-fault' in wrong.text for name in fields)
     with press.sessions.begin() as session:
         session.get_one(Subscriber, anne).has_ai_summaries = False
     done = operator.post(path, data=form)

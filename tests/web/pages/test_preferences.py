@@ -13,7 +13,7 @@ from support.newsletter.stored import list_uncompiled
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.site import Subscribers, count_rows
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.editions.publish import publish_now
 from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
@@ -91,6 +91,7 @@ def test_saving_sets_topics_and_schedule(
         "cadence": "weekly",
         "hour": "18",
         "timezone": "Asia/Tokyo",
+        "timing": "when_complete",
         "action": "save",
     }
     answer = web.post(link, data=fields)
@@ -99,6 +100,7 @@ def test_saving_sets_topics_and_schedule(
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert (fresh.cadence, fresh.hour, fresh.timezone) == (Cadence.WEEKLY, 18, "Asia/Tokyo")
+    assert fresh.timing is Timing.WHEN_COMPLETE
     assert topics_of(session, fresh) == ["dogs", "cats"]
 
 
@@ -138,6 +140,7 @@ def test_missing_fields_stay_and_blank_topics_are_removed(
         ({"topic": ["cats", "dogs )"], "hour": "9"}, "was never opened"),
         ({"timezone": "Mars/Olympus"}, "No time zone is called"),
         ({"hour": "24"}, "from 0 to 23"),
+        ({"timing": "soon"}, "Choose at_hour or when_complete."),
         ({"action": "pause", "pause_days": "-1"}, "Pause for 1 to 366 days."),
         ({"action": "pause", "pause_days": "367"}, "Pause for 1 to 366 days."),
         ({"action": "dance"}, "Unknown action"),

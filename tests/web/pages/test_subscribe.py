@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport, Press, Turnable, plain_text
 from support.web.site import EnqueuedTasks, Subscribers, count_rows
 
-from service.deliveries.domain.recipients import SubscriberState
+from service.deliveries.domain.recipients import SubscriberState, Timing
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
 from service.platform.signing.tokens import Purpose
@@ -38,9 +38,11 @@ def test_a_sign_up_stores_its_values_and_queues_one_confirmation(
         timezone="Asia/Tokyo",
         hour="6",
         cadence="weekdays",
+        timing="when_complete",
     )
     assert answer.status_code == 200
     subscriber = session.execute(select(Subscriber)).scalar_one()
+    assert subscriber.timing is Timing.WHEN_COMPLETE
     assert (subscriber.state, subscriber.hour, subscriber.timezone) == (
         SubscriberState.PENDING,
         6,
@@ -57,6 +59,7 @@ def test_an_address_alone_is_enough(web: httpx2.Client, session: Session) -> Non
     assert sign_up(web, "reader@example.org").status_code == 200
     subscriber = session.execute(select(Subscriber)).scalar_one()
     assert (subscriber.cadence, subscriber.hour, subscriber.timezone) == ("daily", 7, "UTC")
+    assert subscriber.timing is Timing.AT_HOUR
 
 
 def test_addresses_in_every_state_and_bots_get_the_same_answer(
@@ -96,6 +99,7 @@ def test_a_filled_honeypot_stores_nothing(
         ({"email": ""}, "This is not an email address"),
         ({"cadence": "hourly"}, "Choose daily, weekdays, weekly."),
         ({"hour": "25"}, "whole number from 0 to 23"),
+        ({"timing": "soon"}, "Choose at_hour or when_complete."),
         ({"hour": "9" * 5000}, "whole number from 0 to 23"),
         ({"timezone": "Europe/Atlantis"}, "No time zone is called"),
         ({"topic": ["fine", '"never closed']}, "This quote is never closed"),
