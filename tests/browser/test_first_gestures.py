@@ -162,7 +162,7 @@ def test_all_errors_of_a_sign_up_are_beside_their_fields_and_the_first_has_the_f
     page.locator("#topic-0").fill('"never closed')
     page.get_by_role("button", name="Subscribe").last.click()
     expect(page.get_by_label("Email")).to_be_focused()
-    wrong = page.locator("[aria-describedby]")
+    wrong = page.locator("[aria-invalid]")
     expect(wrong).to_have_count(2)
     assert described(page) == ["email-fault", "topic-fault-0"]
     expect(page.locator("main")).to_contain_text("2 fields below need a correction")
@@ -173,7 +173,7 @@ def test_all_errors_of_a_sign_up_are_beside_their_fields_and_the_first_has_the_f
 def described(page: Page) -> list[str]:
     """Return the ids of the errors of wrong fields; each must be shown below its own field."""
     found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll("[aria-describedby]")].map(field => {
+        """() => [...document.querySelectorAll("[aria-invalid][aria-describedby]")].map(field => {
           const error = document.getElementById(field.getAttribute("aria-describedby"));
           const above = field.getBoundingClientRect(), below = error.getBoundingClientRect();
           const isBelow = below.top >= above.bottom && below.left < above.right

@@ -89,7 +89,12 @@
     }
   };
   form.addEventListener("change", (event) => {
-    if (schedule.includes(event.target.name)) explain();
+    if (!schedule.includes(event.target.name)) return;
+    const isAtOnce = form.elements.timing.value === "when_complete" && form.elements.cadence.value !== "weekly";
+    for (const place of form.parentElement.querySelectorAll("[data-when]")) {
+      place.hidden = (place.dataset.when === "when_complete") !== isAtOnce;
+    }
+    explain();
   });
 
   // The browser knows the time zone, so the form need not ask; one that was typed stays.

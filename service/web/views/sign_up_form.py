@@ -83,6 +83,11 @@ class TypedForm(SignUpForm):
         return any(f.field in {"cadence", "hour", "timing"} for f in self.faults)
 
     @property
+    def is_at_once(self) -> bool:
+        """Whether papers come as soon as they are complete: a weekly digest always has an hour."""
+        return self.timing == Timing.WHEN_COMPLETE and self.cadence != Cadence.WEEKLY
+
+    @property
     def time(self) -> str:
         """The hour as `07:00`, or as typed where it is none."""
         return clock(int(self.hour)) if is_hour(self.hour) else self.hour
