@@ -77,7 +77,7 @@ def test_an_edit_is_recorded_with_what_changed(paperboy: Paperboy, two: None) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["edit", ADA], 2, "nothing to change; give --topic, --hour, --timezone or --cadence"),
+        (["edit", ADA], 2, "nothing to change; give --topic, --hour, --timezone, --cadence or --timing"),
         (["edit", ADA, "--hour", "25"], 2, "The hour is a whole number from 0 to 23."),
         (["edit", ADA, "--topic", "a", "--no-topics"], 2, "give --topic or --no-topics, not both"),
         (["pause", ADA, "--until", "2026-09-18"], 2, "A pause ends after today; 2026-09-18 does not."),

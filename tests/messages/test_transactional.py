@@ -117,7 +117,7 @@ def test_a_welcome_on_sunday_names_the_day_of_the_first_digest(
     on, _, hour = first.partition(" 2026 ")
     day, number, month = on.split()
     short = f"your first digest comes on {day[:3]} {number} {month[:3]} {hour}"
-    assert welcome["Subject"] == f"Welcome to Paperboy: {short}"
+    assert welcome["Subject"] == f"Welcome to Paperboy: {short} · Sun 29 Nov"
     text, html = " ".join(text_of(welcome).split()), shown_html(welcome)
     for shown in (text, html):
         assert f"Your first digest comes on {first}." in shown
