@@ -12,7 +12,6 @@ from service.messages.identity import make_sending_renderer, signer_of
 from service.papers.sources.arxiv_api import ArxivApi
 from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.base import Source
-from service.papers.sources.http_fetch import gate_name
 from service.papers.sources.registry import build_api, build_oai, build_sources
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import process_clock
@@ -59,7 +58,7 @@ def open_runtime(here: Settings) -> Runtime:
     # A key that went away since the settings were checked must end the worker, not each mail.
     signer_of(here)
     engine = make_engine(here.database_url, most_seconds=WORKER_SECONDS)
-    sessions, gate = make_sessions(engine), SharedRateLimiter(engine, gate_name)
+    sessions, gate = make_sessions(engine), SharedRateLimiter(engine)
     clock = process_clock()
     transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
     return Runtime(

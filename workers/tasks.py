@@ -12,7 +12,7 @@ from service.operations.daily_report import queue_report
 from service.operations.monitoring import report_troubles as report_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
-from service.papers.ingest import ingest_source, refresh_lists
+from service.papers.ingest import failed_last, ingest_source, refresh_lists
 from service.papers.listing_check import close_overdue
 from service.papers.trends import refresh_recent_trends
 from service.sending.deliver import deliver as deliver_due
@@ -37,7 +37,7 @@ LEARNED_AT_ONCE = 20_000
 def ingest(source_name: str) -> None:
     """Fetch today's batches of a source (`journal`: all journals) that are not complete yet."""
     here = process.runtime
-    for source in here.sources:
+    for source in failed_last(here.sessions, here.sources, here.clock()):
         if source_name in {source.name, source.name.partition(".")[0]}:
             ingest_source(here.sessions, here.settings, source, None, here.clock())
             here.enqueue("learn_meanings")

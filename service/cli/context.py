@@ -55,11 +55,10 @@ class CommandContext:
 
     @property
     def rate_limiter(self) -> SharedRateLimiter:
-        """The limiter of requests to arXiv, shared by all processes on this database."""
-        from service.papers.sources.http_fetch import gate_name
+        """The limiter of requests to sources, shared by all processes on this database."""
         from service.papers.store.crawl_gate import SharedRateLimiter
 
-        return SharedRateLimiter(self.sessions.kw["bind"], gate_name)
+        return SharedRateLimiter(self.sessions.kw["bind"])
 
     def print(self, value: object, *lines: str) -> None:
         self.output.print(value, *lines)

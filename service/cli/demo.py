@@ -52,7 +52,7 @@ from service.papers.domain.source_names import SOURCE_NAMES
 from service.papers.domain.types import AnnounceType
 from service.papers.ingest import BatchReport, ingest_source, refresh_lists
 from service.papers.sources.arxiv_feed import feed_address
-from service.papers.sources.http_fetch import MAX_BODY_BYTES
+from service.papers.sources.http_fetch import MAX_BODY_BYTES, Caller
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import count_by_type
 from service.papers.watched_sources import watched_categories
@@ -183,7 +183,8 @@ def _last_days(last: date, count: int) -> tuple[date, ...]:
 def _answers_live(settings: Settings) -> bool:
     url = feed_address(settings.arxiv_feed_url, settings.arxiv_categories[0])
     try:
-        with open_answer(Request(url, LIVE_SECONDS, LIVE_SECONDS)) as answer:
+        agent = {"User-Agent": Caller(settings.base_url, settings.contact).user_agent}
+        with open_answer(Request(url, LIVE_SECONDS, LIVE_SECONDS, headers=agent)) as answer:
             answer.response.raise_for_status()
             body = answer.read(MAX_BODY_BYTES)
     except httpx2.HTTPError:

@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from service.cli import backup, bounces, editions, embeddings, pause, reports, subscribers, system
+from service.cli import (
+    backup,
+    bounces,
+    editions,
+    embeddings,
+    gates,
+    pause,
+    reports,
+    subscribers,
+    system,
+)
 from service.cli.context import Globals, parse_moment
 from service.platform.release import release
 
@@ -23,7 +33,7 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
-for module in (system, backup, editions, embeddings, reports, subscribers, bounces, pause):
+for module in (system, backup, editions, embeddings, reports, subscribers, bounces, pause, gates):
     module.register(app)
 
 INTERRUPTED = 130

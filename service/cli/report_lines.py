@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         PaperStory,
         Story,
     )
-    from service.operations.figures import Doubt, ProviderLine, QuarantineLine
+    from service.operations.figures import Doubt, GateLine, ProviderLine, QuarantineLine
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
     from service.sending.pause_switch import Pause
@@ -151,6 +151,15 @@ def _provider(line: ProviderLine) -> str:
         return f"{line.provider} is paused since {moment(line.since)}{probe}{reply}"
     limit = f"{line.rate:g} a second" if line.rate is not None else "watched"
     return f"{line.provider} at {limit} since {moment(line.since)}{reply}"
+
+
+def gate_lines(gates: Sequence[GateLine]) -> list[str]:
+    """Return a line for each closed gate, with the command that opens it."""
+    return [
+        f"{gate.host} answered {gate.reason} at {moment(gate.since)}: no request until "
+        f"{moment(gate.until)}. When it is settled: paperboy reopen {gate.host}"
+        for gate in gates
+    ]
 
 
 def story_lines(story: Story) -> list[str]:

@@ -11,6 +11,7 @@ from service.cli.context import CommandContext, CommandError, Date, Json, comman
 from service.cli.output import counted, table
 from service.cli.report_lines import (
     doubt_lines,
+    gate_lines,
     moment,
     pause_lines,
     provider_lines,
@@ -87,7 +88,7 @@ def _status_lines(found: Status) -> list[str]:
     lines.append(batches if rows else f"No batch of {found.on} yet.")
     if found.coverage:
         lines.append(coverage_text(found.coverage))
-    lines.append("")
+    lines += [*gate_lines(found.gates), ""]
     for balance in found.editions:
         lines += [*story_of_edition(balance), ""]
     if not found.editions:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parseaddr
+from http import HTTPStatus
 
 import httpx2
 import redis
@@ -23,11 +24,17 @@ from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.operations.dns_lookup import DnsLookup
 from service.operations.domain.finding import Finding
+from service.operations.figures import gate_line
 from service.operations.mail_setup import check_mail_setup
+from service.operations.monitoring import FORBIDDEN
 from service.operations.relay_checks import Greeting, check_tls, greet
 from service.papers.domain.categories import SUBSUMED, suggested_category
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
+from service.papers.domain.crawl_delay import RateLimited
 from service.papers.domain.source_names import SOURCES
+from service.papers.sources.http_fetch import Caller
+from service.papers.store.crawl_gate import SharedRateLimiter
+from service.papers.store.gates import list_closed_gates
 from service.platform.clock import system_clock
 from service.platform.database.engine import transaction
 from service.platform.database.migrate import current_revision, head_revision
@@ -67,7 +74,8 @@ def examine(
     findings += _broker(settings)
     greetings: list[Greeting] = []
     findings += _relays(settings, greetings)
-    findings += _sources(settings)
+    findings += _sources(settings, sessions)
+    findings += _gates(sessions)
     findings += _categories(settings)
     findings += check_mail_setup(settings, DnsLookup(resolver), greetings)
     findings.append(_one_click(settings))
@@ -174,18 +182,60 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
     return Finding(name, "bad", "not offered", hint)
 
 
-def _sources(settings: Settings) -> Iterator[Finding]:
+def _sources(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Finding]:
+    """Ask each source for a head, with the manners of every other request."""
+    gate = SharedRateLimiter(sessions.kw["bind"], longest_hold_seconds=int(2 * HTTP_SECONDS))
     for source in SOURCES:
         if source.name not in settings.sources or not source.doctor_setting:
             continue
+        name, url = f"source {source.name}", getattr(settings, source.doctor_setting)
         try:
-            url = getattr(settings, source.doctor_setting)
-            with open_answer(Request(url, HTTP_SECONDS, HTTP_SECONDS, "HEAD", follows=False)):
-                pass
-            yield Finding(f"source {source.name}", "good", "answers")
+            status = _ask(url, settings, gate)
         except httpx2.HTTPError as error:
             reason = " ".join(str(error).split())
-            yield Finding(f"source {source.name}", "warn", reason, "Is the network closed?")
+            yield Finding(name, "warn", reason, "Is the network closed?")
+        except RateLimited as error:
+            yield Finding(name, "warn", f"not asked: {error}", "Try again then, or see its gate")
+        except SQLAlchemyError:
+            yield Finding(name, "warn", "not asked: its gate is in the database")
+        else:
+            hint = "Ask the source why; it may refuse to answer only this request"
+            is_good = status != HTTPStatus.FORBIDDEN
+            yield (
+                Finding(name, "good", "answers")
+                if is_good
+                else Finding(name, "warn", f"refuses us: HTTP {status}", hint)
+            )
+
+
+def _ask(url: str, settings: Settings, gate: SharedRateLimiter) -> int:
+    agent = Caller(settings.base_url, settings.contact).user_agent
+    wanted = Request(
+        url,
+        HTTP_SECONDS,
+        HTTP_SECONDS,
+        "HEAD",
+        headers={"User-Agent": agent},
+        follows=False,
+        before=gate.wait,
+    )
+    with gate.hold(url), open_answer(wanted) as answer:
+        return answer.response.status_code
+
+
+def _gates(sessions: sessionmaker[Session]) -> Iterator[Finding]:
+    """Name the hosts that refused us, and until when they are left alone."""
+    try:
+        with transaction(sessions) as session:
+            closed = [gate_line(row) for row in list_closed_gates(session)]
+    except SQLAlchemyError:
+        return  # The check of the database says it.
+    for gate in closed:
+        until = f"closed until {gate.until:%Y-%m-%d %H:%M} UTC, since it answered {gate.reason}"
+        hint = f"When it is settled with the source, run: paperboy reopen {gate.host}"
+        yield Finding(
+            f"gate {gate.host}", "bad" if gate.reason == FORBIDDEN else "warn", until, hint
+        )
 
 
 def _categories(settings: Settings) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from service.bounces.store.quarantined import count_quarantined, list_quarantine
 from service.operations.store.counts import count_queued, count_suppressed
 from service.operations.store.edition_reports import DoubtRow, find_doubts, list_limits
 from service.papers.domain.types import BatchState
-from service.papers.store.models import Batch
+from service.papers.store.gates import list_closed_gates
+from service.papers.store.models import Batch, Gate
 from service.sending.domain.providers import provider_of
 from service.sending.pause_switch import Pause, find_pause
 from service.sending.store.claim import count_due, count_in_doubt
@@ -49,6 +50,16 @@ class ProviderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GateLine:
+    """A host of sources that refused us, and is asked nothing until then; `host` opens it again."""
+
+    host: str
+    reason: str
+    since: datetime | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BatchLine:
     """A batch. `expected_count` is the number in the source's own listing, if that was fetched."""
 
@@ -78,7 +89,7 @@ class Figures:
     """The figures of a moment that belong to no single edition.
 
     `pause` is that of all sending, None while mail is sent. `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
-    transactional mail; `suppressions` are suppressed addresses by reason; `quarantined` are the
+    transactional mail; `gates` are closed; `suppressions` are suppressed addresses by reason; `quarantined` are the
     newest of the `quarantined_count` mails in quarantine.
     """
 
@@ -88,6 +99,7 @@ class Figures:
     in_doubt_count: int
     letters: tuple[Doubt, ...]
     providers: tuple[ProviderLine, ...]
+    gates: tuple[GateLine, ...]
     subscribers: Mapping[str, int]
     suppressions: Mapping[str, int]
     pause: Pause | None
@@ -105,6 +117,7 @@ def load_figures(session: Session, now: datetime) -> Figures:
         in_doubt_count=count_in_doubt(session),
         letters=gather_doubts(find_doubts(session, None)),
         providers=tuple(map(provider_line, list_limits(session))),
+        gates=tuple(map(gate_line, list_closed_gates(session))),
         subscribers={str(state): n for state, n in sorted(count_by_state(session).items())},
         suppressions=dict(sorted(count_suppressed(session).items())),
         pause=find_pause(session),
@@ -124,6 +137,11 @@ def values_of(value: Any) -> dict[str, Any]:
 def batch_line(row: Batch) -> BatchLine:
     """Return a batch as reports show it."""
     return BatchLine(**{field.name: getattr(row, field.name) for field in fields(BatchLine)})
+
+
+def gate_line(row: Gate) -> GateLine:
+    """Return a closed gate as reports show it."""
+    return GateLine(row.name, row.reason, row.closed_at, row.next_at)
 
 
 def provider_line(row: ProviderLimit) -> ProviderLine:

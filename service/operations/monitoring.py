@@ -19,6 +19,8 @@ from service.operations.store import edition_reports
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
 from service.papers.domain.completeness import unfinished
 from service.papers.domain.source_names import JOURNALS
+from service.papers.store.gates import list_closed_gates
+from service.papers.store.models import Gate
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.presentation.phrases import count_of
@@ -35,6 +37,8 @@ WAITING = timedelta(hours=2)
 BETWEEN_CRASHES = timedelta(hours=1)
 # Anybody can send mails that end in quarantine, so an alert is about all of an hour.
 BETWEEN_QUARANTINES = timedelta(hours=1)
+# The reason of a gate whose host answered 403.
+FORBIDDEN = "HTTP 403"
 QUARANTINED = "quarantine after "
 # The start of the occasions of mails about failed pages.
 CRASHES = "crash after "
@@ -97,6 +101,7 @@ def report_crash(
 def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
     """Yield every problem at `now`, whether it was mailed before or not."""
     yield from _silent_sources(session, settings, now)
+    yield from _closed_gates(session)
     yield from _late_editions(session, now)
     yield from _open_balances(session, now)
     yield from _old_doubts(session, now)
@@ -133,6 +138,25 @@ def _silent(source: str, last: datetime | None, since: datetime, now: datetime) 
         hint="Try it by hand: paperboy ingest. Papers that come late are in a later edition.",
     )
     return Problem(f"silent {source} {since.isoformat()}", alert)
+
+
+def _closed_gates(session: Session) -> Iterator[Problem]:
+    """Yield the hosts that forbid us; one that is only busy is asked again within hours."""
+    for gate in list_closed_gates(session):
+        if gate.reason == FORBIDDEN:
+            yield _closed_gate(gate)
+
+
+def _closed_gate(gate: Gate) -> Problem:
+    times = count_of(gate.forbidden_count, "time")
+    alert = Alert(
+        subject=f"{gate.name} refuses our requests",
+        detail=f"It answered {gate.reason} at {gate.closed_at:%Y-%m-%d %H:%M} UTC, {times} in a row."
+        f" We send it no request until {gate.next_at:%Y-%m-%d %H:%M} UTC.",
+        hint="Ask the source why; PAPERBOY_CONTACT tells it whom to write to. When it is settled:"
+        f" paperboy reopen {gate.name}",
+    )
+    return Problem(f"gate {gate.name} {gate.closed_at}", alert)
 
 
 def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:

@@ -4,15 +4,16 @@ arXiv's feeds lose papers: stale categories, truncated answers, days that come i
 OAI-PMH service lists every record that changed since a date, whatever the feeds did.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.domain.announcement_days import announcement_date, is_past_deadline
 from service.papers.domain.categories import canonical_category, is_known
 from service.papers.domain.completeness import describe_faults
+from service.papers.domain.harvests import harvest_from
 from service.papers.domain.identifiers import arxiv_order
 from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.types import (
@@ -24,10 +25,11 @@ from service.papers.domain.types import (
     ParsedBatch,
 )
 from service.papers.listing_check import close
-from service.papers.sources.arxiv_oai import ArxivOai, OaiRecord, set_of
+from service.papers.sources.arxiv_oai import ArxivOai, OaiPage, OaiRecord, set_of
 from service.papers.sources.base import SourceUnavailable, SourceUnreadable
 from service.papers.store import batches
-from service.papers.store.models import Batch
+from service.papers.store.harvests import list_harvests, record_harvest
+from service.papers.store.models import Batch, Harvest
 from service.papers.store.paper_changes import delete_old_changes
 from service.papers.store.works import get_announced, get_facts, insert_events, withdraw_papers
 from service.papers.store_announcements import Stored, store_announcements
@@ -36,7 +38,6 @@ from service.platform.logs import get_logger
 from service.platform.one_line import normalise_line
 from service.platform.settings.settings import Settings
 
-HEAL_DAYS = 7
 RECORDS_AT_ONCE = 500
 
 # A paper whose first version is older than this was announced before, whatever its datestamp says.
@@ -100,19 +101,34 @@ def heal_arxiv(
     now: datetime,
     since: date | None = None,
 ) -> list[HealReport]:
-    """Read the last 7 days of every watched category again and return one report per category.
+    """Read what changed in every watched category and return one report per category.
 
-    A category that fails does not stop the rest. `since` reads from that day on instead, also from
-    days before this installation existed.
+    That is since the server's last answer, and once a day the last 7 days (`harvest_from`). A
+    category that fails does not stop the rest, and is harvested from the same day again; those that
+    were harvested longest ago come first. `since` reads from that day on instead, also from days
+    before this installation existed.
     """
     reports = []
-    for category in settings.arxiv_categories:
+    today = announcement_date(now)
+    with transaction(sessions) as session:
+        harvests = list_harvests(session)
+    for category in sorted(settings.arxiv_categories, key=lambda one: _harvested_at(harvests, one)):
         watch = _find_watch(sessions, category, since)
-        if watch is not None:
-            earliest = announcement_date(now) - timedelta(days=HEAL_DAYS)
-            begin = since or max(watch.since, earliest)
-            reports.append(_heal_category(sessions, oai, watch, begin, now))
+        if watch is None:
+            continue
+        last = harvests.get(category, Harvest())
+        begin = since or max(watch.since, harvest_from(today, last.responded_at, last.reread_on))
+        report, responded_at = _heal_category(sessions, oai, watch, begin, now)
+        reports.append(report)
+        if since is None and not report.error:
+            with transaction(sessions) as session:
+                record_harvest(session, category, responded_at, today)
     return reports
+
+
+def _harvested_at(harvests: Mapping[str, Harvest], category: str) -> datetime:
+    last = harvests.get(category)
+    return (last and last.responded_at) or datetime.min.replace(tzinfo=UTC)
 
 
 def _find_watch(
@@ -136,13 +152,19 @@ def _heal_category(
     watch: WatchedCategory,
     begin: date,
     now: datetime,
-) -> HealReport:
+) -> tuple[HealReport, datetime | None]:
+    """Harvest one category; return the report, and the server's time at the start of its list."""
     report = HealReport(watch.category, begin)
     bad: list[BadEntry] = []
+    times: list[datetime] = []
+
+    def look(page: OaiPage) -> None:
+        bad.extend(page.bad_entries)
+        if page.response_date is not None:
+            times.append(page.response_date)
+
     try:
-        records = oai.harvest(
-            begin, set_of(watch.category), on_page=lambda page: bad.extend(page.bad_entries)
-        )
+        records = oai.harvest(begin, set_of(watch.category), on_page=look)
         for chunk in _chunks(records):
             with transaction(sessions) as session:
                 report = _store_records(session, watch, chunk, report, now)
@@ -156,7 +178,8 @@ def _heal_category(
         note=report.note,
         error=report.error,
     )
-    return report
+    # A server whose clock is ahead must not make the next harvest begin after changes of today.
+    return report, min([*times[:1], now]) if times else None
 
 
 def _chunks(records: Iterator[OaiRecord]) -> Iterator[list[OaiRecord]]:

@@ -5,9 +5,9 @@ paper), batches by (source, category, date). A batch's row is locked while it is
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -23,7 +23,13 @@ from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.repeats import merge_repeats
 from service.papers.domain.types import BatchState, ParsedBatch
 from service.papers.listing_check import fetch_expected_count
-from service.papers.sources.base import FetchState, Source, SourceUnavailable, SourceUnreadable
+from service.papers.sources.base import (
+    FetchState,
+    Source,
+    SourceClosed,
+    SourceUnavailable,
+    SourceUnreadable,
+)
 from service.papers.store import batches
 from service.papers.store.models import Batch
 from service.papers.store_announcements import Stored, store_announcements
@@ -32,6 +38,9 @@ from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.one_line import normalise_line
 from service.platform.settings.settings import Settings
+
+# Longer than the longest time for which a gate is closed.
+_FAILED_DAYS = 15
 
 log = get_logger(__name__)
 
@@ -80,7 +89,9 @@ def ingest_source(
     as it comes. Without a date, a gating batch that is complete or closed is not fetched again.
     """
     reports = []
-    for category in watched_categories(settings, source.name):
+    failures = _find_failures(sessions, now)
+    watched = watched_categories(settings, source.name)
+    for category in sorted(watched, key=lambda one: failures.get((source.name, one), _NEVER)):
         if on in {None, announcement_date(now)}:
             fetch_expected_count(sessions, source, category, now)
         if on is None and _is_done(sessions, source, category, announcement_date(now)):
@@ -103,6 +114,27 @@ def ingest_source(
         on_batch(report)
         reports.append(report)
     return reports
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def failed_last(
+    sessions: sessionmaker[Session], sources: Iterable[Source], now: datetime
+) -> list[Source]:
+    """Return the sources, those of which a request failed lately at the end.
+
+    Its failure may close the gate of a host that others share, which would never be read otherwise.
+    """
+    failures = _find_failures(sessions, now)
+    return sorted(sources, key=lambda one: failures.get((one.name, ""), _NEVER))
+
+
+def _find_failures(
+    sessions: sessionmaker[Session], now: datetime
+) -> Mapping[tuple[str, str], datetime]:
+    with transaction(sessions) as session:
+        return batches.find_failures(session, announcement_date(now) - timedelta(days=_FAILED_DAYS))
 
 
 # How many past days of a list are read again, so that late votes and summaries count.
@@ -142,7 +174,8 @@ def _ingest_batch(
         parsed = merge_repeats(source.parse(fetched.payload), has_versions=source.has_versions)
         answer = _Answer(category, _shown_on(parsed, on, today), parsed, fetched.etag)
     except (SourceUnavailable, SourceUnreadable) as error:
-        return _record_failure(sessions, batch, str(error), now)
+        is_sent = not isinstance(error, SourceClosed)
+        return _record_failure(sessions, batch, str(error), now, is_sent=is_sent)
     except FAULTS as error:
         # An answer that no parser foresaw; the other categories are still read.
         log.exception("ingest.fault", source=source.name, category=category)
@@ -168,13 +201,20 @@ def _shown_on(parsed: ParsedBatch, wanted: date | None, today: date) -> date:
 
 
 def _record_failure(
-    sessions: sessionmaker[Session], batch: Batch, error: str, now: datetime
+    sessions: sessionmaker[Session],
+    batch: Batch,
+    error: str,
+    now: datetime,
+    *,
+    is_sent: bool = True,
 ) -> BatchReport:
     """Note why the batch could not be read; its stored papers stay as they are."""
     with transaction(sessions) as session:
         row = batches.open_batch(session, batch.source, batch.category, batch.announced_on, now)
         if row.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
             row.note = error[:300]
+        if is_sent:
+            row.failed_at = now
         return _report(row, error=error)
 
 
@@ -231,7 +271,7 @@ def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime)
         batch.completed_at = now
     # Without an ETag the next request fetches an incomplete day again in full.
     batch.etag = answer.etag if is_complete else ""
-    batch.fetched_at = now
+    batch.fetched_at, batch.failed_at = now, None
 
 
 def _report(batch: Batch, **found: object) -> BatchReport:

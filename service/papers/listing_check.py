@@ -7,15 +7,22 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.papers.domain.announcement_days import announcement_date, is_past_deadline, polled_date
+from service.papers.domain.announcement_days import (
+    announcement_date,
+    is_announcement_day,
+    is_past_deadline,
+    polled_date,
+)
 from service.papers.domain.completeness import judge_closed
 from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.types import BatchState
-from service.papers.sources.base import Source, SourceUnavailable, SourceUnreadable
+from service.papers.sources.base import Source, SourceClosed, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
 from service.papers.store.models import Batch
 from service.platform.database.engine import log_on_commit, transaction
 from service.platform.logs import get_logger
+
+BETWEEN_LISTINGS = timedelta(minutes=30)
 
 log = get_logger(__name__)
 
@@ -25,16 +32,26 @@ def fetch_expected_count(
 ) -> None:
     """Fetch, once per batch, the listing's counts for the awaited batch and store them with it.
 
-    The listing is only a check: where it does not answer, the day goes on without it.
+    The listing is only a check: where it does not answer, the day goes on without it. Nothing is
+    listed for weekends. Except in the hours when editions wait for it, a category's listing is
+    requested once in 30 minutes, by all processes together.
     """
-    if not source.gates_editions or _is_known(sessions, source, category, polled_date(now)):
+    awaited = polled_date(now)
+    if not source.gates_editions or not is_announcement_day(awaited):
+        return
+    if _is_known(sessions, source, category, awaited):
+        return
+    if not _claim_listing(sessions, source, category, now):
         return
     try:
         expected = source.expect(category)
+    except SourceClosed:
+        _release_listing(sessions, source, category, now)
+        return
     except (SourceUnavailable, SourceUnreadable, *FAULTS) as error:
         log.info("oracle.silent", source=source.name, category=category, reason=str(error))
         return
-    if expected is None or expected.on > polled_date(now):
+    if expected is None or expected.on > awaited:
         return
     with transaction(sessions) as session:
         batch = open_batch(session, source.name, category, expected.on, now)
@@ -46,6 +63,31 @@ def fetch_expected_count(
             _log_state(session, batch)
         elif batch.state is BatchState.COMPLETE:
             _reopen_if_short(session, batch, now)
+
+
+def _claim_listing(
+    sessions: sessionmaker[Session], source: Source, category: str, now: datetime
+) -> bool:
+    """Return whether the listing may be requested now; the row lock admits one process."""
+    with transaction(sessions) as session:
+        batch = open_batch(session, source.name, category, announcement_date(now), now)
+        is_urgent = polled_date(now) == batch.announced_on and not is_past_deadline(
+            batch.announced_on, now
+        )
+        if not is_urgent and batch.listed_at and now - batch.listed_at < BETWEEN_LISTINGS:
+            return False
+        batch.listed_at = now
+        return True
+
+
+def _release_listing(
+    sessions: sessionmaker[Session], source: Source, category: str, now: datetime
+) -> None:
+    """Take a claim back: the gate was closed, so that no request was sent."""
+    with transaction(sessions) as session:
+        batch = open_batch(session, source.name, category, announcement_date(now), now)
+        if batch.listed_at == now:
+            batch.listed_at = None
 
 
 def _reopen_if_short(session: Session, batch: Batch, now: datetime) -> None:

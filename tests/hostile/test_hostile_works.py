@@ -16,7 +16,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.editions.domain.schedule import is_cadence_day
 from service.editions.publish import publish_now
 from service.editions.store.models import EditionPaper
-from service.papers.arxiv_backfill import HEAL_DAYS
+from service.papers.domain.harvests import REREAD_DAYS
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.batches import open_batch
 from service.papers.store.models import Paper, PaperIdentifier
@@ -210,7 +210,7 @@ def test_a_paper_found_on_the_last_day_it_is_looked_for_is_in_the_next_edition(
     for shift in range(7):
         # Five weeks apart, so that each begins where no edition is.
         announced_on = MONDAY + timedelta(days=35 * shift + shift)
-        found_on = announced_on + timedelta(days=HEAL_DAYS)
+        found_on = announced_on + timedelta(days=REREAD_DAYS)
         for on in (announced_on, found_on):
             if is_cadence_day(cadence, on):
                 publish_now(press.sessions, press.settings, cadence, on, press.clock())

@@ -94,6 +94,8 @@ CREATE TABLE batches (
     late_count bigint NOT NULL DEFAULT '0',
     bad_count bigint NOT NULL DEFAULT '0',
     etag text NOT NULL DEFAULT '',
+    failed_at timestamptz,
+    listed_at timestamptz,
     note text NOT NULL DEFAULT '',
     fetched_at timestamptz,
     completed_at timestamptz,
@@ -134,7 +136,16 @@ CREATE TABLE signals (
 CREATE TABLE gates (
     name text CONSTRAINT pk_gates PRIMARY KEY,
     next_at timestamptz NOT NULL,
-    failure_count smallint NOT NULL DEFAULT '0'
+    failure_count smallint NOT NULL DEFAULT '0',
+    forbidden_count smallint NOT NULL DEFAULT '0',
+    closed_at timestamptz,
+    reason text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE harvests (
+    category text CONSTRAINT pk_harvests PRIMARY KEY,
+    responded_at timestamptz,
+    reread_on date
 );
 
 CREATE TABLE paper_changes (

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from service.papers.domain.author_names import split_authors
+from service.papers.domain.crawl_delay import is_arxiv_host
 from service.papers.domain.identifiers import IdentifierError, arxiv_url, paper_key, split_version
 from service.papers.domain.record_limits import AUTHORS_TEXT, FAULTS, limit_record
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement, ParsedBatch
@@ -30,7 +31,7 @@ from service.papers.sources.base import (
     SourceSettings,
     SourceUnreadable,
 )
-from service.papers.sources.http_fetch import Fetcher, is_arxiv_host
+from service.papers.sources.http_fetch import Fetcher
 from service.platform import linear_regex
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"

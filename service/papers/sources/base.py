@@ -30,6 +30,10 @@ class SourceUnavailable(Exception):
         return str(self.args[0])
 
 
+class SourceClosed(SourceUnavailable):
+    """No request was sent: the gate of the host is closed, or its turn did not come in time."""
+
+
 class SourceUnreadable(Exception):
     """An answer came but is not what the source documents; the message is one line."""
 
@@ -43,12 +47,16 @@ class FetchState:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One answer. `payload` is None exactly if the source said that nothing changed."""
+    """One answer. `payload` is None exactly if the source said that nothing changed.
+
+    `next_url` is the next page that the answer names (`Link: rel=next`, RFC 8288), or "".
+    """
 
     payload: bytes | None
     etag: str
     not_modified: bool
     url: str
+    next_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +68,18 @@ class Expectation:
 
 
 class RateLimiter(Protocol):
-    """Limits the rate of requests to hosts that ask for it; other hosts are not limited."""
+    """Keeps the gaps that hosts ask for, and closes the gate of a host that refuses us."""
 
     def hold(self, url: str) -> AbstractContextManager[None]:
-        """Hold the host's lock, so that no other process sends a request. Raises RateLimited."""
+        """Hold the one connection to the host's group, if it has one. Raises RateLimited."""
         ...
 
     def wait(self, url: str) -> None:
         """Sleep until the next request may start. Raises RateLimited if that takes too long."""
         ...
 
-    def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        """Record the host's answer for the back-off."""
+    def report(self, url: str, status: int, retry_after_seconds: float | None) -> None:
+        """Record the host's answer: a refusal closes its gate."""
         ...
 
 

@@ -29,6 +29,8 @@ _SERVERS: Final = frozenset({"biorxiv", "medrxiv"})
 _MOST_PAGES: Final = 100
 # All pages together may take as long as this many answers.
 _ANSWERS_TIME: Final = 3
+# Stands in our list of pages where there are more that the server does not give.
+_CUT: Final = {"is_cut": True}
 _VERSION_DIGITS: Final = 4
 _EMPTY = linear_regex.compile(r"\bno (?:posts|papers|articles|results)\b", "i")
 _DAY = linear_regex.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", "a")
@@ -103,7 +105,10 @@ class Biorxiv:
             versions = {(paper.key, paper.version) for paper in page.announcements}
             # `total` may be too large, so the last page is an empty one or one with only repeats.
             if page.count == 0 or (versions and versions <= seen):
-                return base.Fetched(json.dumps(pages).encode(), "", False, address)
+                # A server that repeats a page before its own total was reached ignores the cursor.
+                is_cut = page.count > 0 and cursor < (page.total or 0)
+                payload = json.dumps([*pages, *([_CUT] if is_cut else [])])
+                return base.Fetched(payload.encode(), "", False, address)
             seen |= versions
             pages.append(answer)
             cursor += page.count
@@ -122,10 +127,11 @@ def parse_pages(payload: bytes, server: str) -> ParsedBatch:
     answers = _loaded(payload)
     if not isinstance(answers, list):
         raise base.SourceUnreadable("not a list of bioRxiv's pages, line 1")
-    pages = [_page(answer, server) for answer in answers]
+    pages = [_page(answer, server) for answer in answers if answer != _CUT]
     return ParsedBatch(
         tuple(announcement for page in pages for announcement in page.announcements),
         tuple(bad for page in pages for bad in page.bad_entries),
+        is_truncated=_CUT in answers,
     )
 
 

@@ -1,18 +1,15 @@
-"""Polite HTTP: User-Agent, timeouts, size limits, conditional requests, and the rate limiter.
-
-arXiv's terms of use allow its feeds one request every three seconds, from all machines together.
-"""
+"""Polite HTTP: User-Agent, timeouts, size limits, conditional requests, and the rate limiter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 import httpx2
 
-from service.papers.domain.crawl_delay import RateLimited
+from service.papers.domain.crawl_delay import RateLimited, Reply, is_arxiv_host, read_status
 from service.papers.sources import base
 from service.platform import linear_regex, outgoing_http
 from service.platform.one_line import normalise_line
@@ -23,8 +20,6 @@ MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 WHOLE_ANSWER_TIMEOUTS: Final = 6
 # Enough of an error's body to hold its message.
 _ERROR_BODY_BYTES: Final = 4096
-# arXiv refuses clients that send too many requests with 406, 429 or 503.
-_RETRYABLE: Final = frozenset({406, 408, 425, 429, 503})
 _ERROR_MESSAGE = linear_regex.compile(r"<(?:description|subtitle|summary)[^>]*>([^<]{3,})<", "s")
 _TAG = linear_regex.compile(r"<[^>]*>")
 
@@ -46,17 +41,6 @@ class Caller:
         agent = f"Paperboy/{release()}" + (f" ({about})" if about else "")
         # A header is ASCII on one line; an operator's contact may be neither.
         return "".join(c for c in agent if c.isascii() and c.isprintable())
-
-
-def gate_name(url: str) -> str:
-    """Return the name of a URL's rate limit: "arxiv" for all of arXiv, "" for other hosts."""
-    return "arxiv" if is_arxiv_host(url) else ""
-
-
-def is_arxiv_host(url: str) -> bool:
-    """Return whether arXiv's limit applies: to arxiv.org and every host below it."""
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
-    return host == "arxiv.org" or host.endswith(".arxiv.org")
 
 
 class Fetcher:
@@ -91,8 +75,8 @@ class Fetcher:
     ) -> base.Fetched:
         """Send one GET, conditional if `state` holds an ETag, and return the answer; no retries.
 
-        Raises SourceUnavailable, or SourceUnreadable for an answer too large or badly compressed.
-        No message shows more of the URL than its host.
+        Raises SourceUnavailable, SourceClosed where no request may be sent now, and SourceUnreadable
+        for an answer too large or badly compressed. No message shows more of the URL than its host.
         """
         site = outgoing_http.masked_url(url)
         wanted = outgoing_http.Request(
@@ -111,7 +95,7 @@ class Fetcher:
             with self._gate.hold(url), outgoing_http.open_answer(wanted) as answer:
                 return self._read(answer, state)
         except RateLimited as error:
-            raise base.SourceUnavailable(f"{site}: {error}", False, error.wait_seconds) from error
+            raise base.SourceClosed(f"{site}: {error}", False, error.wait_seconds) from error
         except outgoing_http.BodyRefused as error:
             raise base.SourceUnreadable(f"{site}: {error}") from error
         except (outgoing_http.NotAllowed, httpx2.TooManyRedirects) as error:
@@ -127,15 +111,21 @@ class Fetcher:
     def _read(self, answer: outgoing_http.Answer, state: base.FetchState) -> base.Fetched:
         response = answer.response
         url = str(response.url)
-        is_refused = response.status_code in _RETRYABLE
         wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
-        self._gate.report(url, is_refused=is_refused, retry_after_seconds=wait)
+        self._gate.report(url, response.status_code, wait)
         if response.status_code == 304:
             return base.Fetched(None, response.headers.get("ETag", state.etag), True, url)
         if response.status_code != 200:
             raise _refusal(response, _error_body(answer))
         body = answer.read(self._max_bytes)
-        return base.Fetched(body, response.headers.get("ETag", ""), False, url)
+        next_url = response.links.get("next", {}).get("url", "")
+        return base.Fetched(
+            body,
+            response.headers.get("ETag", ""),
+            False,
+            url,
+            next_url=urljoin(url, next_url) if next_url else "",
+        )
 
 
 def _error_body(answer: outgoing_http.Answer) -> bytes:
@@ -169,7 +159,7 @@ def _refusal(response: httpx2.Response, body: bytes) -> base.SourceUnavailable:
     url = str(response.url)
     reason = outgoing_http.without_keys(_error_message(body.decode("utf-8", "replace")), url)
     message = f"{outgoing_http.masked_url(url)}: HTTP {status}" + (f", {reason}" if reason else "")
-    is_temporary = status in _RETRYABLE or status >= 500
+    is_temporary = read_status(status, None) not in {Reply.WELCOME, Reply.FORBIDDEN}
     wait = retry_after_seconds(response.headers.get("Retry-After"), datetime.now(UTC))
     return base.SourceUnavailable(message, not is_temporary, wait if is_temporary else None)
 

@@ -4,10 +4,13 @@
 over the years, so all but a paper's identifier and title may be missing.
 """
 
+import json
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
+from urllib.parse import urlsplit
 
 from service.papers.domain.identifiers import arxiv_url, canonical_arxiv_id, paper_key
 from service.papers.domain.record_limits import limit_record
@@ -17,8 +20,12 @@ from service.papers.sources.http_fetch import Fetcher
 from service.papers.sources.json_fields import parse_json
 from service.papers.sources.xml_fields import date_of, parse_each
 
-# The largest page the endpoint gives; a weekday has some 25 papers.
-_LIMIT: Final = "100"
+# The largest page the endpoint gives. A weekday has some 25 papers, and one has had 92.
+_LIMIT: Final = 100
+_MOST_PAGES: Final = 10
+# All pages together may take as long as this many answers.
+_ANSWERS_TIME: Final = 3
+_ACCEPT: Final = "application/json"
 _Fields = Mapping[str, object]
 
 
@@ -34,10 +41,43 @@ class HuggingFace:
     has_versions: bool = False
 
     def fetch(self, category: str, on: date | None, state: base.FetchState) -> base.Fetched:  # noqa: ARG002  # there is one list for all
-        """Fetch the list of one UTC day; without a day, the latest list."""
-        params = {"limit": _LIMIT} | ({"date": on.isoformat()} if on else {})
+        """Fetch the list of one UTC day, all its pages; without a day, the latest list.
+
+        A page names the next one (`Link: rel=next`), which is requested only at the same host.
+        """
+        params = {"limit": str(_LIMIT)} | ({"date": on.isoformat()} if on else {})
         address = f"{self.base_url.rstrip('/')}/api/daily_papers"
-        return self.fetcher.fetch(address, accept="application/json", state=state, params=params)
+        first = self.fetcher.fetch(address, accept=_ACCEPT, state=state, params=params)
+        if first.payload is None or not first.next_url:
+            return first
+        entries, is_cut = self._follow(first.payload, first)
+        payload = json.dumps({"data": entries, "is_cut": is_cut}).encode()
+        # The first page's ETag says nothing of the others.
+        return replace(first, payload=payload, etag="", next_url="")
+
+    def _follow(self, payload: bytes, page: base.Fetched) -> tuple[list[object], bool]:
+        """Return the entries of all pages, and whether there are more than could be read.
+
+        The list moves while it is read: an entry that an earlier page has is left out.
+        """
+        entries = _entries(payload)
+        known = {_identity(entry) for entry in entries}
+        seen = {page.url}
+        end = time.monotonic() + _ANSWERS_TIME * self.fetcher.longest_seconds
+        while page.next_url:
+            is_allowed = _origin(page.next_url) == _origin(page.url) and page.next_url not in seen
+            if not is_allowed or len(seen) >= _MOST_PAGES:
+                return entries, True
+            if time.monotonic() > end:
+                raise base.SourceUnavailable(f"{self.name}: its pages did not end in time")
+            seen.add(page.next_url)
+            page = self.fetcher.fetch(page.next_url, accept=_ACCEPT, state=base.FetchState())
+            found = _entries(page.payload or b"")
+            if not found:
+                break
+            entries += [entry for entry in found if _identity(entry) not in known]
+            known |= {_identity(entry) for entry in found}
+        return entries, False
 
     def expect(self, category: str) -> base.Expectation | None:  # noqa: ARG002  # the protocol's form
         """Return None: Hugging Face states no counts."""
@@ -55,14 +95,21 @@ def build(name: str, settings: base.SourceSettings, fetcher: Fetcher) -> Hugging
 def parse_daily_papers(payload: bytes) -> ParsedBatch:
     """Parse one day's list, in its order; an empty list is a day without papers.
 
-    An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
+    A page that is exactly full, and names no next one, counts as cut. An entry that is no object, or names no arXiv paper or no title, becomes a BadEntry. Raises
     SourceUnreadable for anything but a list, such as an error's JSON or a page of HTML.
     """
-    return ParsedBatch(*parse_each(_entries(payload), _announcement))
+    answer = parse_json(payload, "a list of papers")
+    entries = _listed(answer)
+    known = answer.get("is_cut") if isinstance(answer, dict) else None
+    is_cut = len(entries) == _LIMIT if known is None else bool(known)
+    return ParsedBatch(*parse_each(entries, _announcement), is_truncated=is_cut)
 
 
 def _entries(payload: bytes) -> list[object]:
-    answer = parse_json(payload, "a list of papers")
+    return _listed(parse_json(payload, "a list of papers"))
+
+
+def _listed(answer: object) -> list[object]:
     # Archives of the endpoint wrap its list together with the date.
     if isinstance(answer, dict) and isinstance(answer.get("data"), list):
         answer = answer["data"]
@@ -72,6 +119,16 @@ def _entries(payload: bytes) -> list[object]:
         kind = type(answer).__name__
         raise base.SourceUnreadable(f"not a list of papers: the answer is a {kind}{hint}, line 1")
     return answer
+
+
+def _identity(entry: object) -> str:
+    named = _text(_object(entry, "paper"), "id") if isinstance(entry, dict) else ""
+    return named or repr(entry)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _announcement(entry: object) -> ParsedAnnouncement:

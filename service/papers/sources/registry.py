@@ -1,7 +1,9 @@
 """Build the sources that the settings name, and the other channels of arXiv."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
+from typing import Final
 
 from service.papers.domain.source_names import JOURNALS, SOURCE_NAMES, find_source
 from service.papers.sources.arxiv_api import ArxivApi
@@ -10,6 +12,10 @@ from service.papers.sources.arxiv_oai import ArxivOai
 from service.papers.sources.base import RateLimiter, Source, SourceSettings
 from service.papers.sources.http_fetch import Caller, Fetcher
 from service.papers.sources.journal_feed import JournalFeed
+
+# OAI-PMH may search for minutes before its first byte: 180 s with the default timeout of 30 s.
+OAI_TIMEOUTS: Final = 6
+OAI_ANSWER_TIMEOUTS: Final = 3
 
 Builder = Callable[[str, SourceSettings, Fetcher], Source]
 
@@ -45,7 +51,9 @@ def build_oai(settings: SourceSettings, gate: RateLimiter) -> ArxivOai | None:
     """Return arXiv's OAI-PMH client, for past days, or None if requests to it are not allowed."""
     if not is_allowed(settings, settings.arxiv_oai_url):
         return None
-    return ArxivOai(settings.arxiv_oai_url, _fetcher(settings, gate))
+    caller = _caller(settings)
+    patient = replace(caller, timeout_seconds=OAI_TIMEOUTS * caller.timeout_seconds)
+    return ArxivOai(settings.arxiv_oai_url, Fetcher(patient, gate, timeouts=OAI_ANSWER_TIMEOUTS))
 
 
 def build_api(settings: SourceSettings, gate: RateLimiter) -> ArxivApi | None:
@@ -56,5 +64,8 @@ def build_api(settings: SourceSettings, gate: RateLimiter) -> ArxivApi | None:
 
 
 def _fetcher(settings: SourceSettings, gate: RateLimiter) -> Fetcher:
-    caller = Caller(settings.base_url, settings.contact, settings.http_timeout_seconds)
-    return Fetcher(caller, gate)
+    return Fetcher(_caller(settings), gate)
+
+
+def _caller(settings: SourceSettings) -> Caller:
+    return Caller(settings.base_url, settings.contact, settings.http_timeout_seconds)

@@ -41,6 +41,16 @@ def find_batch(session: Session, source: str, category: str, on: date) -> Batch 
     )
 
 
+def find_failures(session: Session, since: date) -> dict[tuple[str, str], datetime]:
+    """Return when requests for batches since a date last failed, by source and category."""
+    rows = session.execute(
+        select(Batch.source, Batch.category, func.max(Batch.failed_at))
+        .where(Batch.announced_on >= since, Batch.failed_at.is_not(None))
+        .group_by(Batch.source, Batch.category)
+    )
+    return {(source, category): failed_at for source, category, failed_at in rows if failed_at}
+
+
 def count_repeated(
     session: Session, source: str, category: str, on: date, parsed: Sequence[ParsedAnnouncement]
 ) -> int:

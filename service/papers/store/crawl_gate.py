@@ -1,7 +1,8 @@
-"""A rate limiter shared by all processes and machines: one connection, a gap, a back-off.
+"""A rate limiter shared by all processes and machines: one connection, gaps, closed gates.
 
-A Postgres advisory lock admits one connection at a time (it is released when its holder dies); a
-row holds when the next request may start, by the database's clock, so machines' clocks may differ.
+A Postgres advisory lock admits one connection to a group of hosts at a time (it is released when
+its holder dies); rows hold when the next request may start, by the database's clock, so machines'
+clocks may differ.
 """
 
 import time
@@ -9,65 +10,81 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, case, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
-from service.papers.domain.crawl_delay import GAP, RateLimited, back_off
+from service.papers.domain.crawl_delay import (
+    HostRule,
+    RateLimited,
+    Refusals,
+    Reply,
+    closing_of,
+    read_status,
+    rule_of,
+)
+from service.papers.store.gates import is_closed
 from service.papers.store.models import Gate as GateRow
 
 LOCK_CLASS = 20593
 
 # A longer wait is not slept through: the caller retries with the next wake-up task.
-LONGEST_SLEEP = timedelta(seconds=60)
+LONGEST_SLEEP_SECONDS = 60
+# Longer than OAI-PMH usually takes for its first byte.
+LONGEST_HOLD_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRateLimiter:
-    """A `RateLimiter` in Postgres. `name_of` maps a URL to its gate's name, "" for no limit."""
+    """A `RateLimiter` in Postgres. `find_rule` maps a URL to what its host is owed.
+
+    Another process's whole request is waited for `longest_hold_seconds`.
+    """
 
     engine: Engine
-    name_of: Callable[[str], str]
-    gap: timedelta = GAP
+    find_rule: Callable[[str], HostRule | None] = rule_of
     sleep: Callable[[float], None] = time.sleep
+    longest_hold_seconds: int = LONGEST_HOLD_SECONDS
 
     @contextmanager
     def hold(self, url: str) -> Iterator[None]:
-        """Hold this host's advisory lock. Raises `RateLimited` if it is not free within 120 s."""
-        name = self.name_of(url)
-        if not name:
+        """Hold the advisory lock of the host's group. Raises `RateLimited` if it is not free soon."""
+        rule = self.find_rule(url)
+        if rule is None or not rule.group:
             yield
             return
-        with self._exclusive(name):
+        with self._exclusive(rule.group):
             yield
 
     def wait(self, url: str) -> None:
         """Sleep until the next request may start; take that slot. Raises `RateLimited` over 60 s."""
-        name = self.name_of(url)
-        if not name:
+        rule = self.find_rule(url)
+        if rule is None:
             return
         with self._connect() as connection:
-            remaining = self._remaining(connection, name)
-            if remaining > LONGEST_SLEEP:
-                raise RateLimited(name, remaining.total_seconds())
-            self.sleep(max(0.0, remaining.total_seconds()))
-            self._set(connection, name, self.gap, failure_count=None)
+            remaining = self._remaining(connection, rule)
+            if remaining:
+                self.sleep(remaining)
+            self._keep_gaps(connection, rule)
 
-    def report(self, url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        """Record the host's answer; a refusal closes the gate to all, with exponential back-off."""
-        name = self.name_of(url)
-        if not name:
+    def report(self, url: str, status: int, retry_after_seconds: float | None) -> None:
+        """Record the host's answer.
+
+        A refusal closes its gate to all: a 403 for days, another with exponential back-off. A good
+        answer ends the count of refusals.
+        """
+        rule = self.find_rule(url)
+        if rule is None:
             return
-        with self._connect() as connection:
-            if not is_refused:
-                self._set(connection, name, self.gap, failure_count=0)
-                return
-            row = connection.scalar(select(GateRow.failure_count).where(GateRow.name == name))
-            failures = (row or 0) + 1
-            delay = back_off(failures, retry_after_seconds)
-            self._set(connection, name, delay, failure_count=failures)
+        reply = read_status(status, retry_after_seconds)
+        with self.engine.begin() as connection:
+            self._keep_gaps(connection, rule)
+            if reply is Reply.WELCOME:
+                _forget_refusals(connection, rule)
+            elif reply is not Reply.FAULTY:
+                reason = f"HTTP {status}"
+                _close(connection, rule.gate_of(reply), reply, reason, retry_after_seconds)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -80,38 +97,85 @@ class SharedRateLimiter:
         key = zlib.crc32(name.encode()) & 0x7FFFFFFF
         with self._connect() as connection:
             # The lock is held for another process's whole request, longer than other locks.
-            connection.execute(text("SET lock_timeout = '120s'"))
+            connection.execute(text(f"SET lock_timeout = '{self.longest_hold_seconds}s'"))
             # The wait is a statement of its own, which a worker's limit would cut short.
             connection.execute(text("SET statement_timeout = 0"))
             try:
                 connection.execute(select(func.pg_advisory_lock(LOCK_CLASS, key)))
             except OperationalError as error:
-                raise RateLimited(name, 120) from error
+                raise RateLimited(name, self.longest_hold_seconds) from error
             try:
                 yield
             finally:
                 # Closing also releases the lock if the connection is broken; unlocking might not.
                 connection.invalidate()
 
-    def _remaining(self, connection: Connection, name: str) -> timedelta:
-        row = connection.execute(
-            select(GateRow.next_at, func.clock_timestamp()).where(GateRow.name == name)
+    def _remaining(self, connection: Connection, rule: HostRule) -> float:
+        """Return the seconds to the next request. Raises `RateLimited` if they are too many."""
+        last = connection.execute(
+            select(GateRow.name, GateRow.reason, GateRow.next_at, func.clock_timestamp())
+            .where(GateRow.name.in_(rule.gaps))
+            .order_by(GateRow.next_at.desc())
+            .limit(1)
         ).one_or_none()
-        if row is None:
-            return timedelta(0)
-        next_at: datetime = row[0]
-        now: datetime = row[1]
-        return next_at - now
+        if last is None:
+            return 0.0
+        name, reason, next_at, now = last
+        remaining = (next_at - now).total_seconds()
+        if remaining > LONGEST_SLEEP_SECONDS:
+            raise RateLimited(name, remaining, reason)
+        return max(0.0, float(remaining))
 
-    def _set(
-        self, connection: Connection, name: str, delay: timedelta, failure_count: int | None
-    ) -> None:
-        next_at = func.clock_timestamp() + delay
-        changes: dict[str, object] = {"next_at": func.greatest(GateRow.next_at, next_at)}
-        if failure_count is not None:
-            changes["failure_count"] = failure_count
-        connection.execute(
-            insert(GateRow)
-            .values(name=name, next_at=next_at, failure_count=failure_count or 0)
-            .on_conflict_do_update(index_elements=[GateRow.name], set_=changes)
+    def _keep_gaps(self, connection: Connection, rule: HostRule) -> None:
+        """Let the next request wait for the gap; a closing that is over leaves no reason behind."""
+        for name, gap in rule.gaps.items():
+            next_at = func.clock_timestamp() + gap
+            connection.execute(
+                insert(GateRow)
+                .values(name=name, next_at=next_at)
+                .on_conflict_do_update(
+                    index_elements=[GateRow.name],
+                    set_={
+                        "next_at": func.greatest(GateRow.next_at, next_at),
+                        "reason": case((is_closed(), GateRow.reason), else_=""),
+                    },
+                )
+            )
+
+
+def _forget_refusals(connection: Connection, rule: HostRule) -> None:
+    """Forget counts and reasons, but not of a gate that another process has just closed."""
+    connection.execute(
+        update(GateRow)
+        .where(GateRow.name.in_(rule.gaps), ~is_closed())
+        .values(failure_count=0, forbidden_count=0, reason="")
+    )
+
+
+def _close(
+    connection: Connection, name: str, reply: Reply, reason: str, retry_after_seconds: float | None
+) -> None:
+    """Close a gate; a refusal of a request that was on its way when it closed does not count."""
+    row = connection.execute(
+        select(GateRow.failure_count, GateRow.forbidden_count, is_closed().label("is_closed"))
+        .where(GateRow.name == name)
+        .with_for_update()
+    ).one()
+    counted = Refusals(row.failure_count, row.forbidden_count)
+    if not row.is_closed:
+        counted = counted.add(reply)
+    delay = closing_of(reply, counted, retry_after_seconds)
+    connection.execute(
+        update(GateRow)
+        .where(GateRow.name == name)
+        .values(
+            next_at=func.greatest(GateRow.next_at, func.clock_timestamp() + delay),
+            closed_at=case((is_closed(), GateRow.closed_at), else_=func.clock_timestamp()),
+            failure_count=counted.failure_count,
+            forbidden_count=counted.forbidden_count,
+            # A refusal that comes after a 403 must not hide it.
+            reason=case(
+                (is_closed() & literal(reply is not Reply.FORBIDDEN), GateRow.reason), else_=reason
+            ),
         )
+    )

@@ -129,7 +129,11 @@ class PaperVersion(Base):
 
 
 class Batch(Base):
-    """What one source announced for one category on one date, and how complete it is."""
+    """What one source announced for one category on one date, and how complete it is.
+
+    `fetched_at` is the time of the last good answer, `failed_at` that of a bad one since then,
+    `listed_at` that of the last request for the listing.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (UniqueConstraint("source", "category", "announced_on"),)
@@ -144,6 +148,8 @@ class Batch(Base):
     late_count: Mapped[int] = mapped_column(server_default="0")
     bad_count: Mapped[int] = mapped_column(server_default="0")
     etag: Mapped[str] = mapped_column(server_default="")
+    failed_at: Mapped[datetime | None]
+    listed_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(server_default="")
     fetched_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -184,13 +190,33 @@ class Signal(Base):
 
 
 class Gate(Base):
-    """The rate limit of one host: when the next request may start, from any process."""
+    """The rate limit of one host, or of a group: when the next request may start, from any process.
+
+    With a `reason` the host refused us at `closed_at`, and the gate is closed until `next_at`.
+    """
 
     __tablename__ = "gates"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     next_at: Mapped[datetime]
     failure_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    forbidden_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    closed_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+
+
+class Harvest(Base):
+    """How far a category's changes were harvested by OAI-PMH, in harvests that ended.
+
+    `responded_at` is the server's own time at the start of the last one; `reread_on` is the date on
+    which the last days were read again.
+    """
+
+    __tablename__ = "harvests"
+
+    category: Mapped[str] = mapped_column(primary_key=True)
+    responded_at: Mapped[datetime | None]
+    reread_on: Mapped[date | None]
 
 
 class PaperChange(Base):

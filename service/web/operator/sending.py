@@ -1,10 +1,12 @@
-"""Pause and resume all sending."""
+"""Pause and resume all sending; ask a source again that refused us."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse
 
+from service.papers.store.gates import reopen_gate
+from service.platform.database.engine import transaction
 from service.sending.pause_switch import pause_sending, resume_sending
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
@@ -45,3 +47,27 @@ def take_switch(
         return ask(context, 0, _QUESTION)
     pause_sending(context.sessions, operator_of(request), context.clock())
     return show_done(context, "All sending is paused. Resume it on the overview.")
+
+
+@router.post("/admin/gates")
+def take_reopening(
+    *,
+    context: Context,
+    token: Annotated[str, Form()] = "",
+    answer: Annotated[str, Form()] = "",
+    sure: Annotated[str, Form()] = "",
+) -> HTMLResponse:
+    check_csrf(context, token, 0)
+    if sure != "yes":
+        text = (
+            f"Settle it with {answer} first. If it refuses us again, no request is sent to it for "
+            "twice the time."
+        )
+        question = Question("Ask it again?", text, "/admin/gates", "Ask it again", "/admin", answer)
+        return ask(context, 0, question)
+    with transaction(context.sessions) as session:
+        is_reopened = reopen_gate(session, answer)
+    notice = (
+        f"{answer} is asked again with the next fetch." if is_reopened else "It is open already."
+    )
+    return show_done(context, notice)

@@ -11,7 +11,7 @@ from support.servers.loopback_http import LoopbackHttp, Request, Response
 from support.sources.open_gate import OpenGate
 
 from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
-from service.papers.sources.http_fetch import Caller, Fetcher, is_arxiv_host, retry_after_seconds
+from service.papers.sources.http_fetch import Caller, Fetcher, retry_after_seconds
 
 CALLER = Caller("https://paperboy.example", "ops@paperboy.example", timeout_seconds=5)
 
@@ -199,18 +199,3 @@ def test_a_retry_after_date_of_a_real_answer_is_counted_from_now(
     wait = refused(fetcher, f"{loopback_http.url}/feed").retry_after_seconds
     assert wait is not None
     assert 90 < wait <= 100
-
-
-@pytest.mark.parametrize(
-    ("url", "is_arxiv"),
-    [
-        ("https://arxiv.org/x", True),
-        ("https://RSS.arXiv.org./x", True),
-        ("http://127.0.0.1/arxiv.org", False),
-        ("https://notarxiv.org", False),
-        ("https://arxiv.org.example.com", False),
-        ("nonsense", False),
-    ],
-)
-def test_arxivs_hosts_are_known_by_their_domain(url: str, is_arxiv: bool) -> None:
-    assert is_arxiv_host(url) is is_arxiv

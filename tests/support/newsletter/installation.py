@@ -20,6 +20,7 @@ from service.editions.edition_cache import EditionCache
 from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.arxiv_backfill import HealReport, heal_arxiv
+from service.papers.domain.crawl_delay import HostRule
 from service.papers.domain.types import BatchState
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue
@@ -62,9 +63,8 @@ class Installation:
     heals: list[HealReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        gate = SharedRateLimiter(
-            self.sessions.kw["bind"], lambda _: "arxiv", gap=timedelta(0), sleep=lambda _: None
-        )
+        rule = HostRule("arxiv", group="all")
+        gate = SharedRateLimiter(self.sessions.kw["bind"], lambda _: rule, sleep=lambda _: None)
         self.sources = build_sources(self.settings, gate)
         oai = build_oai(self.settings, gate)
         assert oai is not None

@@ -9,7 +9,7 @@ class OpenGate:
 
     def __init__(self, passed: list[str] | None = None) -> None:
         self.passed: list[str] = [] if passed is None else passed
-        self.reports: list[tuple[bool, float | None]] = []
+        self.reports: list[tuple[int, float | None]] = []
         self.is_held = False
 
     @contextmanager
@@ -24,5 +24,5 @@ class OpenGate:
     def wait(self, url: str) -> None:
         self.passed.append(url)
 
-    def report(self, _url: str, *, is_refused: bool, retry_after_seconds: float | None) -> None:
-        self.reports.append((is_refused, retry_after_seconds))
+    def report(self, _url: str, status: int, retry_after_seconds: float | None) -> None:
+        self.reports.append((status, retry_after_seconds))
