@@ -1,6 +1,6 @@
 """The listing check: a late count still reopens a batch until its deadline."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -15,6 +15,8 @@ from service.papers.listing_check import close_overdue, fetch_expected_count
 from service.papers.sources.base import Source
 from service.papers.sources.registry import build_sources
 from service.papers.store.batches import find_batch
+from service.papers.store.crawl_gate import SharedRateLimiter
+from service.papers.store.gates import reopen_gate
 from service.papers.store.models import Batch
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -90,3 +92,69 @@ def test_a_day_without_any_answer_is_closed_at_its_deadline_with_a_note(
     assert (batch.state, batch.closed_at) == (BatchState.CLOSED, later)
     assert batch.note.startswith("nothing was announced by the deadline")
     assert close_overdue(sessions, later) == 0
+
+
+def polls(begin: datetime, end: datetime) -> list[datetime]:
+    """Return the times of beat's wake-up tasks."""
+    return [
+        begin + timedelta(minutes=10 * n) for n in range((end - begin) // timedelta(minutes=10))
+    ]
+
+
+def listed_at(
+    engine: Engine, settings: Settings, http: LoopbackHttp, times: list[datetime]
+) -> list[str]:
+    """Let the listing show Thursday at these times, and return when it was requested (UTC)."""
+    _, source = make_source(settings, http)
+    asked: list[str] = []
+    for now in times:
+        page = LISTING.format(1).replace("Friday, 18", "Thursday, 17").encode()
+        http.routes["/cs.CL/new"] = lambda _: asked.append(f"{now:%H:%M}") or (200, {}, page)  # noqa: B023
+        fetch_expected_count(make_sessions(engine), source, "cs.CL", now)
+    return asked
+
+
+def test_before_midnight_in_new_york_a_listing_is_requested_every_half_hour(
+    settings: Settings, engine: Engine, loopback_http: LoopbackHttp
+) -> None:
+    half_past_eight, midnight = datetime(2026, 9, 18, 0, 30, tzinfo=UTC), morning(FRIDAY)
+    midnight -= timedelta(hours=2)
+    asked = listed_at(engine, settings, loopback_http, polls(half_past_eight, midnight))
+    assert asked == ["00:30", "01:00", "01:30", "02:00", "02:30", "03:00", "03:30"]
+
+
+def test_while_editions_wait_a_listing_is_requested_at_each_poll_and_afterwards_less(
+    settings: Settings, engine: Engine, loopback_http: LoopbackHttp
+) -> None:
+    midnight, deadline = morning(FRIDAY) - timedelta(hours=2), morning(FRIDAY) + timedelta(hours=8)
+    waited = polls(midnight, deadline)
+    assert len(listed_at(engine, settings, loopback_http, waited)) == len(waited) == 60
+    later = polls(deadline, deadline + timedelta(hours=2))
+    asked = listed_at(engine, settings, loopback_http, later)
+    assert asked == ["14:20", "14:50", "15:20", "15:50"]
+
+
+def test_a_weekend_has_no_listing(
+    settings: Settings, engine: Engine, loopback_http: LoopbackHttp
+) -> None:
+    """From Friday 20:30 to Sunday 20:30 in New York."""
+    friday_night = datetime(2026, 9, 19, 0, 30, tzinfo=UTC)
+    sunday_night = friday_night + timedelta(days=2)
+    assert listed_at(engine, settings, loopback_http, polls(friday_night, sunday_night)) == []
+    assert listed_at(engine, settings, loopback_http, [sunday_night]) == ["00:30"]
+
+
+def test_a_closed_gate_does_not_use_up_the_half_hour(
+    settings: Settings, engine: Engine, loopback_http: LoopbackHttp
+) -> None:
+    settings, _ = make_source(settings, loopback_http)
+    gate = SharedRateLimiter(engine)
+    (source,) = build_sources(settings, gate)
+    gate.report(loopback_http.url, 503, None)
+    night = datetime(2026, 9, 18, 0, 30, tzinfo=UTC)
+    fetch_expected_count(make_sessions(engine), source, "cs.CL", night)
+    assert loopback_http.requests == []
+    with Session(engine) as session, session.begin():
+        assert reopen_gate(session, f"127.0.0.1:{loopback_http.port}")
+    fetch_expected_count(make_sessions(engine), source, "cs.CL", night + timedelta(minutes=10))
+    assert len(loopback_http.requests) == 1

@@ -282,13 +282,25 @@ def test_a_server_that_ignores_the_cursor_is_not_requested_forever(
     biorxiv: Biorxiv, loopback_http: LoopbackHttp
 ) -> None:
     def serve(request: Request) -> Response:
-        return 200, {}, page(row(1), row(2), cursor=request.path.split("/")[-2])
+        return 200, {}, page(row(1), row(2), total=2, cursor=request.path.split("/")[-2])
 
     loopback_http.routes |= {f"{PATH}/{cursor}/json": serve for cursor in (0, 2)}
     fetched = biorxiv.fetch("", DAY, FetchState())
     assert fetched.payload is not None
-    assert len(biorxiv.parse(fetched.payload).announcements) == 2
+    batch = biorxiv.parse(fetched.payload)
+    assert (len(batch.announcements), batch.is_truncated) == (2, False)
     assert len(loopback_http.requests) == 2
+
+
+def test_a_day_of_which_the_server_repeats_the_first_page_counts_as_cut(
+    biorxiv: Biorxiv, loopback_http: LoopbackHttp
+) -> None:
+    whole = page(row(1), row(2), total=5)
+    loopback_http.routes |= {f"{PATH}/{cursor}/json": (200, {}, whole) for cursor in (0, 2)}
+    fetched = biorxiv.fetch("", DAY, FetchState())
+    assert fetched.payload is not None
+    batch = biorxiv.parse(fetched.payload)
+    assert (len(batch.announcements), batch.is_truncated) == (2, True)
 
 
 def test_a_list_without_end_is_refused(biorxiv: Biorxiv, loopback_http: LoopbackHttp) -> None:

@@ -2,17 +2,20 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.servers.loopback_http import LoopbackHttp, Request, Response
+from support.sources.open_gate import OpenGate
 
 from service.papers.domain.types import AnnounceType, Signals
-from service.papers.sources.base import SourceUnreadable
-from service.papers.sources.huggingface import parse_daily_papers
+from service.papers.sources.base import FetchState, SourceUnavailable, SourceUnreadable
+from service.papers.sources.http_fetch import Caller, Fetcher
+from service.papers.sources.huggingface import HuggingFace, parse_daily_papers
 
 
 def listed(**changed: object) -> dict[str, Any]:
@@ -186,3 +189,129 @@ def test_every_entry_of_382_real_days_is_read_or_counted(real_data: Path) -> Non
         string_days += bool(strings)
         papers += len(batch.announcements)
     assert (days, string_days, papers) == (382, 22, 5317)
+
+
+# The client, against a server on loopback.
+
+DAY = date(2026, 9, 17)
+LIST = "/api/daily_papers"
+
+
+def page_of(*numbers: int) -> bytes:
+    return json.dumps([listed(id=f"2609.{number:05d}") for number in numbers]).encode()
+
+
+def next_link(http: LoopbackHttp, page: int, host: str = "") -> dict[str, str]:
+    url = f"{host or http.url}{LIST}?date={DAY}&limit=100&p={page}"
+    return {"Link": f'<{url}>; rel="next"', "ETag": '"first"'}
+
+
+def read(http: LoopbackHttp) -> Any:
+    """Return the batch of the day, and how many requests it took."""
+    before = len(http.requests)
+    source = HuggingFace(http.url, Fetcher(Caller(timeout_seconds=5), OpenGate()))
+    fetched = source.fetch("", DAY, FetchState())
+    assert fetched.payload is not None
+    return source.parse(fetched.payload), fetched.etag, len(http.requests) - before
+
+
+def numbers_of(batch: Any) -> list[int]:
+    return [int(one.identifier[5:]) for one in batch.announcements]
+
+
+def test_a_day_is_followed_page_by_page(loopback_http: LoopbackHttp) -> None:
+    first, second, third = range(1, 101), range(101, 201), range(201, 231)
+    query = f"{LIST}?date={DAY}&limit=100&p="
+    loopback_http.routes |= {
+        LIST: (200, next_link(loopback_http, 1), page_of(*first)),
+        f"{query}1": (200, next_link(loopback_http, 2), page_of(*second)),
+        f"{query}2": (200, {}, page_of(*third)),
+    }
+    batch, etag, count = read(loopback_http)
+    assert numbers_of(batch) == list(range(1, 231))
+    assert (batch.is_truncated, batch.bad_entries, etag, count) == (False, (), "", 3)
+    assert [request.query for request in loopback_http.requests] == [
+        f"limit=100&date={DAY}",
+        f"date={DAY}&limit=100&p=1",
+        f"date={DAY}&limit=100&p=2",
+    ]
+
+
+def test_a_relative_link_is_followed_and_a_paper_that_moved_to_the_next_page_is_no_fault(
+    loopback_http: LoopbackHttp,
+) -> None:
+    query = f"{LIST}?p=1"
+    loopback_http.routes |= {
+        LIST: (200, {"Link": f"<{query}>; rel=next"}, page_of(1, 2, 3)),
+        query: (200, {}, page_of(3, 4)),
+    }
+    batch, _, _ = read(loopback_http)
+    assert (numbers_of(batch), batch.bad_entries) == ([1, 2, 3, 4], ())
+    assert not batch.is_truncated
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(92, False), (99, False), (100, True)])
+def test_exactly_one_full_page_without_a_next_one_counts_as_cut(
+    loopback_http: LoopbackHttp, count: int, is_cut: bool
+) -> None:
+    """One day of September 2026 had 92 papers."""
+    loopback_http.routes[LIST] = (200, {"ETag": '"day"'}, page_of(*range(1, count + 1)))
+    batch, etag, requests = read(loopback_http)
+    assert (len(batch.announcements), batch.is_truncated) == (count, is_cut)
+    assert (etag, requests) == ('"day"', 1)
+
+
+def test_two_full_pages_that_end_are_whole(loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes |= {
+        LIST: (200, next_link(loopback_http, 1), page_of(*range(1, 101))),
+        f"{LIST}?date={DAY}&limit=100&p=1": (200, {}, page_of(*range(101, 201))),
+    }
+    batch, _, _ = read(loopback_http)
+    assert (len(batch.announcements), batch.is_truncated) == (200, False)
+
+
+def test_a_full_page_whose_next_one_is_empty_is_whole(loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes |= {
+        LIST: (200, next_link(loopback_http, 1), page_of(*range(1, 101))),
+        f"{LIST}?date={DAY}&limit=100&p=1": (200, next_link(loopback_http, 2), b"[]"),
+    }
+    batch, _, count = read(loopback_http)
+    assert (len(batch.announcements), batch.is_truncated, count) == (100, False, 2)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://huggingface.co", "http://127.0.0.1:1", "ftp://127.0.0.1"]
+)
+def test_a_next_page_elsewhere_is_not_requested_and_the_day_counts_as_cut(
+    loopback_http: LoopbackHttp, host: str
+) -> None:
+    loopback_http.routes[LIST] = (200, next_link(loopback_http, 1, host), page_of(1, 2))
+    batch, _, count = read(loopback_http)
+    assert (numbers_of(batch), batch.is_truncated, count) == ([1, 2], True, 1)
+
+
+def test_pages_in_circles_and_without_end_are_left(loopback_http: LoopbackHttp) -> None:
+    query = f"{LIST}?date={DAY}&limit=100&p=1"
+    loopback_http.routes |= {
+        LIST: (200, next_link(loopback_http, 1), page_of(1)),
+        query: (200, next_link(loopback_http, 1), page_of(2)),
+    }
+    batch, _, count = read(loopback_http)
+    assert (numbers_of(batch), batch.is_truncated, count) == ([1, 2], True, 2)
+
+    def endless(request: Request) -> Response:
+        number = len(loopback_http.requests)
+        return 200, next_link(loopback_http, number), page_of(number)
+
+    loopback_http.routes = {LIST: endless}
+    batch, _, count = read(loopback_http)
+    assert (len(batch.announcements), batch.is_truncated, count) == (10, True, 10)
+
+
+def test_a_page_that_fails_fails_the_day(loopback_http: LoopbackHttp) -> None:
+    loopback_http.routes |= {
+        LIST: (200, next_link(loopback_http, 1), page_of(1)),
+        f"{LIST}?date={DAY}&limit=100&p=1": (503, {}, b""),
+    }
+    with pytest.raises(SourceUnavailable, match="HTTP 503"):
+        read(loopback_http)

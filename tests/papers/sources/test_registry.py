@@ -1,14 +1,15 @@
 """The sources that an operator configures, built and fetched over loopback."""
 
+import time
 from datetime import date
 
 import pytest
-from support.servers.loopback_http import LoopbackHttp
+from support.servers.loopback_http import LoopbackHttp, Request, Response
 from support.sources.open_gate import OpenGate
 
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.papers.sources.arxiv_feed import ArxivFeed
-from service.papers.sources.base import Expectation, FetchState
+from service.papers.sources.base import Expectation, FetchState, SourceUnavailable, SourceUnreadable
 from service.papers.sources.registry import SourceNotAvailable, build_api, build_oai, build_sources
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import parse_query
@@ -100,3 +101,61 @@ def test_the_listing_says_how_many_papers_to_expect(loopback_http: LoopbackHttp)
     )
     (arxiv,) = build_sources(settings, OpenGate())
     assert arxiv.expect("cs.CL") == Expectation(date(2026, 9, 18), 0)
+
+
+def test_every_request_to_a_source_names_the_operator(loopback_http: LoopbackHttp) -> None:
+    url = loopback_http.url
+    settings = Settings(
+        sources=SOURCE_NAMES,
+        arxiv_feed_url=url,
+        arxiv_list_url=f"{url}/list",
+        arxiv_oai_url=f"{url}/oai",
+        arxiv_api_url=f"{url}/api",
+        huggingface_url=url,
+        biorxiv_url=url,
+        journal_feeds=(f"nature={url}/nature",),
+        contact="ops@paperboy.example",
+    )
+    sources = build_sources(settings, OpenGate())
+    oai, api = build_oai(settings, OpenGate()), build_api(settings, OpenGate())
+    assert oai is not None
+    assert api is not None
+    requests = [
+        *(lambda source=source: source.fetch("cs.CL", None, FetchState()) for source in sources),
+        lambda: sources[0].expect("cs.CL"),
+        lambda: list(oai.harvest(date(2026, 9, 17))),
+        lambda: api.fetch_papers(["2609.00001"]),
+    ]
+    for number, request in enumerate(requests, start=1):
+        with pytest.raises(SourceUnavailable, match="HTTP 404"):
+            request()
+        assert len(loopback_http.requests) == number
+    agents = {request.headers["User-Agent"] for request in loopback_http.requests}
+    assert len(agents) == 1
+    assert "ops@paperboy.example" in agents.pop()
+
+
+def test_oai_has_three_minutes_for_a_step_of_its_answer_and_others_half_a_minute() -> None:
+    oai, (arxiv, *_) = (build_oai(Settings(), OpenGate()), build_sources(Settings(), OpenGate()))
+    assert oai is not None
+    assert isinstance(arxiv, ArxivFeed)
+    assert oai.fetcher.step_seconds == 180
+    assert arxiv.fetcher.step_seconds == 30
+
+
+def test_oai_may_answer_when_others_are_given_up(loopback_http: LoopbackHttp) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(1)
+        return 200, {}, b"<nothing/>"
+
+    loopback_http.routes |= {"/oai": slow, "/rss/cs.CL": slow}
+    url = loopback_http.url
+    settings = Settings(
+        sources=("arxiv",), arxiv_feed_url=url, arxiv_oai_url=f"{url}/oai", http_timeout_seconds=0.4
+    )
+    (arxiv,), oai = build_sources(settings, OpenGate()), build_oai(settings, OpenGate())
+    with pytest.raises(SourceUnavailable, match="timed out"):
+        arxiv.fetch("cs.CL", None, FetchState())
+    assert oai is not None
+    with pytest.raises(SourceUnreadable, match="not OAI-PMH"):
+        list(oai.harvest(date(2026, 9, 17)))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -63,8 +64,7 @@ class Installation:
     heals: list[HealReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        rule = HostRule("arxiv", group="all")
-        gate = SharedRateLimiter(self.sessions.kw["bind"], lambda _: rule, sleep=lambda _: None)
+        gate = SharedRateLimiter(self.sessions.kw["bind"], _rule_of_channel, sleep=lambda _: None)
         self.sources = build_sources(self.settings, gate)
         oai = build_oai(self.settings, gate)
         assert oai is not None
@@ -202,6 +202,11 @@ class Installation:
     def keys(self) -> dict[int, str]:
         with self.sessions() as session:
             return dict(session.execute(select(Paper.id, Paper.key)).all())
+
+
+def _rule_of_channel(url: str) -> HostRule:
+    """Return the rule of the channel's own host, which all have on loopback, without gaps."""
+    return HostRule(urlsplit(url).path.split("/")[1], group="arxiv")
 
 
 def span(first: date, last: date) -> list[date]:
