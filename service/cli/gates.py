@@ -24,10 +24,12 @@ def reopen(
 
     Settle it with the source first: another refusal closes its gate for twice the time.
     """
+    from service.papers.domain.crawl_delay import rule_of
     from service.papers.store.gates import list_closed_gates, reopen_gate
     from service.platform.database.engine import transaction
 
-    name = host.strip().lower()
+    rule = rule_of(host)
+    name = rule.host if rule else host.strip().lower()
     with command_context(context, as_json=as_json) as command:
         with transaction(command.sessions) as session:
             is_reopened = reopen_gate(session, name)

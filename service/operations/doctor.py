@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parseaddr
-from http import HTTPStatus
 
 import httpx2
 import redis
@@ -30,9 +29,9 @@ from service.operations.monitoring import FORBIDDEN
 from service.operations.relay_checks import Greeting, check_tls, greet
 from service.papers.domain.categories import SUBSUMED, suggested_category
 from service.papers.domain.category_names import ARCHIVE_NAMES, CATEGORY_NAMES
-from service.papers.domain.crawl_delay import RateLimited
+from service.papers.domain.crawl_delay import RateLimited, Reply, read_status
 from service.papers.domain.source_names import SOURCES
-from service.papers.sources.http_fetch import Caller
+from service.papers.sources.http_fetch import Caller, retry_after_seconds
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.papers.store.gates import list_closed_gates
 from service.platform.clock import system_clock
@@ -74,6 +73,7 @@ def examine(
     findings += _broker(settings)
     greetings: list[Greeting] = []
     findings += _relays(settings, greetings)
+    findings.append(_contact(settings))
     findings += _sources(settings, sessions)
     findings += _gates(sessions)
     findings += _categories(settings)
@@ -182,6 +182,16 @@ def _smtputf8(relay: SmtpRelay) -> Finding:
     return Finding(name, "bad", "not offered", hint)
 
 
+def _contact(settings: Settings) -> Finding:
+    """Check that our requests name whom a source can write to."""
+    agent = Caller(settings.base_url, settings.contact).user_agent
+    if settings.contact:
+        return Finding("contact", "good", agent)
+    detail = f"sources see {agent}: they can write to nobody before they block us"
+    hint = "Set PAPERBOY_CONTACT to an address or page of yours"
+    return Finding("contact", "warn", detail, hint)
+
+
 def _sources(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Finding]:
     """Ask each source for a head, with the manners of every other request."""
     gate = SharedRateLimiter(sessions.kw["bind"], longest_hold_seconds=int(2 * HTTP_SECONDS))
@@ -190,7 +200,7 @@ def _sources(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Fi
             continue
         name, url = f"source {source.name}", getattr(settings, source.doctor_setting)
         try:
-            status = _ask(url, settings, gate)
+            status, reply = _ask(url, settings, gate)
         except httpx2.HTTPError as error:
             reason = " ".join(str(error).split())
             yield Finding(name, "warn", reason, "Is the network closed?")
@@ -199,16 +209,15 @@ def _sources(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Fi
         except SQLAlchemyError:
             yield Finding(name, "warn", "not asked: its gate is in the database")
         else:
-            hint = "Ask the source why; it may refuse to answer only this request"
-            is_good = status != HTTPStatus.FORBIDDEN
-            yield (
-                Finding(name, "good", "answers")
-                if is_good
-                else Finding(name, "warn", f"refuses us: HTTP {status}", hint)
-            )
+            if reply in {Reply.WELCOME, Reply.FAULTY}:
+                yield Finding(name, "good", "answers")
+            else:
+                hint = "Ask the source why, if a fetch is refused as well: paperboy ingest"
+                yield Finding(name, "warn", f"refuses us: HTTP {status}", hint)
 
 
-def _ask(url: str, settings: Settings, gate: SharedRateLimiter) -> int:
+def _ask(url: str, settings: Settings, gate: SharedRateLimiter) -> tuple[int, Reply]:
+    """Return the answer to a HEAD. A source may forbid just that, which closes no gate."""
     agent = Caller(settings.base_url, settings.contact).user_agent
     wanted = Request(
         url,
@@ -220,7 +229,12 @@ def _ask(url: str, settings: Settings, gate: SharedRateLimiter) -> int:
         before=gate.wait,
     )
     with gate.hold(url), open_answer(wanted) as answer:
-        return answer.response.status_code
+        status = answer.response.status_code
+        wait = retry_after_seconds(answer.response.headers.get("Retry-After"), system_clock())
+        reply = read_status(status, wait)
+        if reply in {Reply.TOO_MANY, Reply.BUSY}:
+            gate.report(url, status, wait)
+        return status, reply
 
 
 def _gates(sessions: sessionmaker[Session]) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ CONTRACT = {
     "bounces fetch": [],
     "bounces listen": ["--host", "--port", "--lmtp"],
     "bounces report": ["--days"],
+    "reopen": ["host"],
     "pause": [],
     "resume": [],
     "suppress": ["email", "--why"],

@@ -53,7 +53,7 @@ def test_a_403_closes_the_gate_until_the_operator_opens_it(
     assert findings[f"gate {host}"]["hint"].endswith(f"run: paperboy reopen {host}")
     assert findings["source arxiv"]["detail"].startswith("not asked: no request to")
 
-    opened = paperboy("--json", "reopen", host)
+    opened = paperboy("--json", "reopen", f"{arxiv.url}/rss/cs.CL")
     assert (opened.code, opened.value) == (0, {"reopened": host})
     again = paperboy("reopen", host)
     assert (again.code, again.complaint) == (2, f"the gate of {host} is not closed; none is closed")

@@ -16,6 +16,7 @@ from support.smtp.smtp_sink import SmtpSink, free_port
 
 from service.operations.doctor import examine
 from service.operations.domain.finding import Finding
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.settings.dkim_keys import DkimKey
 
 ANNE = "anne@example.org"
@@ -190,3 +191,49 @@ def test_each_relay_is_checked_for_smtputf8_where_readers_may_need_it(
 def test_a_probe_goes_to_an_address_outside_ascii(press: Press, smtp_sink: SmtpSink) -> None:
     assert ask(press, "änne@münchen.example")["probe"].state == "good"
     assert smtp_sink.recipients() == ["änne@xn--mnchen-3ya.example"]
+
+
+def test_a_contact_is_asked_for_and_named_in_the_doctors_own_requests(
+    press: Press, loopback_http: LoopbackHttp
+) -> None:
+    found = ask(press)["contact"]
+    assert (found.state, found.hint) == (
+        "warn",
+        "Set PAPERBOY_CONTACT to an address or page of yours",
+    )
+    assert found.detail.endswith("they can write to nobody before they block us")
+    loopback_http.requests.clear()
+    found = ask(press, contact="ops@example.org")["contact"]
+    assert (found.state, found.hint) == ("good", "")
+    agents = {one.headers["User-Agent"] for one in loopback_http.requests if one.method == "HEAD"}
+    assert agents == {found.detail}
+    assert found.detail.endswith("; ops@example.org)")
+
+
+def test_a_closed_gate_is_named_and_its_host_is_not_asked(
+    press: Press, loopback_http: LoopbackHttp
+) -> None:
+    gate = SharedRateLimiter(press.sessions.kw["bind"])
+    gate.report(f"{loopback_http.url}/rss", 403, None)
+    gate.report("https://huggingface.co/api", 503, 120)
+    found = ask(press)
+    host = f"127.0.0.1:{loopback_http.port}"
+    assert (found[f"gate {host}"].state, found["gate huggingface.co"].state) == ("bad", "warn")
+    assert found[f"gate {host}"].detail.startswith("closed until 20")
+    assert found["gate huggingface.co"].detail.endswith("since it answered HTTP 503")
+    assert found[f"gate {host}"].hint.endswith(f"run: paperboy reopen {host}")
+    assert found["source arxiv"].detail.startswith(f"not asked: no request to {host} is allowed")
+    assert [one for one in loopback_http.requests if one.method == "HEAD"] == []
+
+
+def test_a_source_that_forbids_the_doctor_is_named(
+    press: Press, loopback_http: LoopbackHttp
+) -> None:
+    loopback_http.routes["/"] = (403, {}, b"")
+    found = ask(press)["source arxiv"]
+    assert (found.state, found.detail) == ("warn", "refuses us: HTTP 403")
+    loopback_http.routes["/"] = (429, {"Retry-After": "300"}, b"")
+    later = ask(press)
+    assert later["source arxiv"].detail == "refuses us: HTTP 429"
+    # Both sources are at this host, which asked for five minutes.
+    assert later["source huggingface"].detail.startswith("not asked: no request to")

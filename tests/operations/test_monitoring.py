@@ -18,6 +18,7 @@ from service.editions.store.editions import insert_edition
 from service.editions.store.models import Edition
 from service.operations.monitoring import find_troubles, report_troubles
 from service.papers.domain.types import BatchState
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.papers.store.models import Batch
 from service.sending.deliver import deliver
 
@@ -271,3 +272,28 @@ def test_without_an_operator_address_problems_are_logged(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"alert_to": ""})
     report_mailbox(press.sessions, press.settings, "gone", press.clock())
     assert press.rows() == []
+
+
+def test_a_host_that_forbids_us_is_mailed_once_for_each_time_it_is_closed(press: Press) -> None:
+    gate = SharedRateLimiter(press.sessions.kw["bind"])
+    gate.report("https://huggingface.co/api", 503, 3600)
+    assert of(press, "gate") == []
+    gate.report("https://rss.arxiv.org/rss/cs.CL", 403, None)
+    occasions = of(press, "gate")
+    assert len(occasions) == 1
+    for _ in range(2):
+        report_troubles(press.sessions, press.settings, press.clock())
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (mail,) = [one for one in transport.sent if b"rss.arxiv.org" in one.payload]
+    message, body = read_mail(mail.payload), " ".join(plain_text(mail.payload).split())
+    assert str(message["Subject"]).startswith("Paperboy: rss.arxiv.org refuses our requests")
+    assert "It answered HTTP 403 at " in body
+    assert "1 time in a row" in body
+    assert "paperboy reopen rss.arxiv.org" in body
+    with press.sessions.begin() as session:
+        session.execute(text("UPDATE gates SET next_at = next_at - interval '2 days'"))
+    assert of(press, "gate") == []
+    gate.report("https://rss.arxiv.org/rss/cs.CL", 403, None)
+    (again,) = of(press, "gate")
+    assert again != occasions[0]

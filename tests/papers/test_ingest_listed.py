@@ -61,6 +61,26 @@ def test_a_paper_that_was_only_listed_is_completed_by_its_announcement(
     assert (read.upvotes, read.github_url) == (7, "https://github.com/example/code")
 
 
+def test_a_list_of_exactly_one_full_page_is_partial_until_it_names_the_next(
+    provider: Provider,
+) -> None:
+    provider.show_list(daily_list(*range(1, 101)))
+    report = provider.look(FRIDAY, name="huggingface")
+    assert (report.state, report.note) == (BatchState.PARTIAL, "cut at the source's limit of items")
+    first = "/api/daily_papers?limit=100&date=2026-09-18"
+    link = {"Link": '</api/daily_papers?p=1>; rel="next"'}
+    provider.http.routes |= {
+        first: (200, link, daily_list(*range(1, 101))),
+        "/api/daily_papers?p=1": (200, {}, daily_list(*range(101, 121))),
+    }
+    report = provider.look(FRIDAY, name="huggingface")
+    assert (report.state, report.counts, report.stored_count) == (
+        BatchState.COMPLETE,
+        {"listed": 120},
+        20,
+    )
+
+
 def test_a_list_never_overwrites_an_announced_paper(provider: Provider, session: Session) -> None:
     provider.show(render_feed(FRIDAY, Told(1, title="As announced")))
     provider.look(FRIDAY)

@@ -106,11 +106,13 @@ def listed_at(
 ) -> list[str]:
     """Let the listing show Thursday at these times, and return when it was requested (UTC)."""
     _, source = make_source(settings, http)
+    page = LISTING.format(1).replace("Friday, 18", "Thursday, 17").encode()
+    http.routes["/cs.CL/new"] = (200, {}, page)
     asked: list[str] = []
     for now in times:
-        page = LISTING.format(1).replace("Friday, 18", "Thursday, 17").encode()
-        http.routes["/cs.CL/new"] = lambda _: asked.append(f"{now:%H:%M}") or (200, {}, page)  # noqa: B023
+        before = len(http.requests)
         fetch_expected_count(make_sessions(engine), source, "cs.CL", now)
+        asked += [f"{now:%H:%M}"] * (len(http.requests) - before)
     return asked
 
 

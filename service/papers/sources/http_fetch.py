@@ -61,7 +61,6 @@ class Fetcher:
         self._caller = caller
         self._gate = gate
         self._max_bytes = max_bytes
-        self.step_seconds = caller.timeout_seconds
         self.longest_seconds = caller.timeout_seconds * timeouts
         # Loading the certificates costs more than the rest of a client, so it is done once.
         self._tls = httpx2.create_ssl_context()

@@ -66,6 +66,8 @@ class SharedRateLimiter:
             remaining = self._remaining(connection, rule)
             if remaining:
                 self.sleep(remaining)
+                # Another process may have been refused meanwhile.
+                self._remaining(connection, rule)
             self._keep_gaps(connection, rule)
 
     def report(self, url: str, status: int, retry_after_seconds: float | None) -> None:
@@ -157,12 +159,13 @@ def _close(
 ) -> None:
     """Close a gate; a refusal of a request that was on its way when it closed does not count."""
     row = connection.execute(
-        select(GateRow.failure_count, GateRow.forbidden_count, is_closed().label("is_closed"))
+        select(GateRow, is_closed().label("is_closed"))
         .where(GateRow.name == name)
         .with_for_update()
     ).one()
     counted = Refusals(row.failure_count, row.forbidden_count)
-    if not row.is_closed:
+    is_first_403 = reply is Reply.FORBIDDEN and row.reason != reason
+    if not row.is_closed or is_first_403:
         counted = counted.add(reply)
     delay = closing_of(reply, counted, retry_after_seconds)
     connection.execute(

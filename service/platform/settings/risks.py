@@ -13,7 +13,7 @@ from service.platform.settings.settings import Settings
 
 def find_risks(settings: Settings) -> list[SettingFault]:
     """Return the settings that an operator should change, each with a hint."""
-    checks = (_weak_protection, _missing_contact, _missing_addresses, _signatures)
+    checks = (_weak_protection, _missing_addresses, _signatures)
     return [fault for find in checks for fault in find(settings)]
 
 
@@ -49,12 +49,6 @@ def _weak_protection(settings: Settings) -> Iterator[SettingFault]:
         if relay.password and not is_private:
             problem = f"the password for {relay.host} may cross the network in the clear"
             yield SettingFault("smtp_url", problem, "Add ?starttls=required or use smtps://")
-
-
-def _missing_contact(settings: Settings) -> Iterator[SettingFault]:
-    if not settings.contact:
-        problem = "sources see nobody to write to before they block us"
-        yield SettingFault("contact", problem, "Set it to an address or page of the operator")
 
 
 def _missing_addresses(settings: Settings) -> Iterator[SettingFault]:

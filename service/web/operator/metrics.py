@@ -61,6 +61,7 @@ class _MeasuresCollector(Collector):
         yield _single("in_doubt_mails", "Mails in doubt, without a reply", found.in_doubt_count)
         yield _pairs("recent_sends", "Sends of the last hour", ("provider", "reply"), found.sends)
         yield from _of_providers(found)
+        yield from _of_gates(found)
         yield _pairs("batches", "Batches of the day", ("source", "state"), found.batches)
         yield _by("batch_faults", "Batches of the day with a fault", "source", found.batch_faults)
         yield _by("unreadable_papers", "Entries of the day not parsed", "source", found.unreadable)
@@ -98,6 +99,13 @@ def _of_providers(found: Measures) -> Iterator[GaugeMetricFamily]:
         if line.rate is not None:
             rate.add_metric((line.provider,), line.rate)
     yield from (paused, rate)
+
+
+def _of_gates(found: Measures) -> Iterator[GaugeMetricFamily]:
+    closed = _family("closed_gates", "1 while a host of sources refuses us", ("host", "reason"))
+    for gate in found.gates:
+        closed.add_metric((gate.host, gate.reason), 1)
+    yield closed
 
 
 def _of_caches(caches: Sequence[CacheUse]) -> Iterator[Metric]:

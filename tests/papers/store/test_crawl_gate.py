@@ -304,6 +304,17 @@ def test_a_short_wait_is_slept_through(engine: Engine) -> None:
     assert GAP.total_seconds() * 0.5 < wait <= GAP.total_seconds()
 
 
+def test_a_gate_that_closes_during_the_sleep_stays_closed(engine: Engine) -> None:
+    other = SharedRateLimiter(engine)
+    other.report("https://huggingface.co/api", 429, 30)
+
+    def refuse(_seconds: float) -> None:
+        other.report("https://huggingface.co/api", 403, None)
+
+    with pytest.raises(RateLimited, match="HTTP 403"):
+        SharedRateLimiter(engine, sleep=refuse).wait("https://huggingface.co/api")
+
+
 def test_other_hosts_have_no_gap(engine: Engine) -> None:
     waits: list[float] = []
     gate = SharedRateLimiter(engine, sleep=waits.append)

@@ -18,6 +18,7 @@ from service.deliveries.domain.states import SendOutcome
 from service.messages.mime.mime import Envelope
 from service.operations.metrics import MOST_PROVIDERS, OTHERS, count_by_provider
 from service.operations.store.counts import SendCount
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.caches import clear_caches
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
@@ -75,6 +76,8 @@ def test_the_balance_and_the_queue_are_exported(web: httpx2.Client, press: Press
                 provider="gmail", rate=2.5, changed_at=press.clock(), breaker=BreakerState.OPEN
             )
         )
+    gate = SharedRateLimiter(press.sessions.kw["bind"])
+    gate.report("https://arxiv.org/list/cs.CL/new", 403, None)
     answer = web.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert answer.headers["cache-control"] == "no-store"
@@ -101,6 +104,7 @@ def test_the_balance_and_the_queue_are_exported(web: httpx2.Client, press: Press
     }
     assert samples["provider_paused"] == {("gmail",): 1}
     assert samples["provider_rate"] == {("gmail",): 2.5}
+    assert samples["closed_gates"] == {("arxiv.org", "HTTP 403"): 1}
     assert samples["batches"] == {("arxiv", "complete"): 1}
     assert samples["batch_faults"] == samples["unreadable_papers"] == {("arxiv",): 0}
     assert samples["subscribers"] == {("active",): 4, ("suppressed",): 1}

@@ -16,6 +16,8 @@ from support.web.site import EnqueuedTasks
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.operations.dashboard import describe_relays
+from service.papers.domain.crawl_delay import RateLimited
+from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
@@ -84,6 +86,7 @@ PAGES: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
     "unsubscribe": lambda web: web.post("/admin/subscribers/1", data={"answer": "unsubscribe"}),
     "edit": lambda web: web.post("/admin/subscribers/1/edit", data={"hour": "3"}),
     "add": lambda web: web.post("/admin/subscribers/new", data={"email": "b@example.org"}),
+    "gates": lambda web: web.post("/admin/gates", data={"answer": "arxiv.org", "sure": "yes"}),
     "sending": lambda web: web.post("/admin/sending", data={"answer": "pause", "sure": "yes"}),
     "restored": lambda web: web.post("/admin/restored", data={"sure": "yes"}),
 }
@@ -260,3 +263,23 @@ def test_relays_are_named_without_their_credentials(settings: Settings) -> None:
         ("relay.example.org:465", "TLS"),
         ("b.example.org:587", "STARTTLS required"),
     ]
+
+
+def test_a_closed_gate_is_shown_and_opened_after_a_question(
+    operator: httpx2.Client, engine: Engine
+) -> None:
+    gate = SharedRateLimiter(engine)
+    gate.report("https://rss.arxiv.org/rss/cs.CL", 403, None)
+    page = operator.get("/admin")
+    assert "<strong>rss.arxiv.org</strong> answered HTTP 403 on " in page.text
+    assert "no request is sent to it until " in page.text
+    form = {"token": token_in(page), "answer": "rss.arxiv.org"}
+    question = operator.post("/admin/gates", data=form)
+    assert "Settle it with rss.arxiv.org first." in question.text
+    with pytest.raises(RateLimited):
+        gate.wait("https://rss.arxiv.org/rss/cs.CL")
+    form |= {"token": token_in(question), "sure": "yes"}
+    assert "rss.arxiv.org is asked again" in operator.post("/admin/gates", data=form).text
+    gate.wait("https://rss.arxiv.org/rss/cs.CL")
+    assert "answered HTTP 403" not in operator.get("/admin").text
+    assert "It is open already." in operator.post("/admin/gates", data=form).text
