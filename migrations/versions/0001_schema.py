@@ -26,7 +26,7 @@ DROP TABLE
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
     clauses, canonicals, opinions, suppressions, consents, pending_sign_ups,
     mail_requests, subscribers,
-    paper_changes, gates, signals, announcements, batches,
+    paper_changes, harvests, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;
 DROP FUNCTION forget_canonical(), tell_paper_changes();
 DROP TYPE

@@ -20,7 +20,7 @@ def reopen(
     ],
     as_json: Json = False,
 ) -> None:
-    """Ask a source again that refused us and was left alone since then.
+    """Ask a source again that refused us.
 
     Settle it with the source first: another refusal closes its gate for twice the time.
     """

@@ -174,8 +174,9 @@ def _ingest_batch(
         parsed = merge_repeats(source.parse(fetched.payload), has_versions=source.has_versions)
         answer = _Answer(category, _shown_on(parsed, on, today), parsed, fetched.etag)
     except (SourceUnavailable, SourceUnreadable) as error:
-        is_sent = not isinstance(error, SourceClosed)
-        return _record_failure(sessions, batch, str(error), now, is_sent=is_sent)
+        # What is read by hand, of any date, says nothing of the next poll.
+        is_poll = on is None and not isinstance(error, SourceClosed)
+        return _record_failure(sessions, batch, str(error), now, is_poll=is_poll)
     except FAULTS as error:
         # An answer that no parser foresaw; the other categories are still read.
         log.exception("ingest.fault", source=source.name, category=category)
@@ -206,14 +207,14 @@ def _record_failure(
     error: str,
     now: datetime,
     *,
-    is_sent: bool = True,
+    is_poll: bool = False,
 ) -> BatchReport:
     """Note why the batch could not be read; its stored papers stay as they are."""
     with transaction(sessions) as session:
         row = batches.open_batch(session, batch.source, batch.category, batch.announced_on, now)
         if row.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
             row.note = error[:300]
-        if is_sent:
+        if is_poll:
             row.failed_at = now
         return _report(row, error=error)
 

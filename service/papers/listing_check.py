@@ -69,12 +69,12 @@ def _claim_listing(
     sessions: sessionmaker[Session], source: Source, category: str, now: datetime
 ) -> bool:
     """Return whether the listing may be requested now; the row lock admits one process."""
+    today = announcement_date(now)
+    if polled_date(now) == today and not is_past_deadline(today, now):
+        return True
     with transaction(sessions) as session:
-        batch = open_batch(session, source.name, category, announcement_date(now), now)
-        is_urgent = polled_date(now) == batch.announced_on and not is_past_deadline(
-            batch.announced_on, now
-        )
-        if not is_urgent and batch.listed_at and now - batch.listed_at < BETWEEN_LISTINGS:
+        batch = open_batch(session, source.name, category, today, now)
+        if batch.listed_at and now - batch.listed_at < BETWEEN_LISTINGS:
             return False
         batch.listed_at = now
         return True

@@ -133,7 +133,7 @@ def test_while_editions_wait_a_listing_is_requested_at_each_poll_and_afterwards_
     assert len(listed_at(engine, settings, loopback_http, waited)) == len(waited) == 60
     later = polls(deadline, deadline + timedelta(hours=2))
     asked = listed_at(engine, settings, loopback_http, later)
-    assert asked == ["14:20", "14:50", "15:20", "15:50"]
+    assert asked == ["14:00", "14:30", "15:00", "15:30"]
 
 
 def test_a_weekend_has_no_listing(
