@@ -34,6 +34,8 @@ _COMMON_FRACTION = 40
 # Full loads may take this share of the time; between them previews query Postgres directly.
 _LOAD_SHARE = 0.05
 _QUERY_CANCELED = "57014"
+# A request's transaction is open while it waits for another one's update; then it asks Postgres.
+_MOST_WAIT_SECONDS = 0.5
 
 log = get_logger(__name__)
 
@@ -114,9 +116,9 @@ class LivePreviews:
         snapshot = self._snapshot
         if snapshot is None or snapshot.span != span or snapshot.is_stale:
             if recent.count_recent(session, span) < self._limits.many_papers:
-                with self._update_lock:
-                    self._snapshot = self._read(session, span, state)
-                return self._snapshot
+                # A later one replaces it, with the same papers or newer ones.
+                read = self._snapshot = self._read(session, span, state)
+                return read
             self._load_in_background(span)
             if snapshot is None or snapshot.span != span:
                 return None
@@ -134,7 +136,9 @@ class LivePreviews:
         self, session: Session, snapshot: RecentDays, state: str, changed_ids: Sequence[int]
     ) -> RecentDays | None:
         """Cache a new snapshot with these changes: papers added, updated, or gone from the span."""
-        with self._update_lock:
+        if not self._update_lock.acquire(timeout=_MOST_WAIT_SECONDS):
+            return None
+        try:
             if self._snapshot is snapshot:
                 papers = recent.select_recent(session, snapshot.span, changed_ids)
                 index = snapshot.index.with_changes(papers, changed_ids)
@@ -143,6 +147,8 @@ class LivePreviews:
                 )
                 self._snapshot = RecentDays(snapshot.span, state, index, snapshot.read_at, vectors)
                 return self._snapshot
+        finally:
+            self._update_lock.release()
         return self._refresh(session, snapshot.span, state)
 
     def _read(self, session: Session, span: tuple[date, date], state: str) -> RecentDays:

@@ -128,6 +128,17 @@ def test_only_changed_papers_are_loaded_again(
     assert f"'{{{come}}}'" in given, "only the new paper"
 
 
+def test_a_preview_does_not_wait_in_its_transaction_for_the_update_of_another(
+    ask: PreviewClient, session: Session
+) -> None:
+    store_papers(session, [make_announcement(1, "Cats")])
+    ask("cats")
+    store_papers(session, [make_announcement(2, "More Cats")])
+    with ask.previews._update_lock:
+        assert ask("cats").matched.total == 2
+    assert ask("cats").matched.total == 2
+
+
 def test_an_older_transaction_does_not_see_a_newer_snapshot(
     previews: LivePreviews,
     ask: PreviewClient,

@@ -22,9 +22,9 @@ WORKER_SECONDS = 60
 # What a transaction allows itself whose statements may move every row of a large edition.
 BULK_SECONDS = 300
 
-# The least limit of a transaction in which nothing happens. One that computes between two statements
-# on a busy machine is not stuck, and others wait no longer for its locks (`lock_timeout`).
-LEAST_IDLE_SECONDS = 10
+# The least limit of a transaction in which nothing happens. Between two statements a page computes for
+# some hundredths of a second at most, and a busy machine makes that twenty times as long.
+LEAST_IDLE_SECONDS = 2
 
 # query_canceled, and idle_in_transaction_session_timeout, which ends the connection.
 OUT_OF_TIME = frozenset({"57014", "25P03"})
@@ -36,7 +36,7 @@ def make_engine(database_url: str, *, pool_size: int = 5, most_seconds: int = 0)
     A statement waits for a lock for at most ten seconds (`lock_timeout`): a stuck process must show
     up as an error, not as a morning on which no mail is sent and nothing is logged. PostgreSQL cancels
     a statement after `most_seconds`, and ends a transaction that is idle for as long, but at least for
-    ten; 0 is no limit.
+    two; 0 is no limit.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     limits = {

@@ -132,7 +132,7 @@ def test_a_transaction_may_have_a_limit_of_its_own(limited: Engine) -> None:
         limit_time(session, 30)
         session.execute(text("SELECT pg_sleep(1.5)"))
     with limited.connect() as connection:
-        assert limits_of(connection) == ("1s", "10s")
+        assert limits_of(connection) == ("1s", "2s")
 
 
 def limits_of(connection: Connection) -> tuple[str, str]:
