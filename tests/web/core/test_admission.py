@@ -30,7 +30,7 @@ QUERIES = ("/search", "/topics/preview", "/topics/preview/live", "/feeds/search.
 LIKE = 'like:"a text"'
 
 
-@pytest.fixture(params=["steps", "statements"])
+@pytest.fixture(params=[{"steps": 2}, {"statements": 2}, {"seconds": 0.0}], ids=repr)
 def poor(
     request: pytest.FixtureRequest,
     settings: Settings,
@@ -38,8 +38,8 @@ def poor(
     clock: Turnable,
     enqueued: EnqueuedTasks,
 ) -> Iterator[httpx2.Client]:
-    """Serve the site with a small budget for each request: of steps, or of statements."""
-    budget = partial(WorkBudget, **{str(request.param): 2})
+    """Serve the site with a small budget for each request: of steps, statements or processor time."""
+    budget = partial(WorkBudget, **request.param)
     app = create_app(
         settings, make_sessions(engine), enqueue=enqueued, clock=clock, make_budget=budget
     )
