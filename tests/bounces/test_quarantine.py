@@ -1,5 +1,6 @@
 """A hostile mail among bounces is put in quarantine once, and all the others are recorded."""
 
+import resource
 import smtplib
 import sys
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from support.mail.imap_server import LOGIN, ImapServer
 from support.newsletter.bounce_press import count_events, path_of
 from support.newsletter.press import PlannedTransport, Press
 
-from service.bounces.inbound.confined_parser import ConfinedParser, ParserUnavailable
+from service.bounces.inbound.confined_parser import PARSER, ConfinedParser, ParserUnavailable
 from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.inbound.mime_parts import NotReadable
+from service.bounces.inbound.parser_process import MEMORY_BYTES
 from service.bounces.quarantine import MOST_FILES, quarantine_file, store_quarantined
 from service.bounces.record import Tally, fetch_bounce_mailbox, open_listener
 from service.bounces.store.models import QuarantinedMail
@@ -179,6 +181,27 @@ def test_the_quarantine_does_not_fill_the_disk(press: Press) -> None:
     assert len(set(places)) == MOST_FILES + 1
     assert "full" in places[-1]
     assert len(list(Path(places[0]).parent.iterdir())) == MOST_FILES
+
+
+def test_a_mail_that_fills_the_parsers_memory_is_quarantined_and_the_next_one_read(
+    press: Press, bounces: list[bytes], tmp_path: Path
+) -> None:
+    PARSER.parse(bounces[0])
+    first = PARSER._child
+    assert first is not None
+    found = resource.prlimit(first.pid, resource.RLIMIT_AS)
+    assert found == (MEMORY_BYTES, MEMORY_BYTES)
+    # Every mail we know needs too much processor time before it needs as much memory.
+    resource.prlimit(first.pid, resource.RLIMIT_AS, (MEMORY_BYTES // 3, MEMORY_BYTES // 3))
+    hostile = b"From: MAILER-DAEMON@mx.example\n\n" + b"\xe9\n" * 2_000_000
+    Maildir(tmp_path / "box", create=True)
+    for number, raw in enumerate(around(bounces, {"": hostile})):
+        (tmp_path / "box/new" / f"mail{number}").write_bytes(raw)
+    total = fetch(press, f"maildir:{tmp_path}/box")
+    assert (total.outcomes["recorded"], total.unreadable) == (len(bounces), 1)
+    assert [row.reason for row in rows(press)] == ["it needs more than 512 MiB of memory"]
+    assert PARSER._child is not first
+    assert first.returncode is not None
 
 
 READY = "import os, sys, time; sys.stdout.buffer.write(b'\\0\\0\\0\\5ready'); sys.stdout.flush();"

@@ -17,7 +17,7 @@ from support.servers.processes import settings_environ
 from support.smtp.scripted_smtp import HANG, ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
-from service.cli.processes import Stack
+from service.cli.processes import COMMANDS, Stack
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
@@ -128,6 +128,33 @@ def test_a_sender_killed_at_its_time_limit_sends_nothing_twice_and_the_rest_goes
     taken = [message.recipient for message in relay.taken]
     assert len(taken) == len(set(taken)) == 9
     assert press.balance(edition_id).closes
+
+
+def test_a_worker_process_that_has_grown_is_replaced_after_its_task(settings: Settings) -> None:
+    written = settings.data_dir / "logs" / "grown"
+    command = [*COMMANDS["worker-default"], "--include", "support.servers.growing_task"]
+    environ = settings_environ(settings) | {"PYTHONPATH": str(ROOT / "tests")}
+    commands = {"worker-default": command}
+    with Stack(settings, {}, stop_seconds=2, environ=environ, commands=commands) as stack:
+        stack.start("worker-default")
+        app = Celery(broker=settings.queue_url, set_as_current=False)
+
+        def run(megabytes: int, count: int) -> list[str]:
+            """Run tasks; return the processes that ran them."""
+            lines = written.read_text().splitlines() if written.exists() else []
+            for _ in range(count):
+                app.send_task("paperboy.grow", (megabytes, str(written)), queue="paperboy.ingest")
+            done = len(lines) + count
+            wait_until(lambda: written.exists() and written.read_text().count("\n") == done, 60)
+            return [line.split()[0] for line in written.read_text().splitlines()[len(lines) :]]
+
+        before = set(run(1, 20))
+        (grown,) = run(420, 1)
+        after: set[str] = set()
+        # Until a third process takes one of the tasks.
+        wait_until(lambda: bool(after.update(run(1, 1)) or after - before - {grown}), 60)
+        stack.check()
+    assert grown not in after
 
 
 def test_every_task_has_limits_and_sending_outlasts_the_slowest_relay(settings: Settings) -> None:
