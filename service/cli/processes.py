@@ -60,6 +60,20 @@ def ending_at_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def await_site(url: str, check: Callable[[], None], seconds: float = READY_SECONDS) -> bool:
+    """Return whether a site answers within so many seconds; `check` raises if it has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        check()
+        try:
+            if httpx2.get(f"{url}/readyz", timeout=2).is_success:
+                return True
+        except httpx2.HTTPError:
+            pass  # Not listening yet.
+        time.sleep(0.1)
+    return False
+
+
 class Stack:
     """Child processes that share settings; a context manager that ends the ones it started."""
 
@@ -123,16 +137,8 @@ class Stack:
 
     def wait_for_web(self, url: str, seconds: float = READY_SECONDS) -> None:
         """Return when the site answers. Raises `CommandError` with the path of the log."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.check()
-            try:
-                if httpx2.get(f"{url}/readyz", timeout=2).is_success:
-                    return
-            except httpx2.HTTPError:
-                pass  # Not listening yet.
-            time.sleep(0.1)
-        raise CommandError(f"the site did not answer within {seconds:.0f} s{self._see('web')}")
+        if not await_site(url, self.check, seconds):
+            raise CommandError(f"the site did not answer within {seconds:.0f} s{self._see('web')}")
 
     def check(self) -> None:
         """Raise `CommandError` if a child has ended by itself."""

@@ -85,6 +85,7 @@ def besiege(hold: Stronghold, watch: Watch, count: int, seconds: int) -> Figures
         balanced=hold.is_balanced(),
         bounces_due=hold.bounces_due(),
         bounces_recorded=hold.bounces_recorded(),
+        strangers_mailed=hold.strangers_mailed(),
         attacks=attacked,
         visitors=visited,
         peak_mib=watch.peak_mib,

@@ -2,8 +2,9 @@
 
     python -m siege.attacks URL SECONDS HOME
 
-Each kind of attack has its own addresses, none of which a visitor has. None needs more than a laptop: volume
-alone is for a proxy to turn away. Prints one JSON object: how many requests, and their answers by kind.
+Each kind of attack has its own addresses, none of which a visitor has; each sign-up comes from another network,
+so that no limit for one of them holds it up. None needs more than a laptop: volume alone is for a proxy to turn
+away. Prints one JSON object: how many requests, and their answers by kind.
 """
 
 import asyncio
@@ -20,10 +21,14 @@ from urllib.parse import urlsplit
 import httpx2
 from support.hostile_texts import random_text
 from support.mail.hostile_mails import BEYOND_BUDGET, TOO_DEEP, WITHIN_BUDGET
+from support.web.link_walk import hidden_fields
 
 from siege.relay import deliver_to_maildir
 
 SLOW_CLIENTS = 300
+SIGN_UP_CLIENTS = 40
+# Longer than a form is suspicious for having been filled in too fast.
+FILL_IN_SECONDS = 3.0
 LIKE = " OR ".join(f'like:"soft prompts and ideas, number {number}"' for number in range(150))
 COSTLY = (
     LIKE,
@@ -47,9 +52,9 @@ class Attack:
     def goes_on(self) -> bool:
         return time.monotonic() < self.ends_at
 
-    def client(self, number: int) -> httpx2.AsyncClient:
-        origin = f"127.66.{number // 250}.{1 + number % 250}"
-        transport = httpx2.AsyncHTTPTransport(local_address=origin)
+    def client(self, origin: str) -> httpx2.AsyncClient:
+        # Without TLS, whose certificates would be loaded for each.
+        transport = httpx2.AsyncHTTPTransport(local_address=origin, verify=False)
         return httpx2.AsyncClient(base_url=self.url, timeout=60, transport=transport)
 
     async def repeat(
@@ -60,14 +65,17 @@ class Attack:
         once: Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]],
     ) -> None:
         """Do it again and again from one address, with a pause between."""
-        async with self.client(number) as client:
+        async with self.client(f"127.66.{number // 250}.{1 + number % 250}") as client:
             while self.goes_on:
-                try:
-                    answer = await once(client)
-                    self.answers[kind][str(answer.status_code)] += 1
-                except httpx2.HTTPError as error:
-                    self.answers[kind][type(error).__name__] += 1
+                await self.count(kind, once(client))
                 await asyncio.sleep(pause)
+
+    async def count(self, kind: str, answering: Awaitable[httpx2.Response]) -> None:
+        try:
+            answer = await answering
+            self.answers[kind][str(answer.status_code)] += 1
+        except httpx2.HTTPError as error:
+            self.answers[kind][type(error).__name__] += 1
 
 
 def costly(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
@@ -76,23 +84,36 @@ def costly(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Re
     async def once(client: httpx2.AsyncClient) -> httpx2.Response:
         path = chance.choice(paths)
         text = chance.choice((*COSTLY, random_text(chance)[:2000]))
-        return await client.get(path, params={"q" if "search" in path else "topic": text})
+        return await client.get(path, params={"q": text})
 
     return once
 
 
-def flood(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
-    async def once(client: httpx2.AsyncClient) -> httpx2.Response:
-        victims = (
-            "victim+{}@gmail.com",
-            "v.i.ctim+{}@googlemail.com",
-            "anybody{}@example.com",
-            "victim@example{}.net",
-        )
-        email = chance.choice(victims).format(chance.randrange(10**6))
-        return await client.post("/subscribe", data={"email": email, "topic": "cat:cs.CL"})
+async def flood(attack: Attack, number: int) -> None:
+    """Sign strangers up, each time from another network; half of the time as slowly as a person."""
+    chance = Random(number)  # a seed
+    while attack.goes_on:
+        origin = f"127.{128 + chance.randrange(64)}.{chance.randrange(256)}.{1 + number}"
+        async with attack.client(origin) as client:
+            await attack.count("sign-ups", sign_up(client, chance, is_fetched=bool(number % 2)))
+        await asyncio.sleep(0.2)
 
-    return once
+
+async def sign_up(
+    client: httpx2.AsyncClient, chance: Random, *, is_fetched: bool
+) -> httpx2.Response:
+    victims = (
+        "victim+{}@gmail.com",
+        "v.i.ctim+{}@googlemail.com",
+        "anybody{}@example.com",
+        "victim@example{}.net",
+    )
+    fields: dict[str, str] = {}
+    if is_fetched:
+        fields = hidden_fields((await client.get("/")).text)
+        await asyncio.sleep(FILL_IN_SECONDS)
+    fields["email"] = chance.choice(victims).format(chance.randrange(10**6))
+    return await client.post("/subscribe", data={**fields, "topic": "cat:cs.CL"})
 
 
 def forge(chance: Random) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
@@ -168,10 +189,11 @@ async def bounce(attack: Attack) -> None:
 
 async def besiege(attack: Attack) -> None:
     kinds = (
-        ("queries", costly, 8, 0.5), ("sign-ups", flood, 20, 1.0), ("links", forge, 5, 0.5),
+        ("queries", costly, 8, 0.5), ("links", forge, 5, 0.5),
         ("hooks", hooks, 5, 0.5), ("passwords", passwords, 3, 1.0),
     )  # fmt: skip
     jobs = [bounce(attack), *(slow_client(attack, number) for number in range(SLOW_CLIENTS))]
+    jobs += [flood(attack, number) for number in range(SIGN_UP_CLIENTS)]
     for place, (kind, make, clients, pause) in enumerate(kinds):
         for number in range(clients):
             origin = 100 * place + number

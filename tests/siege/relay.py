@@ -2,7 +2,8 @@
 
     python -m siege.relay HOME
 
-Prints its port. `HOME/sent` gets one line a digest: recipient, seconds. Mails to `visitor…` are kept in
+Prints its port. `HOME/sent` gets one line a digest: recipient, seconds, and `HOME/strangers` one for each mail to anybody who
+asked for none. Mails to `visitor…` are kept in
 `HOME/mails`. A mail to `gone…` comes back into the Maildir `HOME/bounces` as a delivery status notification.
 """
 
@@ -27,6 +28,7 @@ class Relay:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._sent = (home / "sent").open("a", buffering=1)
+        self._strangers = (home / "strangers").open("a", buffering=1)
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
         recipient = envelope.rcpt_tos[0]
@@ -39,6 +41,8 @@ class Relay:
             if name.startswith("gone"):
                 self._return(recipient, envelope)
             self._sent.write(f"{recipient} {time.time()}\n")
+        else:
+            self._strangers.write(f"{recipient}\n")
         return "250 2.0.0 taken"
 
     def _return(self, recipient: str, envelope: Any) -> None:

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from support.smtp.smtp_sink import free_port
 
+from service.cli.processes import await_site
 from service.sample.papers import nearest_weekday
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,17 +65,20 @@ class Stronghold:
             raise RuntimeError(f"paperboy up ended: {(self.home / 'up.log').read_text()[-3000:]}")
 
     def sent_to(self) -> list[str]:
-        return [line.split()[0] for line in self._sent_lines()]
+        return [line.split()[0] for line in self._lines("sent")]
+
+    def strangers_mailed(self) -> int:
+        return len(self._lines("strangers"))
 
     def edition_seconds(self) -> float:
         """Return the seconds from the publication to the last digest."""
         return (
-            max((float(line.split()[1]) for line in self._sent_lines()), default=0)
+            max((float(line.split()[1]) for line in self._lines("sent")), default=0)
             - self.published_at
         )
 
-    def _sent_lines(self) -> list[str]:
-        path = self.home / "sent"
+    def _lines(self, name: str) -> list[str]:
+        path = self.home / name
         return path.read_text().splitlines() if path.exists() else []
 
     def await_edition(self, count: int, seconds: float) -> None:
@@ -127,7 +130,8 @@ def open_stronghold(home: Path, subscribers: int) -> Iterator[Stronghold]:
         environ = _environ(home, port, sample, relay, hostile)
         up = stack.enter_context(_running_up(home, environ))
         hold = Stronghold(home, f"http://127.0.0.1:{port}", on, environ, up)
-        _await_site(hold)
+        if not await_site(hold.url, hold.check, START_SECONDS):
+            raise RuntimeError(f"the site did not answer: {(home / 'up.log').read_text()[-3000:]}")
         hold.command("ingest", "arxiv", "huggingface", "--date", on)
         hold.command(
             "subscribers", "import", str(_write_subscribers(home, subscribers)), "--confirmed"
@@ -193,18 +197,6 @@ def _printing_port(*words: str) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
-
-
-def _await_site(hold: Stronghold) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        hold.check()
-        try:
-            if httpx2.get(f"{hold.url}/readyz", timeout=2).is_success:
-                return
-        except httpx2.HTTPError:
-            time.sleep(0.2)
-    raise RuntimeError(f"the site did not answer: {(hold.home / 'up.log').read_text()[-3000:]}")
 
 
 def _write_subscribers(home: Path, count: int) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.web.core.mail_gate import BUDGET
+
 LONGEST_HONEST_P95_MS = 1000
 MOST_MIB = 500
 # Children of a worker's pool that may be replaced in a minute, by the limits on time and memory.
@@ -21,6 +23,7 @@ class Figures:
     balanced: bool
     bounces_due: int
     bounces_recorded: int
+    strangers_mailed: int
     attacks: Mapping[str, Any]
     visitors: Mapping[str, Any]
     peak_mib: int
@@ -42,6 +45,7 @@ class Figures:
             "bounces_due": self.bounces_due,
             "peaks_mib": dict(self.peaks),
             "replaced": self.replaced,
+            "strangers_mailed": self.strangers_mailed,
             "honest": dict(self.visitors),
             "attacks": dict(self.attacks),
         }
@@ -63,6 +67,8 @@ def broken_promises(figures: Figures) -> list[str]:
         (visitors["refused"] > 0, f"{visitors['refused']} honest requests were refused: {visitors['refusals']}"),
         (visitors["subscribed"] == 0, "no honest visitor managed to subscribe"),
         (figures.attacks["requests"] == 0, "nothing was attacked"),
+        (figures.strangers_mailed > BUDGET,
+         f"{figures.strangers_mailed} strangers were mailed, more than {BUDGET} in an hour"),
         (figures.peak_mib > MOST_MIB, f"a process took {figures.peak_mib} MiB, more than {MOST_MIB}: {dict(figures.peaks)}"),
         (figures.parts_ended > 0, f"{figures.parts_ended} parts of the service ended by themselves"),
         (figures.replaced > MOST_REPLACED, f"{figures.replaced} worker processes were replaced"),

@@ -13,13 +13,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from email import message_from_bytes, policy
-from html import unescape
 from itertools import count
 from pathlib import Path
 
 import httpx2
+from support.web.link_walk import hidden_fields
 
 EVERY_SECONDS = 1.0
 FILL_IN_SECONDS = 3.0
@@ -51,7 +50,7 @@ class Visitor:
             self.ask("GET", "/healthz")
             form = self.ask("GET", "/").text
             self.ask("GET", "/search?q=cat:cs.CL")
-            self.ask("GET", f"/topics/preview?topic={TOPIC}")
+            self.ask("GET", f"/topics/preview?q={TOPIC}")
             time.sleep(FILL_IN_SECONDS)
             self.subscribe(form)
             link = self.link_in("/confirm/")
@@ -105,19 +104,6 @@ class Visitor:
             raise Refused(f"{method} {path.split('/')[1]}: {type(error).__name__}") from error
         finally:
             self.milliseconds.append(1000 * (time.monotonic() - began))
-
-
-def hidden_fields(page: str) -> dict[str, str]:
-    """Return the hidden fields of the sign-up form of a page."""
-    forms = re.findall(r"<form[^>]*action=\"/subscribe\".*?</form>", page, re.DOTALL)
-    return dict(_hidden("".join(forms)))
-
-
-def _hidden(form: str) -> Iterator[tuple[str, str]]:
-    for tag in re.findall(r"<input[^>]*type=\"?hidden[^>]*>", form):
-        name, value = (re.search(rf'{part}="([^"]*)"', tag) for part in ("name", "value"))
-        if name:
-            yield name[1], unescape(value[1]) if value else ""
 
 
 def main() -> None:

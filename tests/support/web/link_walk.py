@@ -1,7 +1,7 @@
 """A walk over all pages that a signed link opens: every link is followed, every form is posted."""
 
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ class Doors(HTMLParser):
         self._url = url
         self._action = ""
         self._fields: list[tuple[str, str]] = []
+        # The path of a form -> its hidden fields.
+        self.hidden: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._is_get = False
         self.feed(page)
 
@@ -46,6 +48,9 @@ class Doors(HTMLParser):
             self._fields = []
         elif tag == "input" and given.get("name") and given.get("type") != "checkbox":
             self._fields.append((given["name"], given.get("value", "")))
+            if given.get("type") == "hidden":
+                path = urlsplit(self._action).path
+                self.hidden[path][given["name"]] = given.get("value", "")
         elif tag == "button" and self._action:
             pressed = [(given["name"], given.get("value", ""))] if given.get("name") else []
             body = urlencode(self._fields + pressed)
@@ -55,6 +60,11 @@ class Doors(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._action = ""
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Return the hidden fields of the sign-up forms of a page."""
+    return Doors(page, "").hidden["/subscribe"]
 
 
 @dataclass
