@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         PaperStory,
         Story,
     )
-    from service.operations.figures import Doubt, GateLine, ProviderLine, QuarantineLine
+    from service.operations.figures import Doubt, GateLine, ProviderLine, QuarantineLine, WarmUpLine
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
     from service.sending.pause_switch import Pause
@@ -142,6 +142,18 @@ def pause_text(pause: Pause) -> str:
 def provider_lines(providers: Sequence[ProviderLine]) -> list[str]:
     """Return a line for each provider that is slowed down or paused."""
     return [_provider(provider) for provider in providers]
+
+
+def warm_up_lines(line: WarmUpLine | None) -> list[str]:
+    """Return the day of a new domain's warm-up, and who waits for the next one."""
+    if line is None:
+        return []
+    head = (
+        f"Warm-up of {line.domain}: day {line.day} of {line.days} on which it sends,"
+        f" up to {line.limit:,} mails to each provider."
+    )
+    until = f"until {moment(line.ends_at)}"
+    return [head, *(f"Held for {p}: {counted(n, 'digest')} {until}." for p, n in line.held.items())]
 
 
 def _provider(line: ProviderLine) -> str:

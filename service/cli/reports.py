@@ -17,6 +17,7 @@ from service.cli.report_lines import (
     provider_lines,
     quarantine_lines,
     story_of_edition,
+    warm_up_lines,
 )
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _status_lines(found: Status) -> list[str]:
         *lines,
         *transactional,
         *provider_lines(found.providers),
+        *warm_up_lines(found.warm_up),
         *quarantine_lines(found.quarantined_count, found.quarantined),
     ]
 

@@ -67,7 +67,7 @@ def find_overview(sessions: sessionmaker[Session], settings: Settings, now: date
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)
         return Overview(
-            **values_of(load_figures(session, now)),
+            **values_of(load_figures(session, settings, now)),
             at=now,
             editions=tuple(edition_balances(session, latest_editions(session, EDITIONS))),
             relays=tuple(describe_relays(settings)),

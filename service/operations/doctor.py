@@ -23,7 +23,7 @@ from service.messages.mime.addresses import ascii_address, wire_address
 from service.messages.mime.mime import Envelope, MessageHeaders, build_message, message_id
 from service.operations.dns_lookup import DnsLookup
 from service.operations.domain.finding import Finding
-from service.operations.figures import gate_line
+from service.operations.figures import gate_line, warm_up_line
 from service.operations.mail_setup import check_mail_setup
 from service.operations.monitoring import FORBIDDEN
 from service.operations.relay_checks import Greeting, check_tls, greet
@@ -45,10 +45,13 @@ from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
 from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
+from service.sending.store.warm_up import count_sent
 from service.similarity.availability import describe_missing
 from service.similarity.embeddings.embedders import load_embedder
 
 HTTP_SECONDS = 5.0
+# A domain that sent so many mails from here needs no warm-up any more.
+MANY_SENT = 1_000
 # Below PostgreSQL 18 text search has the case rules of LC_CTYPE, whatever the locale's provider.
 _KNOWS_LETTERS = text("""
     SELECT lower('É') = 'é' AND to_tsvector('simple', 'É') = to_tsvector('simple', 'é')
@@ -78,6 +81,7 @@ def examine(
     findings += _gates(sessions)
     findings += _categories(settings)
     findings += check_mail_setup(settings, DnsLookup(resolver), greetings)
+    findings += _warm_up(settings, sessions)
     findings.append(_one_click(settings))
     if probe:
         findings.append(_probe(settings, probe))
@@ -109,6 +113,25 @@ def _database(settings: Settings, sessions: sessionmaker[Session]) -> Finding:
             "database", "warn", detail, f"Due since {oldest:%Y-%m-%d %H:%M}: see the worker"
         )
     return Finding("database", "good", detail)
+
+
+def _warm_up(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Finding]:
+    """Say that a domain that has hardly sent anything should begin with little."""
+    if not settings.smtp_url or "." not in settings.from_domain:
+        return
+    try:
+        with transaction(sessions) as session:
+            line = warm_up_line(session, settings, system_clock())
+            sent_count = count_sent(session, settings.envelope_domain, MANY_SENT)
+    except SQLAlchemyError:
+        return  # `_database` says so
+    if line is not None:
+        limit = f"day {line.day} of {line.days}, {line.limit:,} mails to each provider"
+        yield Finding("warm-up", "good", limit)
+    elif not settings.warm_up_days and sent_count < MANY_SENT:
+        detail = f"{settings.from_domain} sent {sent_count} mails from here"
+        hint = "If the domain is new: PAPERBOY_WARM_UP_DAYS=14 (docs/delivery.md)"
+        yield Finding("warm-up", "warn", detail, hint)
 
 
 def _model(settings: Settings, sessions: sessionmaker[Session]) -> Finding:

@@ -13,10 +13,12 @@ from service.operations.store.edition_reports import DoubtRow, find_doubts, list
 from service.papers.domain.types import BatchState
 from service.papers.store.gates import list_closed_gates
 from service.papers.store.models import Batch, Gate
+from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
 from service.sending.pause_switch import Pause, find_pause
 from service.sending.store.claim import count_due, count_in_doubt
 from service.sending.store.models import ProviderLimit
+from service.sending.store.warm_up import count_held, find_warm_up
 from service.subscribers.store.subscribers import count_by_state
 
 # The number of quarantined mails that are shown.
@@ -60,6 +62,20 @@ class GateLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUpLine:
+    """A new domain's warm-up today: its `limit` of mails to each provider, and how many digests are
+    `held` until it `ends_at`, by provider.
+    """
+
+    domain: str
+    day: int
+    days: int
+    limit: int
+    ends_at: datetime
+    held: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchLine:
     """A batch. `expected_count` is the number in the source's own listing, if that was fetched."""
 
@@ -88,8 +104,10 @@ class QuarantineLine:
 class Figures:
     """The figures of a moment that belong to no single edition.
 
-    `pause` is that of all sending, None while mail is sent. `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
-    transactional mail; `gates` are closed; `suppressions` are suppressed addresses by reason; `quarantined` are the
+    `pause` is that of all sending, None while mail is sent; `warm_up` is None but for a new domain.
+    `queued` are waiting deliveries, due or not, by kind of mail; `letters` are doubts about
+    transactional mail; `gates` are closed; `suppressions` are suppressed addresses by reason;
+    `quarantined` are the
     newest of the `quarantined_count` mails in quarantine.
     """
 
@@ -100,6 +118,7 @@ class Figures:
     letters: tuple[Doubt, ...]
     providers: tuple[ProviderLine, ...]
     gates: tuple[GateLine, ...]
+    warm_up: WarmUpLine | None
     subscribers: Mapping[str, int]
     suppressions: Mapping[str, int]
     pause: Pause | None
@@ -107,7 +126,7 @@ class Figures:
     quarantined: tuple[QuarantineLine, ...]
 
 
-def load_figures(session: Session, now: datetime) -> Figures:
+def load_figures(session: Session, settings: Settings, now: datetime) -> Figures:
     """Return the figures, each from an index or a small table."""
     due_count, oldest = count_due(session, now)
     return Figures(
@@ -118,6 +137,7 @@ def load_figures(session: Session, now: datetime) -> Figures:
         letters=gather_doubts(find_doubts(session, None)),
         providers=tuple(map(provider_line, list_limits(session))),
         gates=tuple(map(gate_line, list_closed_gates(session))),
+        warm_up=warm_up_line(session, settings, now),
         subscribers={str(state): n for state, n in sorted(count_by_state(session).items())},
         suppressions=dict(sorted(count_suppressed(session).items())),
         pause=find_pause(session),
@@ -148,6 +168,15 @@ def provider_line(row: ProviderLimit) -> ProviderLine:
     """Return a provider's limit as reports show it."""
     since = row.opened_at or row.changed_at
     return ProviderLine(row.provider, row.rate, row.breaker, since, row.probe_at, row.last_reply)
+
+
+def warm_up_line(session: Session, settings: Settings, now: datetime) -> WarmUpLine | None:
+    """Return the warm-up as reports show it; None where there is none, or it is over."""
+    found = find_warm_up(session, settings, now)
+    if found is None:
+        return None
+    held = count_held(session, found)
+    return WarmUpLine(settings.from_domain, found.day, found.days, found.limit, found.ends_at, held)
 
 
 def gather_doubts(rows: Sequence[DoubtRow]) -> tuple[Doubt, ...]:

@@ -69,7 +69,7 @@ def measure(
         limit_time(session, most_seconds)
         batches = [batch_line(row) for row in get_batches(session, announcement_date(now))]
         return Measures(
-            **values_of(load_figures(session, now)),
+            **values_of(load_figures(session, settings, now)),
             at=now,
             editions=tuple(edition_balances(session, last_of_each_cadence(session))),
             sends=count_by_provider(count_recent_sends(session, now - RECENT)),

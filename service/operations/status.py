@@ -66,7 +66,7 @@ def find_status(
     with transaction(sessions) as session:
         editions = [e for e in list_editions(session, on) if e.local_date == on]
         return Status(
-            **values_of(load_figures(session, now)),
+            **values_of(load_figures(session, settings, now)),
             on=on,
             batches=tuple(map(batch_line, get_batches(session, on))),
             coverage=day_coverage(session, on, settings),

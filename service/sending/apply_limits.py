@@ -1,9 +1,10 @@
-"""Apply the provider limits to claims, and update them from the providers' replies.
+"""Apply the provider limits and the warm-up to claims, and update them from the providers' replies.
 
-While no provider has a limit this costs one query of an empty table per claim.
+While no provider has a limit this costs one query of an empty table per claim, and nothing where no
+domain is warmed up.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,9 @@ from service.platform.settings.settings import Settings
 from service.sending.domain import provider_limits
 from service.sending.domain.providers import provider_of
 from service.sending.domain.smtp_replies import ReplyKind
+from service.sending.domain.warm_up import Mail, WarmUp
 from service.sending.store import provider_limits as store
+from service.sending.store import warm_up as warm_up_store
 
 log = get_logger(__name__)
 
@@ -41,6 +44,11 @@ class LimitUpdater:
     settings: Settings
     limits: dict[str, provider_limits.ProviderLimitView] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
+    warm_up: WarmUp | None = None
+    _may_warm_up: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._may_warm_up = warm_up_store.is_possible(self.settings)
 
     @property
     def paused(self) -> frozenset[str]:
@@ -49,15 +57,19 @@ class LimitUpdater:
 
     def next_limit_at(self, now: datetime) -> datetime | None:
         """Return when the next waiting row may be sent to its provider; None if no rows wait."""
-        return min(
-            (provider_limits.next_at(self.limits[name], now) for name in self.waiting), default=None
-        )
+        return min((self._next_at(name, now) for name in self.waiting), default=None)
+
+    def _next_at(self, name: str, now: datetime) -> datetime:
+        at = provider_limits.next_at(self.limits[name], now)
+        return max(at, self.warm_up.next_at(name, now)) if self.warm_up else at
 
     def claim_waiting(
         self, session: Session, claim: store.LimitClaim, room: int, now: datetime
     ) -> list[Claim]:
         """Reload all limits and claim up to `room` waiting rows of providers that allow some now."""
-        self.limits = store.find_limits(session)
+        self.limits, self.warm_up = store.find_limits(session), None
+        if self.limits:
+            self._lock_warm_up(session, now)
         self.waiting = (
             store.find_waiting(session) & self.limits.keys() if self.limits else frozenset()
         )
@@ -83,31 +95,72 @@ class LimitUpdater:
         now: datetime,
     ) -> list[Claim]:
         allowed, _ = provider_limits.take(limit_state, room, now)
+        name = limit_state.provider
+        is_full = self.warm_up is not None and not self.warm_up.room(name)
+        if self.warm_up is not None and not is_full:
+            allowed = min(allowed, self.warm_up.room(name))
         rows = (
-            store.claim_waiting_for(session, claim, limit_state.provider, allowed, now)
+            store.claim_waiting_for(session, claim, name, allowed, now, is_full=is_full)
             if allowed
             else []
         )
         if rows:
             self._save(session, limit_state, provider_limits.take(limit_state, len(rows), now)[1])
-        elif limit_state.is_healthy and store.delete_limit(session, limit_state.provider):
-            self.limits.pop(limit_state.provider, None)
+        elif limit_state.is_healthy and store.delete_limit(session, name):
+            self.limits.pop(name, None)
         return rows
 
     def allot(self, session: Session, claims: Sequence[Claim], now: datetime) -> list[Claim]:
         """Return the claims that may be sent now, and park the others until their limit allows."""
-        groups = self._limited(claims)
-        if not groups:
-            return list(claims)
-        parked: dict[int, store.ParkedRow] = {}
-        for name, limit_state in store.lock_limits(session, groups).items():
-            count, after = provider_limits.take(limit_state, len(groups[name]), now)
-            self._save(session, limit_state, after)
-            for claim in groups[name][count:]:
-                parked[claim.id] = store.ParkedRow(claim.id, claim.attempt, name)
-        store.park_claimed(session, list(parked.values()), now)
-        self.waiting |= {row.provider for row in parked.values()}
-        return [claim for claim in claims if claim.id not in parked]
+        held = self._hold(session, claims, now)
+        groups = self._limited([claim for claim in claims if claim.id not in held])
+        if groups or held:
+            parked = {claim.id: held[claim.id] for claim in claims if claim.id in held}
+            store.insert_limits(session, set(held.values()), now)
+            for name, limit_state in store.lock_limits(session, {*groups, *held.values()}).items():
+                group = groups.get(name, [])
+                count, after = provider_limits.take(limit_state, len(group), now)
+                self._save(session, limit_state, after)
+                parked |= dict.fromkeys((claim.id for claim in group[count:]), name)
+            rows = [
+                store.ParkedRow(c.id, c.attempt, parked[c.id]) for c in claims if c.id in parked
+            ]
+            store.park_claimed(session, rows, now)
+            self.waiting |= set(parked.values())
+            claims = [claim for claim in claims if claim.id not in parked]
+        self.count(session, claims, now)
+        return list(claims)
+
+    def count(self, session: Session, claims: Sequence[Claim], now: datetime) -> None:
+        """Count in the warm-up what is about to be sent."""
+        if self.warm_up is not None:
+            counts = Counter(mail.provider for mail in _mails(claims))
+            self.warm_up = self.warm_up.count(counts)
+            warm_up_store.add_counts(session, self.settings, counts, now)
+
+    def _hold(self, session: Session, claims: Sequence[Claim], now: datetime) -> dict[int, str]:
+        """Return the claims that wait for the next day of the warm-up (id -> provider)."""
+        if claims and self.warm_up is None:
+            self._lock_warm_up(session, now)
+        if self.warm_up is None:
+            return {}
+        held = self.warm_up.hold(_mails(claims))
+        if held:
+            warm_up_store.note_held(session, held, self.warm_up, now)
+            counts = Counter(held.values())
+            log.info(
+                "warm_up.held",
+                day=self.warm_up.day,
+                limit=self.warm_up.limit,
+                providers=dict(counts),
+            )
+        return held
+
+    def _lock_warm_up(self, session: Session, now: datetime) -> None:
+        """Read the warm-up, before any limit is locked; once it is over, this run asks no more."""
+        if self._may_warm_up:
+            self.warm_up = warm_up_store.lock_warm_up(session, self.settings, now)
+            self._may_warm_up = self.warm_up is not None
 
     def _limited(self, claims: Sequence[Claim]) -> Mapping[str, list[Claim]]:
         """Group the claims whose provider has a limit by provider; alerts never have one."""
@@ -164,6 +217,19 @@ class LimitUpdater:
         log.warning("breaker", provider=after.provider, state=verb, reply=after.last_reply)
         occasion = f"breaker {verb} {after.provider} {opened_at.isoformat()}"
         alert_operator(session, self.settings, occasion, alert, now)
+
+
+def _mails(claims: Sequence[Claim]) -> list[Mail]:
+    """Return the claims as a warm-up sees them, without mail to the operator."""
+    return [
+        Mail(
+            claim.id,
+            provider_of(claim.subscriber.email),
+            claim.delivery.kind is DeliveryKind.DIGEST,
+        )
+        for claim in claims
+        if claim.subscriber is not None
+    ]
 
 
 def _opened(limit_state: provider_limits.ProviderLimitView) -> Alert:

@@ -264,6 +264,7 @@ class _Run:
             due = self._claim_due(session, self._window - len(waiting), now)
             unwanted = skip_unwanted(session, [*waiting, *due], sender.settings, now)
             wanted = [claim for claim in waiting if claim.id not in unwanted]
+            self._limit_updater.count(session, wanted, now)
             wanted += self._limit_updater.allot(
                 session, [c for c in due if c.id not in unwanted], now
             )

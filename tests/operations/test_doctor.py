@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from support.mail.dkim_keys import ed25519_key, verdicts, write_key
 from support.newsletter.examined import ask
-from support.newsletter.press import Press, plain_text
+from support.newsletter.press import PlannedTransport, Press, plain_text
 from support.servers.loopback_http import LoopbackHttp
 from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink, free_port
@@ -18,6 +18,7 @@ from service.operations.doctor import examine
 from service.operations.domain.finding import Finding
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.settings.dkim_keys import DkimKey
+from service.sending.deliver import deliver
 
 ANNE = "anne@example.org"
 
@@ -51,6 +52,21 @@ def test_a_healthy_installation_is_good_in_every_part_and_sends_nothing(
     assert [found[name].state for name in sorted(parts)] == ["good"] * len(parts)
     assert "0 due" in found["database"].detail
     assert smtp_sink.messages == []
+
+
+def test_a_domain_that_has_hardly_sent_is_told_to_warm_up(press: Press) -> None:
+    found = ask(press)["warm-up"]
+    assert found.state == "warn"
+    assert found.detail == f"{press.settings.from_domain} sent 0 mails from here"
+    assert "PAPERBOY_WARM_UP_DAYS=14" in found.hint
+    found = ask(press, warm_up_days=14)["warm-up"]
+    assert (found.state, found.detail) == ("good", "day 1 of 14, 50 mails to each provider")
+    assert "warm-up" not in ask(press, smtp_url=())
+    press.add_subscribers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    assert ask(press)["warm-up"].detail.endswith("sent 1 mails from here")
 
 
 def test_a_probe_is_a_mail_that_arrives(press: Press, smtp_sink: SmtpSink) -> None:

@@ -1,4 +1,5 @@
 -- Provider limits: how fast we send to each provider, and whether it is paused (circuit breaker).
+-- Warm-ups: what each provider got from a new domain on a day.
 -- Pauses of all sending: the row without an end is the switch, and there is at most one.
 
 CREATE TYPE breaker_state AS ENUM ('closed', 'open', 'probing');
@@ -14,6 +15,14 @@ CREATE TABLE paces (
     open_count smallint NOT NULL DEFAULT '0',
     probe_at timestamptz,
     last_reply text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE warm_up_counts (
+    domain text,
+    day date,
+    provider text,
+    sent_count integer NOT NULL,
+    CONSTRAINT pk_warm_up_counts PRIMARY KEY (domain, day, provider)
 );
 
 CREATE TABLE sending_pauses (

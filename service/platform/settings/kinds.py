@@ -147,6 +147,7 @@ def _check_mailbox(address: str) -> str:
 Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(split_words)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+WarmUpDays = Annotated[int, Field(ge=0, le=30)]
 Hour = Annotated[int, Field(ge=0, le=23)]
 # Absolute, because worker processes change their directory and the data must not move with them.
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     send_connections: Count = 10
     send_window: Count = 32
     send_not_after_hours: Count = 20
+    warm_up_days: kinds.WarmUpDays = 0
     lease_seconds: Count = 900
     in_doubt: Literal["carry", "wait"] = "carry"
     http_timeout_seconds: Seconds = 30.0

@@ -1,6 +1,6 @@
-"""The tables of provider limits, one for each provider that ever refused us, and of pauses."""
+"""The tables of provider limits, one for each provider that ever refused us, of warm-ups and of pauses."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,6 +30,20 @@ class ProviderLimit(Base):
     open_count: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     probe_at: Mapped[datetime | None]
     last_reply: Mapped[str] = mapped_column(server_default="")
+
+
+class WarmUpCount(Base):
+    """How many mails a provider got from a new domain on a day (UTC).
+
+    The row with an empty `provider` stands for the day; of earlier days only that one is kept.
+    """
+
+    __tablename__ = "warm_up_counts"
+
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    sent_count: Mapped[int]
 
 
 class SendingPause(Base):

@@ -124,6 +124,7 @@ _CLAIM_WAITING = claiming(
   FROM deliveries LEFT JOIN editions ON editions.id = deliveries.edition_id
   WHERE deliveries.lane = :lane AND deliveries.lane <> '' AND deliveries.state = 'queued'
     AND (CAST(:edition_id AS bigint) IS NULL OR deliveries.edition_id = :edition_id)
+    AND (deliveries.edition_id IS NULL OR NOT :is_full)
     AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
   ORDER BY deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
 )""",
@@ -142,9 +143,15 @@ class LimitClaim:
 
 
 def claim_waiting_for(
-    session: Session, claim: LimitClaim, provider: str, limit: int, now: datetime
+    session: Session,
+    claim: LimitClaim,
+    provider: str,
+    limit: int,
+    now: datetime,
+    *,
+    is_full: bool = False,
 ) -> list[Claim]:
-    """Claim up to `limit` rows that wait for a provider, the oldest first.
+    """Claim up to `limit` rows that wait for a provider, the oldest first; if it `is_full` no digests.
 
     They become due now, so that they are not stuck until `send_not_after` if the sender dies.
     """
@@ -155,6 +162,7 @@ def claim_waiting_for(
         "lane": provider,
         "limit": limit,
         "now": now,
+        "is_full": is_full,
     }
     rows = take_claims(session, _CLAIM_WAITING, given)
     return sorted((Claim(row, subscriber) for row, subscriber in rows), key=lambda claim: claim.id)

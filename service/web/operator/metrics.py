@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.operations.figures import WarmUpLine
 from service.operations.metrics import MOST_PROVIDERS, Measures, measure
 from service.platform.caches import CacheUse
 from service.platform.logs import get_logger
@@ -62,6 +63,7 @@ class _MeasuresCollector(Collector):
         yield _pairs("recent_sends", "Sends of the last hour", ("provider", "reply"), found.sends)
         yield from _of_providers(found)
         yield from _of_gates(found)
+        yield from _of_warm_up(found.warm_up)
         yield _pairs("batches", "Batches of the day", ("source", "state"), found.batches)
         yield _by("batch_faults", "Batches of the day with a fault", "source", found.batch_faults)
         yield _by("unreadable_papers", "Entries of the day not parsed", "source", found.unreadable)
@@ -106,6 +108,14 @@ def _of_gates(found: Measures) -> Iterator[GaugeMetricFamily]:
     for gate in found.gates:
         closed.add_metric((gate.host, gate.reason), 1)
     yield closed
+
+
+def _of_warm_up(line: WarmUpLine | None) -> Iterator[GaugeMetricFamily]:
+    day, held = (line.day, line.held) if line else (0, {})
+    yield _single("warm_up_day", "Day of a new domain's warm-up; 0 without one", day)
+    most = sorted(held, key=lambda provider: -held[provider])[:MOST_PROVIDERS]
+    counts = {provider: held[provider] for provider in most}
+    yield _by("warm_up_held", "Digests held for the next day of a warm-up", "provider", counts)
 
 
 def _of_caches(caches: Sequence[CacheUse]) -> Iterator[Metric]:

@@ -21,6 +21,7 @@ from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
+from service.sending.domain.warm_up import FIRST_LIMIT
 from service.sending.watermark_files import watermark_paths
 from service.web.app import create_app
 from service.web.core.rate_limits import WRONG_PASSWORDS, SignUpLimits
@@ -64,6 +65,19 @@ def doubtful(press: Press) -> int:
     edition_id = press.publish()
     deliver(press.sender(PlannedTransport(lambda _: SILENCE)))
     return edition_id
+
+
+@pytest.mark.settings(admin_password=PASSWORD, warm_up_days=14)
+def test_the_front_page_says_who_waits_while_a_new_domain_warms_up(
+    press: Press, operator: httpx2.Client
+) -> None:
+    press.add_subscribers(*(f"reader{n}@gmail.com" for n in range(FIRST_LIMIT + 3)))
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    page = operator.get("/admin").text
+    assert "day 1 of 14 on which it sends, up to 50 mails to each provider" in page
+    assert "Held for <strong>gmail</strong>: 3 digests until" in page
 
 
 def token_in(page: httpx2.Response) -> str:
