@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from service.bounces.inbound.mailbox import MailboxUnavailable
+from service.bounces.quarantine import delete_old_files
 from service.bounces.record import fetch_bounce_mailbox, settle_bounces
 from service.deliveries.alerts import report_mailbox
 from service.editions.catch_up import compose_catch_ups
@@ -126,6 +127,7 @@ def bounces() -> None:
     """Settle bounces that arrived before their delivery was recorded, and read the mailbox."""
     here = process.runtime
     settle_bounces(here.sessions, here.clock())
+    delete_old_files(here.settings, here.clock())
     try:
         fetch_bounce_mailbox(here.sessions, here.settings, here.clock)
     except MailboxUnavailable as error:

@@ -1,11 +1,11 @@
 """Quarantine: where mails go that could not be parsed, with a row that has the reason.
 
-They are read no more, so they cannot stop the others. Nothing is deleted: an operator may look at
-them, and read one again with `paperboy bounces read FILE`.
+They are read no more, so they cannot stop the others. For a month an operator may look at them, and
+read one again with `paperboy bounces read FILE`; their rows stay.
 """
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from service.platform.settings.settings import Settings
 
 # A mail that comes by SMTP is stored only here, and must not fill the disk.
 MOST_FILES = 200
+# Strangers' mails hold addresses, which nobody needs for longer.
+KEPT = timedelta(days=30)
 
 log = get_logger(__name__)
 
@@ -37,6 +39,20 @@ def store_quarantined(settings: Settings, raw: bytes) -> str:
         file.chmod(0o600)
         out.write(raw)
     return str(file)
+
+
+def delete_old_files(settings: Settings, now: datetime) -> int:
+    """Delete the files of quarantined mails after `KEPT`; return how many."""
+    folder = settings.data_dir / "quarantine"
+    oldest, count = (now - KEPT).timestamp(), 0
+    for file in folder.glob("*.eml"):
+        with suppress(FileNotFoundError):  # another worker was first
+            if file.stat().st_mtime < oldest:
+                file.unlink()
+                count += 1
+    if count:
+        log.info("bounce.quarantine_emptied", files=count)
+    return count
 
 
 def record_quarantined(

@@ -20,7 +20,7 @@ from service.cli.context import (
 from service.cli.embeddings import learn_all
 from service.cli.output import counted, progress_bar
 from service.cli.pause import refuse_paused
-from service.cli.report_lines import batch_name, batch_table, edition_lines, story_of_edition
+from service.cli.report_lines import batch_table, edition_lines, story_of_edition
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import BatchState
 
@@ -66,9 +66,9 @@ def ingest(
         reports += _ingest(command, [source for source in wanted if source.name not in done], days)
         learn_all(command)
         command.print(reports, batch_table(reports) if reports else "Everything is stored already.")
-        failed = [report for report in reports if report.error]
-        if failed:
-            raise CommandError("; ".join(f"{batch_name(r)}: {r.error}" for r in failed))
+        if failed := sum(bool(report.error) for report in reports):
+            # Which ones, and why, is in the table.
+            raise CommandError(f"{counted(failed, 'batch', 'es')} could not be read")
 
 
 def _ingest(

@@ -16,6 +16,8 @@ from service.platform.settings.settings import Settings
 
 # Two days, because the fault itself may prevent mail from being sent.
 ALERT_LIFETIME = timedelta(days=2)
+# The reason of an alert that no mail tells of.
+_NO_ADDRESS = "no address"
 
 log = get_logger(__name__)
 
@@ -34,19 +36,18 @@ def alert_operator(
 ) -> int | None:
     """Queue one mail to `ALERT_TO`, log the alert, and return the delivery's id.
 
-    Return None if this occasion has its mail already, or if no address is set. `occasion` is a
+    Without an address a skipped row stands for the mail, so that the alert is logged only once. Return
+    None then, and if this occasion has its row already. `occasion` is a
     unique key of one event (`breaker example.org 2026-09-18T05:00:00+00:00`), not of a kind of
     events: a second alert with the same key is dropped.
     """
-    if not settings.alert_to:
-        log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
-        return None
     until = now + ALERT_LIFETIME
     kind, value = DeliveryKind.OPERATOR_ALERT, dataclasses.asdict(alert)
-    number = insert_mail_row(session, MailRow(kind, None, occasion, now, now, until, alert=value))
+    row = MailRow(kind, None, occasion, now, now, until, alert=value)
+    number = insert_mail_row(session, row, skipped="" if settings.alert_to else _NO_ADDRESS)
     if number is not None:
         log.error("alert", occasion=occasion, subject=alert.subject, detail=alert.detail)
-    return number
+    return number if settings.alert_to else None
 
 
 def find_last_alert(session: Session, occasions: str) -> Delivery | None:

@@ -6,6 +6,7 @@ warnings of Python, and the traceback of an error that nobody caught.
 
 import logging
 import re
+import socket
 import sys
 import threading
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ _LOCAL = r"""[^\s@<>()\[\]{}"',:;=/\\]"""
 # The look-behind lets a match begin only at the start of a word: without it the pattern is tried at
 # each letter of a long word (quadratic time), and a log line of 200,000 letters takes minutes.
 _ADDRESS = re.compile(rf"""("[^"\n]+"|(?<!{_LOCAL}){_LOCAL}+)(@|%40)(?=[\w\[])""")
+# Celery's name for a worker on this machine, which is nobody's address.
+_NODE = re.compile(rf"(?:celery|worker(?:-[a-z]+)?)@{re.escape(socket.gethostname())}(?![\w.@-])")
 # A signed token (`service.platform.signing.tokens`) is the base64 of 24 octets or more, the first of
 # them 0, a dot and a signature. Its bearer may do what the link does.
 _TOKEN = re.compile(r"(?<![\w-])A[\w-]{31,}\.[\w-]{16,}")
@@ -40,6 +43,8 @@ def mask_addresses(text: str) -> str:
 
 
 def _mask(match: re.Match[str]) -> str:
+    if _NODE.match(match.string, match.start()):
+        return match[0]
     local = match[1].lstrip('"')
     return f"***{match[2]}" if local.startswith("***") else f"{local[0]}***{match[2]}"
 

@@ -46,10 +46,15 @@ _PREVIEW_PAPERS = 3
 
 
 class Allowed(NamedTuple):
-    """At most one confirmation in `gap`, and `most` until they lapse (None: as many as needed)."""
+    """At most one mail in `gap`, and `most` until they lapse (None: as many as needed)."""
 
     gap: timedelta = CONFIRMATION_GAP
     most: int | None = MOST_CONFIRMATIONS
+
+    def has_room(self, last_at: datetime | None, count: int, now: datetime) -> bool:
+        """Return whether one more may follow the last of `count`."""
+        is_too_soon = last_at is not None and now - last_at < self.gap
+        return not is_too_soon and (self.most is None or count < self.most)
 
 
 def queue_confirmation(
@@ -67,8 +72,7 @@ def queue_confirmation(
     """
     since = now - CONFIRMATIONS_LAPSE
     last_at, mails = deliveries.count_to_mailbox(session, _CONFIRMATION_KINDS, subscriber.id, since)
-    is_too_soon = last_at is not None and now - last_at < allowed.gap
-    if is_too_soon or (allowed.most is not None and mails >= allowed.most):
+    if not allowed.has_room(last_at, mails, now):
         return False
     number = deliveries.count_mails(session, kind, subscriber.id) + 1
     named = None if sign_up_id is None else {**_NO_PAPERS, SIGN_UP_FIELD: sign_up_id}
@@ -93,8 +97,8 @@ def queue_personal_link(
     most: int | None = MOST_LINKS_A_DAY,
 ) -> bool:
     """Queue the mail with a subscriber's links, at most once in `gap` and `most` times a day."""
-    limit = _Limit(gap, most, now - _DAY)
-    return _queue_rarely(session, subscriber, DeliveryKind.PERSONAL_LINK, now, limit)
+    kind, allowed = DeliveryKind.PERSONAL_LINK, Allowed(gap, most)
+    return _queue_rarely(session, subscriber, kind, now, allowed, now - _DAY)
 
 
 def queue_fresh_links(session: Session, subscriber: Subscriber, now: datetime) -> None:
@@ -111,30 +115,24 @@ def queue_way_back(
     At most one a day, and `most` in thirty days, with the farewell itself where it is sent.
     """
     left_at = subscriber.unsubscribed_at or subscriber.created_at
-    limit = _Limit(_DAY, most, max(left_at, now - CONFIRMATIONS_LAPSE))
-    return _queue_rarely(session, subscriber, DeliveryKind.FAREWELL, now, limit)
-
-
-class _Limit(NamedTuple):
-    """At most one mail in `gap`, and `most` of them `since` a time."""
-
-    gap: timedelta
-    most: int | None
-    since: datetime
+    kind, since = DeliveryKind.FAREWELL, max(left_at, now - CONFIRMATIONS_LAPSE)
+    return _queue_rarely(session, subscriber, kind, now, Allowed(_DAY, most), since)
 
 
 def _queue_rarely(
-    session: Session, subscriber: Subscriber, kind: DeliveryKind, now: datetime, limit: _Limit
+    session: Session,
+    subscriber: Subscriber,
+    kind: DeliveryKind,
+    now: datetime,
+    allowed: Allowed,
+    since: datetime,
 ) -> bool:
-    """Queue a mail unless the last of its kind is too young, or there are too many already.
+    """Queue a mail of a kind, as often as is `allowed`; those before `since` have lapsed.
 
     Exact where the caller holds the subscriber's row; the occasion catches most other races.
     """
     last = deliveries.latest_mail_at(session, kind, subscriber.id)
-    if last is not None and now - last < limit.gap:
-        return False
-    count = deliveries.count_mails(session, kind, subscriber.id, limit.since)
-    if limit.most is not None and count >= limit.most:
+    if not allowed.has_room(last, deliveries.count_mails(session, kind, subscriber.id, since), now):
         return False
     return _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
 

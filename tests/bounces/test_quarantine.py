@@ -1,9 +1,11 @@
 """A hostile mail among bounces is put in quarantine once, and all the others are recorded."""
 
+import os
 import resource
 import smtplib
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from mailbox import Maildir
 from pathlib import Path
 
@@ -19,7 +21,13 @@ from service.bounces.inbound.confined_parser import PARSER, ConfinedParser, Pars
 from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.parser_process import MEMORY_BYTES
-from service.bounces.quarantine import MOST_FILES, quarantine_file, store_quarantined
+from service.bounces.quarantine import (
+    KEPT,
+    MOST_FILES,
+    delete_old_files,
+    quarantine_file,
+    store_quarantined,
+)
 from service.bounces.record import Tally, fetch_bounce_mailbox, open_listener
 from service.bounces.store.models import QuarantinedMail
 from service.deliveries.domain.states import BounceVerdict, DeliveryKind
@@ -202,6 +210,20 @@ def test_a_mail_that_fills_the_parsers_memory_is_quarantined_and_the_next_one_re
     assert [row.reason for row in rows(press)] == ["it needs more than 512 MiB of memory"]
     assert PARSER._child is not first
     assert first.returncode is not None
+
+
+def test_quarantined_files_are_deleted_after_a_month(press: Press) -> None:
+    now = press.clock()
+    old, new = (Path(store_quarantined(press.settings, raw)) for raw in (b"old", b"new"))
+    for file, age in ((old, KEPT + timedelta(hours=1)), (new, KEPT - timedelta(hours=1))):
+        written = (now - age).timestamp()
+        os.utime(file, (written, written))
+    press.settings.data_dir.joinpath("quarantine", "notes.txt").touch()
+    bounces_task = delete_old_files(press.settings, now)
+    assert (bounces_task, old.exists(), new.exists()) == (1, False, True)
+    assert delete_old_files(press.settings, now) == 0
+    assert delete_old_files(press.settings, now + KEPT) == 1
+    assert press.settings.data_dir.joinpath("quarantine", "notes.txt").exists()
 
 
 READY = "import os, sys, time; sys.stdout.buffer.write(b'\\0\\0\\0\\5ready'); sys.stdout.flush();"

@@ -64,11 +64,14 @@ def test_ingest_since_reads_every_day_of_a_source_that_keeps_them(
     assert [r["announced_on"] for r in one.value] == ["2026-09-15"]
 
 
-def test_a_source_that_is_down_is_reported_in_the_table_and_in_one_line(paperboy: Paperboy) -> None:
+def test_a_source_that_is_down_is_reported_once_in_the_table(paperboy: Paperboy) -> None:
+    result = paperboy(*NOW, "ingest", "huggingface")
+    assert "Connection refused" in result.out
+    assert result.complaint == "1 batch could not be read"
     result = paperboy(*NOW, "--json", "ingest", "huggingface")
     assert result.code == 1
     assert [report["error"] != "" for report in result.value] == [True]
-    assert result.complaint.startswith("huggingface 2026-09-18: ")
+    assert "Connection refused" in result.value[0]["error"]
 
 
 def test_publish_refuses_an_incomplete_day_and_says_what_to_do(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from service.deliveries.alerts import ALERT_LIFETIME, Alert, alert_operator
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
@@ -61,10 +62,14 @@ def test_concurrent_workers_queue_one_alert(
         assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 1
 
 
-def test_without_an_address_the_alert_is_only_logged(
-    session: Session, settings: Settings, now: datetime, capsys: pytest.CaptureFixture[str]
+def test_without_an_address_the_alert_is_only_logged_and_only_once(
+    session: Session, settings: Settings, now: datetime
 ) -> None:
-    assert alert_operator(session, settings, OCCASION, ALERT, now) is None
-    assert session.execute(select(func.count()).select_from(Delivery)).scalar_one() == 0
-    output = capsys.readouterr()
-    assert ALERT.subject in output.out + output.err
+    with capture_logs() as lines:
+        for minutes in (0, 5, 10):
+            at = now + timedelta(minutes=minutes)
+            assert alert_operator(session, settings, OCCASION, ALERT, at) is None
+    assert [line["subject"] for line in lines if line["event"] == "alert"] == [ALERT.subject]
+    # The row stands for the occasion, and nobody is mailed.
+    row = session.execute(select(Delivery)).scalar_one()
+    assert (row.state, row.reason) == (DeliveryState.SKIPPED, "no address")

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +75,16 @@ def test_addresses_are_masked_in_every_value(stream: io.StringIO) -> None:
     )
     assert "reader@" not in stream.getvalue()
     assert stream.getvalue().count("r***@example.org") == 8
+
+
+def test_the_name_of_a_worker_on_this_machine_is_no_address() -> None:
+    host = socket.gethostname()
+    for name in ("celery", "worker-send", "worker-default"):
+        assert mask_addresses(f"{name}@{host} ready.") == f"{name}@{host} ready."
+    assert mask_addresses(f"worker-send@{host}.example.org") == f"w***@{host}.example.org"
+    assert mask_addresses("worker-send@gmail.com") == "w***@gmail.com"
+    assert mask_addresses(f"ada@{host}") == f"a***@{host}"
+    assert mask_addresses(f"my-worker-send@{host}") == f"m***@{host}"
 
 
 def test_a_signed_link_is_masked_everywhere(stream: io.StringIO) -> None:

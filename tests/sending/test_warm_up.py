@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -42,9 +43,7 @@ def begin(press: Press, *emails: str) -> int:
     return press.publish()
 
 
-def send(
-    press: Press, transport: PlannedTransport | None = None, **settings: object
-) -> Counter[str]:
+def send(press: Press, transport: PlannedTransport | None = None, **settings: Any) -> Counter[str]:
     """Run a sender; return how many mails each provider got."""
     transport = transport or PlannedTransport()
     deliver(press.sender(transport, send_window=16, **settings))
@@ -233,13 +232,16 @@ def test_a_domain_that_has_sent_before_is_as_warm_as_it_was(press: Press) -> Non
     # Another domain of the same installation is new.
     press.add_papers(10, on=MONDAY + timedelta(days=1))
     press.publish(MONDAY + timedelta(days=1))
-    other = {"mail_from": "New <digest@new.example>", "bounce_domain": "new.example"}
+    other: dict[str, Any] = {
+        "mail_from": "New <digest@new.example>",
+        "bounce_domain": "new.example",
+    }
     assert send(press, **other) == {"gmail": FIRST_LIMIT}
 
 
 @pytest.mark.parametrize("change", [{"warm_up_days": 0}, {"smtp_url": ()}])
 def test_without_a_warm_up_and_in_the_development_mailbox_all_is_sent(
-    press: Press, change: dict[str, object]
+    press: Press, change: dict[str, Any]
 ) -> None:
     begin(press, *of("gmail.com", FIRST_LIMIT + 5))
     assert send(press, **change) == {"gmail": FIRST_LIMIT + 5}

@@ -136,15 +136,19 @@ def insert_mails(
     log_on_commit(session, log, "mails.queued", kind=kind, mails=queued)
 
 
-def insert_mail_row(session: Session, row: MailRow) -> int | None:
-    """Queue a mail with its own times and papers; return None if its occasion has one already."""
+def insert_mail_row(session: Session, row: MailRow, skipped: str = "") -> int | None:
+    """Queue a mail with its own times and papers; return None if its occasion has one already.
+
+    With a reason in `skipped` it is not sent, and only stands for its occasion.
+    """
     number = session.scalar(
         insert(Delivery)
         .values(
             kind=row.kind,
             subscriber_id=row.subscriber_id,
             occasion=row.occasion,
-            state=DeliveryState.QUEUED,
+            state=DeliveryState.SKIPPED if skipped else DeliveryState.QUEUED,
+            reason=skipped,
             due_at=row.due_at,
             digest=row.digest,
             alert=row.alert,
@@ -156,7 +160,7 @@ def insert_mail_row(session: Session, row: MailRow) -> int | None:
         .on_conflict_do_nothing()
         .returning(Delivery.id)
     )
-    if number is not None:
+    if number is not None and not skipped:
         values = {"delivery_id": number, "kind": row.kind, "subscriber_id": row.subscriber_id}
         log_on_commit(session, log, "mail.queued", **values)
     return number

@@ -50,6 +50,11 @@ NO_CHARACTER: Final = "\U000f0000"
 _UNSTORABLE = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff{NO_CHARACTER}]")
 
 
+def drop_unstorable(text: str) -> str:
+    """Return a text without the characters that no database or mail takes."""
+    return _UNSTORABLE.sub("", text)
+
+
 def limit_record(one: ParsedAnnouncement) -> ParsedAnnouncement:
     """Return a record whose every value can be stored; `refused` names what was left out.
 
@@ -85,7 +90,7 @@ def _check_identity(one: ParsedAnnouncement) -> None:
         raise ValueError(f"{name} has a version {str(one.version)[:20]}")
     if len(one.title) > TITLE:
         raise ValueError(f"{name} has a title of {len(one.title):,} characters")
-    if not _UNSTORABLE.sub("", one.title).strip():
+    if not drop_unstorable(one.title).strip():
         raise ValueError(f"{name} has no title")
 
 
@@ -111,7 +116,7 @@ class _Limits:
         if len(value) > longest:
             self.refused.setdefault(what, f"{what} of {len(value):,} characters")
             return ""
-        clean = _UNSTORABLE.sub("", value)
+        clean = drop_unstorable(value)
         if clean != value:
             self.refused.setdefault(what, f"{what} with characters that no text has")
         return clean.strip() if clean != value else value

@@ -18,7 +18,14 @@ from lxml import etree, html
 
 from service.papers.domain import identifiers
 from service.papers.domain.author_names import split_authors
-from service.papers.domain.record_limits import ABSTRACT, AUTHORS_TEXT, NO_DATE, URL, limit_record
+from service.papers.domain.record_limits import (
+    ABSTRACT,
+    AUTHORS_TEXT,
+    NO_DATE,
+    URL,
+    drop_unstorable,
+    limit_record,
+)
 from service.papers.domain.types import AnnounceType, BadEntry, ParsedAnnouncement, ParsedBatch
 from service.papers.sources.base import Expectation, Fetched, FetchState, SourceUnreadable
 from service.papers.sources.http_fetch import Fetcher
@@ -53,7 +60,6 @@ _AFTER_DOI = linear_regex.compile(
     r"(?:/(?:full|abstract|pdf|epdf|meta)|\.(?:full|abstract|pdf))+\Z", "i"
 )
 _DAY = linear_regex.compile(r"(\d{4})[-/](\d{1,2})(?:[-/](\d{1,2}))?", "a")
-_CONTROL = dict.fromkeys([*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, *range(0xD800, 0xE000)])
 _INITIALS = linear_regex.compile(r"(?:[A-Z]\.?[ -]?){1,4}")
 _NOT_IN_SLUGS = linear_regex.compile(r"[^a-z0-9]+")
 
@@ -219,7 +225,7 @@ def _stripped(text: str, kind: str) -> str:
     if len(text) > _MOST_MARKUP:
         # Too long for its limit as text, too, which then names it.
         return text
-    clean = text.translate(_CONTROL)
+    clean = drop_unstorable(text)
     if kind != "text/plain" and clean.strip():
         # A line break in HTML source is a blank; only elements make lines.
         root = html.fragment_fromstring(" ".join(clean.split()), create_parent="div")
@@ -280,4 +286,4 @@ def _published_at(entry: _Entry) -> datetime | None:
 
 def _text(entry: _Entry, name: str) -> str:
     value = entry.get(name)
-    return " ".join(value.translate(_CONTROL).split()) if isinstance(value, str) else ""
+    return " ".join(drop_unstorable(value).split()) if isinstance(value, str) else ""

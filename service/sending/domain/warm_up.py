@@ -40,7 +40,7 @@ class WarmUp:
     @property
     def limit(self) -> int:
         """The most mails to one provider today."""
-        return FIRST_LIMIT * _GROWTH ** (self.day - 1) // _OVER ** (self.day - 1)
+        return int(FIRST_LIMIT * _GROWTH ** (self.day - 1) // _OVER ** (self.day - 1))
 
     def room(self, provider: str) -> int:
         return max(0, self.limit - self.sent.get(provider, 0))
