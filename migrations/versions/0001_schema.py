@@ -22,7 +22,7 @@ DROP = """
 DROP TABLE IF EXISTS meaning_generations, lexeme_counts, probes, paper_meanings;
 DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
-    quarantined_mails, webhook_tokens, bounce_events, sending_pauses, paces, restores, installations, mail_copies, mail_parts, delivery_events,
+    quarantined_mails, webhook_tokens, bounce_events, sending_pauses, warm_up_counts, paces, restores, installations, mail_copies, mail_parts, delivery_events,
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
     clauses, canonicals, opinions, suppressions, consents, pending_sign_ups,
     mail_requests, subscribers,

@@ -26,7 +26,7 @@ from support.web.link_walk import hidden_fields
 from siege.relay import deliver_to_maildir
 
 SLOW_CLIENTS = 300
-SIGN_UP_CLIENTS = 40
+SIGN_UP_CLIENTS = 20
 # Longer than a form is suspicious for having been filled in too fast.
 FILL_IN_SECONDS = 3.0
 LIKE = " OR ".join(f'like:"soft prompts and ideas, number {number}"' for number in range(150))
@@ -96,7 +96,7 @@ async def flood(attack: Attack, number: int) -> None:
         origin = f"127.{128 + chance.randrange(64)}.{chance.randrange(256)}.{1 + number}"
         async with attack.client(origin) as client:
             await attack.count("sign-ups", sign_up(client, chance, is_fetched=bool(number % 2)))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
 
 
 async def sign_up(

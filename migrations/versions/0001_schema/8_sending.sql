@@ -21,7 +21,7 @@ CREATE TABLE warm_up_counts (
     domain text,
     day date,
     provider text,
-    sent_count integer NOT NULL,
+    sent_count bigint NOT NULL,
     CONSTRAINT pk_warm_up_counts PRIMARY KEY (domain, day, provider)
 );
 
