@@ -16,11 +16,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
-from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import EditionSubscriber, compose_digest
-from service.editions.domain.schedule import due_at
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
 from service.editions.store import catch_ups as store
@@ -29,6 +27,7 @@ from service.papers.store.works import find_siblings
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
+from service.platform.time_zones import subscriber_hour
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_topics
 from service.topics.domain.language import Query, QueryError, parse_query, wants_replaced
@@ -92,7 +91,8 @@ def _queue(
         return False
     note = _note(missed, is_bounded=began < earliest)
     summary = _span_json(editions, (max(began, earliest), today), note)
-    due = due_at(Cadence.DAILY, today, now, subscriber.hour, subscriber.timezone, subscriber.timing)
+    # At once if today's hour is over: tomorrow it would come beside the next digest.
+    due = max(now, subscriber_hour(today, subscriber.hour, subscriber.timezone))
     row = MailRow(
         DeliveryKind.CATCH_UP,
         subscriber.id,

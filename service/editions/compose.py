@@ -5,22 +5,25 @@ the last step touch the database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.digest import Digest
-from service.deliveries.domain.digest_json import digest_to_json
-from service.deliveries.domain.recipients import Timing
+from service.deliveries.domain.digest_json import digest_from_json, digest_to_json
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
+from service.editions.domain.coverage import join_coverages, parse_coverage
 from service.editions.domain.edition_index import EditionIndex
+from service.editions.domain.merge import merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
-from service.editions.domain.schedule import due_at
+from service.editions.domain.schedule import cap_papers, due_at, last_covered
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
 from service.editions.recommend import load_rated_papers, load_tastes
@@ -28,10 +31,12 @@ from service.editions.sent_ledger import Ledger, load_ledger
 from service.editions.store.chunks import claim_chunk
 from service.editions.store.editions import freeze_if_composed, get_edition
 from service.editions.store.models import Edition
+from service.editions.store.waiting_digests import WaitingDigest, end_merged, lock_waiting_digests
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
+from service.platform.time_zones import subscriber_hour
 from service.subscribers.store.subscribers import Candidate, get_candidates
 
 
@@ -74,17 +79,33 @@ def compose_subscribers(
     ids = [subscriber.id for subscriber in subscribers]
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
+    due_times = _cache_due_times(edition, settings)
+    dues = {subscriber.id: due_times(subscriber).at for subscriber in subscribers}
+    # An edition published by hand goes out now, and the waiting digests at their hour.
+    waiting = {} if edition.sends_now else lock_waiting_digests(session, edition, dues)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
     chunk = _load_chunk(session, settings, edition, loaded, ids)
-    due_times = _cache_due_times(edition, settings)
+    first, on = edition.covers_from or edition.local_date, edition.local_date
+    most = cap_papers(edition.cadence, on, first, settings.digest_max_papers)
+    merged: dict[int, Sequence[WaitingDigest]] = {}
+
+    def make_row(subscriber: Candidate) -> DigestRow:
+        due, digest = due_times(subscriber), _compose(chunk, subscriber, most)
+        if digest is None:
+            return DigestRow(subscriber.id, due.at, due.until, SkipReason.EMPTY)
+        more: dict[str, Any] = {"is_late": True} if due.is_late else {}
+        if subscriber.id in waiting:
+            earlier = merged[subscriber.id] = waiting[subscriber.id]
+            digest = merge_digests(digest, [digest_from_json(one.digest) for one in earlier])
+            more["covers"] = span_json(edition, [one.edition for one in earlier])
+        value = digest_to_json(digest) | more
+        return DigestRow(subscriber.id, due.at, due.until, "", digest.paper_ids, value)
+
     # Each digest is written before the next is made: a thousand of them alive at once would keep
     # the garbage collector busier than everything else here.
-    rows = [
-        _make_row(subscriber, _compose(chunk, subscriber, settings.digest_max_papers), due_times)
-        for subscriber in subscribers
-    ]
-    insert_digests(session, edition.id, rows, now)
+    insert_digests(session, edition.id, [make_row(one) for one in subscribers], now)
     mark_carried(session, edition.id, chunk.ledger.carried)
+    end_merged(session, edition.id, merged, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,26 +167,39 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
     return None
 
 
-DueTimes = Callable[[Candidate], tuple[datetime, datetime]]
+class _Due(NamedTuple):
+    """When a digest is due, and sent at the latest; `is_late` if that is not on its edition's date."""
+
+    at: datetime
+    until: datetime
+    is_late: bool = False
 
 
-def _cache_due_times(edition: Edition, settings: Settings) -> DueTimes:
-    """Return a cached function of a subscriber: a digest's due time and last sending time."""
+def _cache_due_times(edition: Edition, settings: Settings) -> Callable[[Candidate], _Due]:
+    """Return a cached function of a subscriber: when the edition's digest is due."""
     on, opened_at = edition.local_date, edition.opened_at
     lifetime = timedelta(hours=settings.send_not_after_hours)
 
     @cache
-    def find(hour: int, zone: str, timing: Timing) -> tuple[datetime, datetime]:
+    def find(hour: int, zone: str, timing: Timing) -> _Due:
         if edition.sends_now:
-            return opened_at, opened_at + lifetime
+            return _Due(opened_at, opened_at + lifetime)
         due = due_at(edition.cadence, on, opened_at, hour, zone, timing)
-        return due, due + lifetime
+        is_late = edition.cadence is Cadence.WEEKLY and due > subscriber_hour(on, hour, zone)
+        return _Due(due, due + lifetime, is_late)
 
     return lambda one: find(one.hour, one.timezone, one.timing)
 
 
-def _make_row(subscriber: Candidate, digest: Digest | None, due_times: DueTimes) -> DigestRow:
-    due, until = due_times(subscriber)
-    if digest is None:
-        return DigestRow(subscriber.id, due, until, SkipReason.EMPTY)
-    return DigestRow(subscriber.id, due, until, "", digest.paper_ids, digest_to_json(digest))
+def span_json(edition: Edition, earlier: Sequence[Edition]) -> dict[str, Any]:
+    """Return the days that a merged digest covers, and their coverage, for its delivery row."""
+    editions = sorted([edition, *earlier], key=lambda one: one.local_date)
+    coverages = {one.local_date: parse_coverage(one.coverage) for one in editions}
+    joined = replace(
+        join_coverages(coverages),
+        late=sum(coverage.late for coverage in coverages.values()),
+        late_days=tuple(day for coverage in coverages.values() for day in coverage.late_days),
+    )
+    since = min(one.covers_from or one.local_date for one in editions)
+    until = last_covered(edition.cadence, edition.local_date)
+    return joined.as_json() | {"since": since.isoformat(), "until": until.isoformat()}

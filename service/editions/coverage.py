@@ -6,8 +6,9 @@ from datetime import date
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage, join_coverages
-from service.editions.domain.schedule import covered_days
+from service.editions.domain.schedule import days_between, last_covered
 from service.editions.store.edition_papers import count_late_by_day
 from service.editions.store.models import Edition
 from service.papers.domain.announcement_days import is_announcement_day
@@ -47,18 +48,29 @@ def _with_expected(
     )
 
 
+_NOTHING = Coverage(announced=0, checked=0, note="Nothing was announced on these days.")
+
+
 def describe_coverage(session: Session, edition: Edition, settings: Settings) -> Coverage:
     """Return the coverage that an edition's mails report, with the late papers of earlier days.
 
     It counts every day since the previous edition of the cadence: a weekly edition its whole week.
     """
-    *earlier, on = covered_days(edition.cadence, edition.local_date)
+    on, last = edition.local_date, last_covered(edition.cadence, edition.local_date)
     late_days = count_late_by_day(session, edition.id)
-    batches = _gating_batches(session, on, settings)
-    today = _measure(session, on, batches, _with_expected(batches, on, settings))
-    days = {day: found for day in earlier if (found := day_coverage(session, day, settings))}
+    # A day that was missed lacks what was not read of it; of a week, only what was ever requested.
+    is_weekly = edition.cadence is Cadence.WEEKLY
+    days = {
+        day: found
+        for day in days_between(edition.covers_from or on, last)
+        if (
+            found := _expected_coverage(session, day, settings)
+            if day == on or (is_announcement_day(day) and not is_weekly)
+            else _past_coverage(session, day, settings)
+        )
+    } or {last: _NOTHING}
     return replace(
-        join_coverages({**days, on: today}) if days else today,
+        join_coverages(days) if len(days) > 1 else days[max(days)],
         late=sum(late_days.values()),
         late_days=tuple(late_days.items()),
     )
@@ -93,6 +105,20 @@ def _measure(
         is_complete=not missing and not short,
         note=_coverage_note(on, checked, missing),
     )
+
+
+def _expected_coverage(session: Session, on: date, settings: Settings) -> Coverage:
+    """Return the coverage of a day on which every watched category is expected."""
+    batches = _gating_batches(session, on, settings)
+    return _measure(session, on, batches, _with_expected(batches, on, settings))
+
+
+def _past_coverage(session: Session, on: date, settings: Settings) -> Coverage | None:
+    """Return the coverage of an earlier day; a weekend without papers lacks none, read or not."""
+    coverage = day_coverage(session, on, settings)
+    if coverage is None or is_announcement_day(on) or coverage.announced:
+        return coverage
+    return None
 
 
 def _shortfall(batch: Batch, found: int) -> int:

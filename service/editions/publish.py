@@ -15,12 +15,11 @@ from service.deliveries.store.carry_over import carry_doubts_of_editions
 from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
 from service.editions.coverage import day_statuses
-from service.editions.domain.schedule import editions_due
+from service.editions.domain.schedule import awaited_days, editions_due, newest_due
 from service.editions.edition_cache import EditionCache
 from service.editions.prepare import list_candidates, prepare_edition
 from service.editions.store import editions as store
 from service.editions.store.chunks import open_chunks, plan_chunks
-from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -47,10 +46,15 @@ def open_due_editions(
     sessions: sessionmaker[Session], settings: Settings, now: datetime, opening: Opening = SCHEDULED
 ) -> list[int]:
     """Open the editions that are due at `now`; return the ids of the chunks to compose."""
-    on = announcement_date(now)
     with transaction(sessions) as session:
-        batches = day_statuses(session, on, settings)
-        due = editions_due(now, batches, store.published_since(session, on))
+        newest = store.newest_dates(session)
+        awaited = {
+            day
+            for cadence, on in newest_due(now, newest).items()
+            for day in awaited_days(cadence, on, newest.get(cadence), now)
+        }
+        batches = [b for day in sorted(awaited) for b in day_statuses(session, day, settings)]
+        due = editions_due(now, batches, newest)
     return [
         chunk
         for cadence, local_date in due

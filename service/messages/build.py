@@ -17,7 +17,7 @@ from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryKind
 from service.deliveries.store.claimed_rows import Claim, DeliveryView, RecipientView
 from service.messages.contexts.digest import DigestContext, DigestUpdate
 from service.messages.contexts.transactional import MailContext
-from service.messages.digest_period import missed_days
+from service.messages.digest_period import delivery_days, missed_days
 from service.messages.domain.errors import MailError
 from service.messages.edition_data import EditionDataCache
 from service.messages.identity import brand_of, signer_of
@@ -128,12 +128,15 @@ def digest_context(
     edition_id = delivery.edition_id or 0
     entries = editions.entries_of(edition_id, settings, subscriber)
     topics = editions.topics.get(subscriber_id, ())
-    days = editions.days(edition_id) or missed_days(delivery, subscriber)
+    of_edition = editions.days(edition_id)
+    days = delivery_days(of_edition, digest) if of_edition else missed_days(delivery, subscriber)
     joined_at = subscriber.confirmed_at or subscriber.created_at
     return DigestContext(
         cadence=days.cadence,
         local_date=days.until,
         since=days.since,
+        covers=days.covers,
+        remarks=days.remarks,
         coverage=days.coverage,
         groups=entries.parse_groups(digest, topics),
         also=entries.parse_also(digest),

@@ -1,6 +1,6 @@
 """Find problems and mail them to the operator: one threshold and one text per kind of problem."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -11,18 +11,19 @@ from service.deliveries.alerts import Alert, alert_operator, find_last_alert
 from service.deliveries.domain.recipients import Cadence
 from service.editions.balance import Balance, edition_balance
 from service.editions.coverage import day_statuses
-from service.editions.domain.schedule import is_cadence_day
+from service.editions.domain.schedule import editions_due, is_opened_late, missed_dates
 from service.editions.domain.states import EditionState
-from service.editions.store.editions import find_edition
+from service.editions.store.editions import list_editions, list_open, newest_dates
 from service.editions.store.models import Edition
 from service.operations.store import edition_reports
-from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date, is_past_deadline
+from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date
 from service.papers.domain.completeness import unfinished
 from service.papers.domain.source_names import JOURNALS
 from service.papers.store.gates import list_closed_gates
 from service.papers.store.models import Gate
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
+from service.presentation.dates import moment
 from service.presentation.phrases import count_of
 from service.sending.pause_switch import find_pause
 from service.sending.store.claim import count_due
@@ -48,6 +49,8 @@ CRASH_SECONDS = 2
 # How far back closed editions are checked for their balance, and sources for their last read.
 _BALANCE_DAYS = 3
 _KNOWN_DAYS = 14
+# How long after an edition that made up for missed ones the operator may still be told of them.
+_MISSED_KNOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterat
     yield from _silent_sources(session, settings, now)
     yield from _closed_gates(session)
     yield from _late_editions(session, now)
+    yield from _missed_editions(session, now)
     yield from _open_balances(session, now)
     yield from _old_doubts(session, now)
     yield from _waiting_mail(session, now)
@@ -160,23 +164,58 @@ def _closed_gate(gate: Gate) -> Problem:
 
 
 def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
-    on = announcement_date(now)
-    for cadence in Cadence:
-        edition = find_edition(session, cadence, on)
-        if edition is None:
-            if is_cadence_day(cadence, on) and is_past_deadline(on, now - LATENESS):
-                yield _not_opened(cadence, on)
-        elif edition.state is EditionState.OPEN and now - edition.opened_at >= COMPOSING:
+    # As if no batch were in: what should have been opened by the deadline, an hour ago.
+    for cadence, on in editions_due(now - LATENESS, (), newest_dates(session)):
+        yield _not_opened(cadence, on)
+    for edition in list_open(session):
+        if now - edition.opened_at >= COMPOSING:
             yield _not_composed(edition)
 
 
 def _not_opened(cadence: Cadence, on: date) -> Problem:
     alert = Alert(
         subject=f"The {cadence} edition of {on} was not opened",
-        detail="It should go out by 10:00 in New York even if papers are missing, and did not.",
+        detail=f"It should have been opened by {_latest_opening(cadence)}, and was not.",
         hint="Are a worker and beat running? By hand: paperboy publish --force",
     )
     return Problem(f"late {cadence} {on}", alert)
+
+
+def _latest_opening(cadence: Cadence) -> str:
+    if cadence is Cadence.WEEKLY:
+        return "Sunday 9:00 UTC, when its week is over"
+    return "10:00 in New York even if papers are missing"
+
+
+def _missed_editions(session: Session, now: datetime) -> Iterator[Problem]:
+    """Yield the editions that made up for missed ones, and weekly ones that were opened late."""
+    for edition in list_editions(session, (now - _MISSED_KNOWN).date()):
+        cadence, on = edition.cadence, edition.local_date
+        if edition.sends_now:
+            continue  # the operator published it
+        missed = missed_dates(cadence, on, edition.covers_from or on)
+        is_late = is_opened_late(cadence, on, edition.opened_at)
+        if missed or is_late:
+            yield _missed(edition, missed, is_late=is_late)
+
+
+def _missed(edition: Edition, missed: Sequence[date], *, is_late: bool) -> Problem:
+    cadence, on = edition.cadence, edition.local_date
+    dates = ", ".join(map(str, missed))
+    what = [f"No {cadence} edition was opened for {dates}."] if missed else []
+    if is_late:
+        what.append(f"The {cadence} edition of {on} was opened late, {moment(edition.opened_at)}.")
+    if missed:
+        what.append(f"That of {on} has the papers of all these days, and its mails say so.")
+    alert = Alert(
+        subject=f"Missed: {cadence} edition of {dates}"
+        if missed
+        else f"The weekly edition of {on} is late",
+        detail=" ".join(what),
+        hint="Was the service down? Nothing is left to do: papers that were not read yet come marked"
+        " as late. To look: paperboy status",
+    )
+    return Problem(f"missed {cadence} {on}", alert)
 
 
 def _not_composed(edition: Edition) -> Problem:

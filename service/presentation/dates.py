@@ -41,6 +41,11 @@ def day_name(day: date) -> str:
     return _formats_of("").long.days[day.weekday()]
 
 
+def day_and_month(day: date) -> str:
+    """Return `Tuesday 21 April`, for sentences, which are in English."""
+    return long_date(day).removesuffix(f" {day.year}")
+
+
 @cached("long dates", maxsize=1_024)
 def long_date(day: date, locale: str = "") -> str:
     """Return `Tuesday 21 April 2026`, in `de-AT` `Dienstag, 21. April 2026`."""

@@ -6,6 +6,7 @@ CREATE TABLE editions (
     id bigserial CONSTRAINT pk_editions PRIMARY KEY,
     cadence cadence NOT NULL,
     local_date date NOT NULL,
+    covers_from date,
     state edition_state NOT NULL,
     sends_now boolean NOT NULL DEFAULT false,
     opened_at timestamptz NOT NULL,

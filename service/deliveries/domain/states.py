@@ -120,7 +120,10 @@ class Phase(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """The reason for a delivery in the state `skipped`."""
+    """The reason for a delivery in the state `skipped`.
+
+    `merged`: a newer edition's digest, due at the same hour, has its papers.
+    """
 
     EMPTY = "empty"
     UNSUBSCRIBED = "unsubscribed"
@@ -128,6 +131,7 @@ class SkipReason(StrEnum):
     PAUSED = "paused"
     LATE = "late"
     ERASED = "erased"
+    MERGED = "merged"
 
 
 @dataclass(frozen=True, slots=True)

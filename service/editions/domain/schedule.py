@@ -1,17 +1,21 @@
 """The schedule: on which days daily, weekday and weekly editions open, and when a digest is due.
 
-A weekly edition opens on Monday, a weekdays edition from Monday to Friday, a daily one every day:
-once that day's batches are in, or at the deadline. Each of its digests is due at the subscriber's
-hour of that day, in the subscriber's time zone.
+A weekdays edition opens from Monday to Friday, a daily one every day, once that day's batches are in,
+or at the deadline. A weekly one has the week before its Monday and opens when that day begins at the
+first place. Each digest is due at the subscriber's next hour, in the subscriber's time zone.
 """
 
 import itertools
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from service.deliveries.domain.recipients import Cadence, Timing
-from service.papers.domain.announcement_days import announcement_date, is_past_deadline
+from service.papers.domain.announcement_days import (
+    announcement_date,
+    is_announcement_day,
+    is_past_deadline,
+)
 from service.papers.domain.completeness import BatchStatus, unfinished
 from service.platform.time_zones import subscriber_hour
 
@@ -19,6 +23,11 @@ from service.platform.time_zones import subscriber_hour
 # the week for which days are fetched again plus the days between two editions: the next edition
 # must reach a paper of a week ago that was found just after this one.
 LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
+
+# Before midnight (UTC) of its Monday: fourteen hours for the zones ahead, one for composing.
+WEEKLY_LEAD = timedelta(hours=15)
+# From then on the first readers of a weekly digest get it late.
+LATE_OPENING = timedelta(hours=1)
 
 
 def is_cadence_day(cadence: Cadence, on: date) -> bool:
@@ -30,12 +39,51 @@ def is_cadence_day(cadence: Cadence, on: date) -> bool:
     return True
 
 
-def covered_days(cadence: Cadence, on: date) -> list[date]:
-    """Return the days whose announcements an edition covers, oldest first, its own date last."""
-    days = [on]
-    while not is_cadence_day(cadence, days[0] - timedelta(days=1)):
-        days.insert(0, days[0] - timedelta(days=1))
-    return days
+def last_covered(cadence: Cadence, on: date) -> date:
+    """Return the newest day that the edition of `on` covers: its own, but a weekly one's Sunday."""
+    return on - timedelta(days=1) if cadence is Cadence.WEEKLY else on
+
+
+def covered_days(cadence: Cadence, on: date, previous: date | None = None) -> list[date]:
+    """Return the days whose announcements the edition of `on` covers, oldest first.
+
+    They are those since the edition of `previous` of the cadence, at most as many as it looks back;
+    without one, those of an ordinary edition: the week before a Monday, the weekend with a Monday.
+    """
+    last = last_covered(cadence, on)
+    if previous is not None:
+        first = last_covered(cadence, previous) + timedelta(days=1)
+        first = max(first, last - timedelta(days=LOOKBACK_DAYS[cadence] - 1))
+    elif cadence is Cadence.WEEKLY:
+        first = on - timedelta(days=7)
+    else:
+        first = last
+        while not is_cadence_day(cadence, first - timedelta(days=1)):
+            first -= timedelta(days=1)
+    return days_between(first, last)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return every date from the first to the last."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def missed_dates(cadence: Cadence, on: date, first: date) -> list[date]:
+    """Return the dates of the editions that were missed before that of `on`, which covers them.
+
+    `first` is the first day that it covers. A day on which nothing is announced is not missed.
+    """
+    opens = first + timedelta(days=1) if cadence is Cadence.WEEKLY else first
+    return [
+        day
+        for day in days_between(opens, on - timedelta(days=1))
+        if is_cadence_day(cadence, day) and is_announcement_day(day)
+    ]
+
+
+def cap_papers(cadence: Cadence, on: date, first: date, max_papers: int) -> int:
+    """Return the most papers of a mail: `max_papers` for each edition that it stands for."""
+    return max_papers * (1 + len(missed_dates(cadence, on, first)))
 
 
 def next_cadence_day(cadence: Cadence, on: date) -> date:
@@ -69,21 +117,77 @@ def due_at(
     )
 
 
-def editions_due(
-    now: datetime, batches: Iterable[BatchStatus], published: frozenset[tuple[Cadence, date]]
-) -> tuple[tuple[Cadence, date], ...]:
-    """Return the editions to open at `now`: today's, once its batches are in or at the deadline.
+def falls_together(earlier_due: datetime, due: datetime) -> bool:
+    """Return whether a digest that waits until `earlier_due` joins one of a newer edition.
 
-    `batches` are the gating sources' (a source that only enriches does not hold up the mail). A
-    date without any batch opens only at the deadline, since its batches may still be announced.
+    It does if it would come with it or after it, or less than an hour before it.
     """
-    on = announcement_date(now)
-    known = [b for b in batches if b.announced_on == on]
-    is_ready = bool(known) and not unfinished(known, on)
-    if not is_ready and not is_past_deadline(on, now):
-        return ()
+    return earlier_due > due - timedelta(hours=1)
+
+
+def weekly_date(now: datetime) -> date:
+    """Return the Monday of the newest weekly edition that may be open at `now`.
+
+    It opens on Sunday at 9:00 UTC. An hour later it is Monday at the first place, UTC+14, and the
+    digests of its first subscribers are due: they must be composed by then.
+    """
+    day = (now.astimezone(UTC) + WEEKLY_LEAD).date()
+    return day - timedelta(days=day.weekday())
+
+
+def weekly_opens_at(monday: date) -> datetime:
+    """Return when the weekly edition of a Monday opens."""
+    return datetime.combine(monday, time(0), tzinfo=UTC) - WEEKLY_LEAD
+
+
+def is_opened_late(cadence: Cadence, on: date, opened_at: datetime) -> bool:
+    """Return whether a weekly edition was opened so late that some of its digests are late."""
+    return cadence is Cadence.WEEKLY and opened_at >= weekly_opens_at(on) + LATE_OPENING
+
+
+def newest_due(now: datetime, newest: Mapping[Cadence, date]) -> dict[Cadence, date]:
+    """Return the date of each cadence's edition that is to be opened next, if its day has come.
+
+    `newest`: the date of each cadence's last edition. An edition of an earlier day was missed and
+    never opens; its papers come in the next one. Only a weekly one opens up to six days late, but
+    not on an installation that has had none: that has missed nothing.
+    """
+    today, monday = announcement_date(now), weekly_date(now)
+    due = {c: today for c in (Cadence.DAILY, Cadence.WEEKDAYS) if is_cadence_day(c, today)}
+    if Cadence.WEEKLY in newest or not is_opened_late(Cadence.WEEKLY, monday, now):
+        due[Cadence.WEEKLY] = monday
+    return {cadence: on for cadence, on in due.items() if newest.get(cadence, date.min) < on}
+
+
+def awaited_days(cadence: Cadence, on: date, previous: date | None, now: datetime) -> list[date]:
+    """Return the days whose batches an edition waits for: its own, and announcement days missed.
+
+    A weekly one waits for none, since its week has passed its deadlines, unless it opens late: then
+    the service is just back, and reads what it missed.
+    """
+    days = covered_days(cadence, on, previous)
+    if cadence is Cadence.WEEKLY and not is_opened_late(cadence, on, now):
+        return []
+    return [day for day in days if day == on or is_announcement_day(day)]
+
+
+def editions_due(
+    now: datetime, batches: Iterable[BatchStatus], newest: Mapping[Cadence, date]
+) -> tuple[tuple[Cadence, date], ...]:
+    """Return the editions to open at `now`; `newest` has the date of each cadence's last one.
+
+    They open once the batches of their `awaited_days` are in, or at today's deadline. `batches` are
+    the gating sources' (a source that only enriches does not hold up the mail). Today without any
+    batch opens only at the deadline, since its batches may still be announced.
+    """
+    today, known = announcement_date(now), tuple(batches)
+    is_over, is_known = is_past_deadline(today, now), any(b.announced_on == today for b in known)
+
+    def is_ready(cadence: Cadence, on: date) -> bool:
+        days = awaited_days(cadence, on, newest.get(cadence), now)
+        is_in = not any(unfinished(known, day) for day in days)
+        return is_over or (is_in and (is_known or cadence is Cadence.WEEKLY))
+
     return tuple(
-        (cadence, on)
-        for cadence in Cadence
-        if is_cadence_day(cadence, on) and (cadence, on) not in published
+        (cadence, on) for cadence, on in newest_due(now, newest).items() if is_ready(cadence, on)
     )

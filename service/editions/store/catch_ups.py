@@ -49,7 +49,10 @@ def list_missed(session: Session, subscriber: Subscriber, since: date) -> Sequen
     own = and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == subscriber.id)
     has_row = exists().where(own)
     was_held = exists().where(
-        own, Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.PAUSED
+        own,
+        Delivery.state == DeliveryState.SKIPPED,
+        # The digest that a merged one joined may have been held; papers that were sent are left out.
+        Delivery.reason.in_([SkipReason.PAUSED, SkipReason.MERGED]),
     )
     missed = (
         select(Edition)

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
 from service.deliveries.domain.recipients import Cadence
+from service.editions.domain.schedule import last_covered
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
@@ -19,7 +20,8 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
     was opened, or days late, is simply not assigned yet. The unique key (cadence, paper) makes this
     idempotent; of several papers that are one work, the one announced first is taken.
     """
-    on, columns = edition.local_date, ["edition_id", "paper_id", "cadence", "is_late"]
+    on = last_covered(edition.cadence, edition.local_date)
+    columns = ["edition_id", "paper_id", "cadence", "is_late"]
     cadence = literal(edition.cadence, Edition.cadence.type)
     free = (
         select(literal(edition.id), Paper.id, cadence, _is_late(session, edition))
@@ -38,13 +40,15 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
 
 
 def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
-    """Select whether a paper was announced in time for the previous edition of the cadence."""
+    """Select whether a paper was announced on a day that the previous edition covered."""
     earlier = session.execute(
         select(func.max(Edition.local_date)).where(
             Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
         )
     ).scalar_one()
-    return Paper.first_announced_on <= earlier if earlier else literal(value=False)
+    if earlier is None:
+        return literal(value=False)
+    return Paper.first_announced_on <= last_covered(edition.cadence, earlier)
 
 
 def _is_carried(cadence: Cadence) -> ColumnElement[bool]:

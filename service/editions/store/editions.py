@@ -12,6 +12,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.restores import doubt_of_restored
+from service.editions.domain.schedule import covered_days
 from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
 from service.editions.store.models import Edition
@@ -26,11 +27,16 @@ def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """Insert and return an open edition, or None where another process inserted it first."""
+    previous = select(func.max(Edition.local_date)).where(
+        Edition.cadence == cadence, Edition.local_date < on
+    )
+    covered = covered_days(cadence, on, session.execute(previous).scalar_one())
     edition = session.scalar(
         insert(Edition)
         .values(
             cadence=cadence,
             local_date=on,
+            covers_from=covered[0],
             state=EditionState.OPEN,
             opened_at=now,
             sends_now=sends_now,
@@ -74,11 +80,10 @@ def list_open(session: Session) -> Sequence[Edition]:
     ).all()
 
 
-def published_since(session: Session, since: date) -> frozenset[tuple[Cadence, date]]:
-    rows = session.execute(
-        select(Edition.cadence, Edition.local_date).where(Edition.local_date >= since)
-    )
-    return frozenset((cadence, on) for cadence, on in rows)
+def newest_dates(session: Session) -> dict[Cadence, date]:
+    """Return the date of each cadence's newest edition, if it has had one."""
+    newest = select(Edition.cadence, func.max(Edition.local_date)).group_by(Edition.cadence)
+    return dict(session.execute(newest).all())
 
 
 def freeze_if_composed(session: Session, edition_id: int, now: datetime) -> bool:

@@ -12,7 +12,11 @@ from service.platform.database.base import Base, enum_type
 
 
 class Edition(Base):
-    """One publication of one cadence for one local date, which no change of clocks can repeat."""
+    """One publication of one cadence for one local date, which no change of clocks can repeat.
+
+    `covers_from` is the first day whose announcements it has: earlier than usual where editions
+    were missed.
+    """
 
     __tablename__ = "editions"
     __table_args__ = (UniqueConstraint("cadence", "local_date"),)
@@ -20,6 +24,7 @@ class Edition(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
     local_date: Mapped[date]
+    covers_from: Mapped[date | None]
     state: Mapped[EditionState] = mapped_column(enum_type(EditionState, "edition_state"))
     sends_now: Mapped[bool] = mapped_column(server_default=text("false"))
     opened_at: Mapped[datetime]

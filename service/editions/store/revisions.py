@@ -6,6 +6,7 @@ from sqlalchemy import exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.editions.domain.schedule import last_covered
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Announcement, Batch, Paper
@@ -19,7 +20,8 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
     Idempotent by the unique key (cadence, paper, version). A paper that is new in this very edition
     is listed as new, whatever its version.
     """
-    on, columns = edition.local_date, ["edition_id", "paper_id", "version", "cadence"]
+    on = last_covered(edition.cadence, edition.local_date)
+    columns = ["edition_id", "paper_id", "version", "cadence"]
     cadence = literal(edition.cadence, Edition.cadence.type)
     found = (
         select(literal(edition.id), Paper.id, func.max(Announcement.version), cadence)

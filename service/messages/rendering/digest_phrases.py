@@ -29,7 +29,9 @@ def subject_topic(mail: DigestContext) -> str:
 
 def nothing_line(mail: DigestContext) -> str:
     """Return the sentence of a digest without papers: nothing new, or nothing new so far."""
-    when = "this week" if mail.cadence is Cadence.WEEKLY else "today"
+    when = "in these days" if mail.covers else "today"
+    if mail.cadence is Cadence.WEEKLY:
+        when = "this week"
     matched = " matches your topics" if mail.topics else ""
     if mail.coverage.is_complete:
         return f"Nothing new{matched} {when}."

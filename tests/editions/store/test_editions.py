@@ -24,7 +24,7 @@ from service.editions.store.editions import (
     insert_edition,
     list_editions,
     list_open,
-    published_since,
+    newest_dates,
 )
 from service.editions.store.models import Edition, EditionChunk
 from service.papers.domain.types import AnnounceType
@@ -70,7 +70,7 @@ def test_an_edition_of_a_cadence_and_date_is_made_once(session: Session) -> None
     assert get_edition(session, edition.id) is edition
     assert list_editions(session, THURSDAY) == [earlier, edition, weekly]
     assert list_open(session) == [edition, weekly, earlier]
-    assert published_since(session, FRIDAY) == {(Cadence.DAILY, FRIDAY), (Cadence.WEEKLY, FRIDAY)}
+    assert newest_dates(session) == {Cadence.DAILY: FRIDAY, Cadence.WEEKLY: FRIDAY}
 
 
 def test_two_processes_that_open_an_edition_at_once_make_one(

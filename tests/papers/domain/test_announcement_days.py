@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.deliveries.domain.recipients import Cadence, Timing
-from service.editions.domain.schedule import LOOKBACK_DAYS, due_at, editions_due, is_cadence_day
+from service.editions.domain.schedule import (
+    LOOKBACK_DAYS,
+    cap_papers,
+    covered_days,
+    due_at,
+    editions_due,
+    is_cadence_day,
+    missed_dates,
+)
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
     DEADLINE_HOUR,
@@ -158,7 +166,7 @@ EARLY = datetime(2026, 9, 18, 6, 0, tzinfo=UTC)
 DEADLINE = datetime.combine(FRIDAY, time(DEADLINE_HOUR), tzinfo=ARXIV_ZONE).astimezone(UTC)
 IN = status("cs.CL", BatchState.COMPLETE)
 OUT = status("cs.LG", BatchState.EXPECTED)
-NONE: frozenset[tuple[Cadence, date]] = frozenset()
+NONE: dict[Cadence, date] = {}
 
 
 def test_editions_open_when_every_batch_is_complete() -> None:
@@ -182,7 +190,7 @@ def test_editions_open_at_the_deadline_with_incomplete_batches() -> None:
 
 
 def test_an_edition_that_was_published_does_not_open_again() -> None:
-    published = frozenset({(Cadence.DAILY, FRIDAY), (Cadence.WEEKLY, FRIDAY)})
+    published = {Cadence.DAILY: FRIDAY, Cadence.WEEKDAYS: FRIDAY - timedelta(days=1)}
     assert editions_due(EARLY, [IN], published) == ((Cadence.WEEKDAYS, FRIDAY),)
 
 
@@ -193,7 +201,84 @@ def test_each_weekday_has_its_editions() -> None:
     }
     assert opened[FRIDAY] == [Cadence.DAILY, Cadence.WEEKDAYS]
     assert opened[SATURDAY] == [Cadence.DAILY]
-    assert opened[MONDAY] == list(Cadence)
+    assert opened[MONDAY] == [Cadence.DAILY, Cadence.WEEKDAYS]
+
+
+OPENS = datetime(2026, 9, 20, 9, tzinfo=UTC)
+LAST_WEEK = {
+    Cadence.DAILY: SUNDAY, Cadence.WEEKDAYS: FRIDAY, Cadence.WEEKLY: MONDAY - timedelta(days=7)
+}  # fmt: skip
+
+
+def test_a_weekly_edition_opens_an_hour_before_it_is_monday_anywhere() -> None:
+    assert datetime(2026, 9, 20, 10, tzinfo=UTC) == min(
+        subscriber_hour(MONDAY, 0, zone) for zone in available_timezones()
+    )
+    assert editions_due(OPENS - timedelta(seconds=1), [], LAST_WEEK) == ()
+    assert editions_due(OPENS, [], LAST_WEEK) == ((Cadence.WEEKLY, MONDAY),)
+    assert editions_due(OPENS, [], {**LAST_WEEK, Cadence.WEEKLY: MONDAY}) == ()
+
+
+def test_a_weekly_edition_that_was_missed_opens_up_to_six_days_late() -> None:
+    wednesday = MONDAY + timedelta(days=2)
+    late = datetime(2026, 9, 23, 15, tzinfo=UTC)
+    newest = {Cadence.DAILY: wednesday, Cadence.WEEKDAYS: wednesday, Cadence.WEEKLY: MONDAY}
+    missed = {**newest, Cadence.WEEKLY: MONDAY - timedelta(days=7)}
+    assert editions_due(late, [], missed) == ((Cadence.WEEKLY, MONDAY),)
+    assert editions_due(late, [], newest) == ()
+    last = OPENS + timedelta(days=7) - timedelta(seconds=1)
+    assert (Cadence.WEEKLY, MONDAY) in editions_due(last, [], missed)
+    following = editions_due(OPENS + timedelta(days=7), [], missed)
+    assert (Cadence.WEEKLY, MONDAY + timedelta(days=7)) in following
+    # Where there was none before, none was missed.
+    assert (Cadence.WEEKLY, MONDAY) not in editions_due(late, [], {})
+
+
+def test_an_edition_waits_for_the_batches_of_days_that_were_missed_until_its_deadline() -> None:
+    tuesday = FRIDAY - timedelta(days=3)
+    newest = {Cadence.DAILY: tuesday, Cadence.WEEKDAYS: tuesday, Cadence.WEEKLY: tuesday}
+    days = [FRIDAY - timedelta(days=n) for n in (2, 1, 0)]
+    read = [status("cs.CL", BatchState.CLOSED, on) for on in days]
+    both = ((Cadence.DAILY, FRIDAY), (Cadence.WEEKDAYS, FRIDAY))
+    assert editions_due(EARLY, read, newest) == both
+    unread = [status("cs.CL", BatchState.EXPECTED, days[0]), *read[1:]]
+    assert editions_due(EARLY, unread, newest) == ()
+    assert editions_due(DEADLINE, unread, newest) == both
+
+
+def test_an_edition_covers_every_day_since_the_last_one_of_its_cadence() -> None:
+    assert covered_days(Cadence.DAILY, FRIDAY) == [FRIDAY]
+    assert covered_days(Cadence.WEEKDAYS, MONDAY) == [SATURDAY, SUNDAY, MONDAY]
+    assert covered_days(Cadence.WEEKDAYS, MONDAY, FRIDAY) == [SATURDAY, SUNDAY, MONDAY]
+    assert covered_days(Cadence.DAILY, MONDAY, FRIDAY) == [SATURDAY, SUNDAY, MONDAY]
+    week = covered_days(Cadence.WEEKLY, MONDAY)
+    assert (week[0], week[-1], len(week)) == (MONDAY - timedelta(days=7), SUNDAY, 7)
+    assert covered_days(Cadence.WEEKLY, MONDAY, MONDAY - timedelta(days=7)) == week
+    assert len(covered_days(Cadence.WEEKLY, MONDAY, MONDAY - timedelta(days=14))) == 14
+    for cadence in Cadence:
+        long_ago = covered_days(cadence, MONDAY, MONDAY - timedelta(days=700))
+        assert len(long_ago) == LOOKBACK_DAYS[cadence]
+
+
+@pytest.mark.parametrize(
+    ("cadence", "since", "missed"),
+    [
+        (Cadence.DAILY, 0, 0),
+        (Cadence.DAILY, 2, 0),  # a weekend: nothing was announced
+        (Cadence.DAILY, 4, 2),
+        (Cadence.WEEKDAYS, 2, 0),
+        (Cadence.WEEKDAYS, 3, 1),
+        (Cadence.WEEKLY, 7, 0),
+        (Cadence.WEEKLY, 3, 0),  # after an edition that was published on a Friday
+        (Cadence.WEEKLY, 14, 1),
+    ],
+)
+def test_the_cap_of_papers_grows_with_the_editions_that_were_missed(
+    cadence: Cadence, since: int, missed: int
+) -> None:
+    first = MONDAY - timedelta(days=since)
+    assert len(missed_dates(cadence, MONDAY, first)) == missed
+    assert cap_papers(cadence, MONDAY, first, 25) == 25 * (1 + missed)
 
 
 @pytest.mark.parametrize(
