@@ -109,8 +109,16 @@ def _fold(text: str) -> str:
 def subscriber_hour(on: date, hour: int, zone: str) -> datetime:
     """Return the instant (UTC) of a subscriber's hour on a local date.
 
-    An hour that does not exist in spring is read with the UTC offset before the change, an hour that
-    occurs twice in autumn is the first one: each local date has exactly one such instant.
+    An hour that does not exist in spring is the moment of the change, at which clocks skip it. Where
+    they skip to the next day (Nuuk), it is the hour before. An hour that occurs twice in autumn is the
+    first one. So each local date has exactly one such instant.
     """
-    local = datetime.combine(on, time(hour), tzinfo=ZoneInfo(zone))
-    return local.astimezone(UTC)
+    place = ZoneInfo(zone)
+    # In a gap this has the UTC offset before the change.
+    at = datetime.combine(on, time(hour), tzinfo=place).astimezone(UTC)
+    local = at.astimezone(place)
+    if hour in {local.hour, 0}:
+        return at
+    before = subscriber_hour(on, hour - 1, zone)
+    is_skipped_too = before.astimezone(place).hour >= hour
+    return before if local.date() > on or is_skipped_too else at

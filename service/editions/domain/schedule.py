@@ -24,6 +24,9 @@ from service.platform.time_zones import subscriber_hour
 # must reach a paper of a week ago that was found just after this one.
 LOOKBACK_DAYS = {Cadence.DAILY: 14, Cadence.WEEKDAYS: 14, Cadence.WEEKLY: 21}
 
+# The time in which an edition's digests are composed.
+COMPOSING = timedelta(minutes=5)
+
 # Before midnight (UTC) of its Monday: fourteen hours for the zones ahead, one for composing.
 WEEKLY_LEAD = timedelta(hours=15)
 # From then on the first readers of a weekly digest get it late.
@@ -98,10 +101,12 @@ def due_at(
 ) -> datetime:
     """Return when a digest of the edition of `on`, opened at `opened_at`, is due.
 
-    At the first moment from `opened_at` at which the clock of `zone` (an IANA name) shows the
-    subscriber's `hour`, on a day of the cadence there: weekdays digests never come on a Saturday or
-    Sunday, a weekly one comes on its edition's date, a Monday, or as soon after it as it was opened.
-    With `WHEN_COMPLETE` a daily or weekdays digest is due at once, if its cadence comes on that day.
+    At the next moment at which the clock of `zone` (an IANA name) shows the subscriber's `hour`, on a
+    day of the cadence there: weekdays digests never come on a Saturday or Sunday, a weekly one comes
+    on its edition's date, a Monday, or as soon after it as it was opened. An edition that opens less
+    than `COMPOSING` before the hour is too late for it: the digest that waits for that hour may be on
+    its way before the new one is composed, and two would come. With `WHEN_COMPLETE` a daily or
+    weekdays digest is due at once, if its cadence comes on that day.
     """
     day = opened_at.astimezone(ZoneInfo(zone)).date()
     if cadence is Cadence.WEEKLY:
@@ -113,7 +118,7 @@ def due_at(
         due
         for day in days
         if (cadence is Cadence.WEEKLY or is_cadence_day(cadence, day))
-        and (due := subscriber_hour(day, hour, zone)) >= opened_at
+        and (due := subscriber_hour(day, hour, zone)) >= opened_at + COMPOSING
     )
 
 

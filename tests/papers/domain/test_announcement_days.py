@@ -48,6 +48,7 @@ JUMPS = st.sampled_from(
         ("Africa/Cairo", date(2026, 4, 24)),
         ("Africa/Casablanca", date(2026, 3, 22)),
         ("Antarctica/Troll", date(2026, 3, 29)),
+        ("America/Nuuk", date(2026, 3, 28)),
     ]
 )
 PLACES = st.tuples(ZONES, DATES) | JUMPS
@@ -63,11 +64,15 @@ def test_a_local_date_has_exactly_one_instant_of_the_subscribers_hour(
     assert instant.tzinfo is UTC
     local = instant.astimezone(ZoneInfo(zone))
     assert local.date() == on
-    # The clock shows the hour for the first time, or it skipped the hour.
+    # The clock shows the hour for the first time, or just skipped it, or is about to skip the day's end.
+    just_before = (instant - timedelta(seconds=1)).astimezone(ZoneInfo(zone))
     if local.time() == time(hour):
         assert local.fold == 0
+    elif local.time() > time(hour):
+        assert just_before.date() < on or just_before.time() < time(hour)
     else:
-        assert local.time() > time(hour)
+        skipped_to = (instant + timedelta(hours=1)).astimezone(ZoneInfo(zone))
+        assert skipped_to.date() > on
     spans = subscriber_hour(on + timedelta(days=1), hour, zone) - instant
     assert timedelta(hours=21) <= spans <= timedelta(hours=27)
 
@@ -88,6 +93,14 @@ def test_an_hour_skipped_or_doubled_in_berlin_is_one_instant(
     on: date, hour: int, instant: datetime
 ) -> None:
     assert subscriber_hour(on, hour, "Europe/Berlin") == instant
+
+
+def test_hours_skipped_with_others_or_at_the_end_of_a_day_are_one_instant_of_that_day() -> None:
+    # At Troll the clock goes from one to three, in Nuuk from eleven in the evening to midnight.
+    at_troll = {subscriber_hour(date(2026, 3, 29), hour, "Antarctica/Troll") for hour in (1, 2, 3)}
+    assert at_troll == {datetime(2026, 3, 29, 1, tzinfo=UTC)}
+    in_nuuk = {subscriber_hour(date(2026, 3, 28), hour, "America/Nuuk") for hour in (22, 23)}
+    assert in_nuuk == {datetime(2026, 3, 29, 0, tzinfo=UTC)}
 
 
 CADENCES, TIMINGS = st.sampled_from(Cadence), st.sampled_from(Timing)
