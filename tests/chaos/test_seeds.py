@@ -45,6 +45,7 @@ def test_five_hundred_seeds_have_every_deed_point_and_phase() -> None:
     assert {plan.answer for plan in plans} == {"carry", "resend", "sent"}
     assert {plan.workers for plan in plans} == {1, 2}
     assert {plan.relays for plan in plans} == {1, 2}
+    assert {plan.missed_days for plan in plans} == {0, 3, 4}
     assert {plan.pipelining for plan in plans} == {False, True}
 
 

@@ -325,10 +325,11 @@ def test_an_edition_of_another_cadence_is_not_put_in_doubt(
     restore()
     accept_restored(press.sessions, press.settings, press.clock())
     press.clock.forward(minutes=1)
-    weekly = press.publish(cadence=Cadence.WEEKLY)
+    monday = FRIDAY + timedelta(days=3)
+    weekly = press.publish(monday, Cadence.WEEKLY)
     assert press.states(weekly) == {"queued": 1}
     with press.sessions() as session:
-        assert find_edition(session, Cadence.WEEKLY, FRIDAY) is not None
+        assert find_edition(session, Cadence.WEEKLY, monday) is not None
 
 
 @pytest.mark.parametrize("is_restored_by_command", [True, False])

@@ -97,7 +97,7 @@ def test_every_paper_is_in_one_edition_of_a_cadence(session: Session) -> None:
     friday = open_edition(session)
     assert assign_papers(session, friday, WEEK) == 2
     assert assign_papers(session, friday, WEEK) == 0
-    weekly = open_edition(session, cadence=Cadence.WEEKLY)
+    weekly = open_edition(session, FRIDAY + timedelta(days=3), Cadence.WEEKLY)
     assert assign_papers(session, weekly, WEEK) == 2
     session.commit()
     late = store_papers(session, [make_announcement(3, "Late")])

@@ -87,7 +87,8 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All choices of one seed. `skews`: seconds by which workers' clocks differ; `lost_share`: the
-    share of tasks that are lost.
+    share of tasks that are lost; `missed_days`: for how many days after the first one's night the
+    service is down.
     """
 
     seed: int
@@ -107,6 +108,7 @@ class Plan:
     events: tuple[Event, ...] = ()
     lost_share: float = 0.0
     relays: int = 1
+    missed_days: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as it is printed beside a broken promise."""
@@ -268,6 +270,7 @@ def make_plan(seed: int) -> Plan:
         lost_share=draft.lost_share,
         # A generator of its own keeps the rest of each seed as it was before several relays existed.
         relays=random.Random(f"paperboy relays {seed}").choice((1, 1, 2)),
+        missed_days=random.Random(f"paperboy missed days {seed}").choice((0, 0, 0, 3, 4)),
     )
 
 

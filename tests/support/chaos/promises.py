@@ -16,9 +16,10 @@ from service.deliveries.store.models import Delivery
 from service.editions.balance import edition_balance
 from service.editions.store.models import Edition
 from service.subscribers.store.models import Subscriber
+from support.chaos.missed_days import missed_days_come_once
 from support.chaos.relay import Exchange
 from support.chaos.world import Story
-from support.web.papers import FRIDAY, THURSDAY
+from support.web.papers import THURSDAY
 
 _IDENTITY = re.compile(rb"^Message-ID:\s*<digest\.(\d+)\.", re.MULTILINE | re.IGNORECASE)
 _ADDRESSEE = re.compile(rb"^To:\s*(\S+)\r$", re.MULTILINE | re.IGNORECASE)
@@ -45,7 +46,7 @@ class Result:
         return asdict(self)
 
 
-class _Aftermath:
+class Aftermath:
     """The rows and the relay's messages of a finished seed, read once."""
 
     def __init__(self, story: Story) -> None:
@@ -81,7 +82,7 @@ class _Aftermath:
         return None
 
 
-def _each_message_is_whole(after: _Aftermath) -> Iterator[str]:
+def _each_message_is_whole(after: Aftermath) -> Iterator[str]:
     for delivery_id, exchanges in after.exchanges.items():
         row = after.rows.get(delivery_id)
         if row is None:
@@ -96,7 +97,7 @@ def _each_message_is_whole(after: _Aftermath) -> Iterator[str]:
                 yield f"delivery {delivery_id} has no end"
 
 
-def _nobody_has_two_copies(after: _Aftermath) -> Iterator[str]:
+def _nobody_has_two_copies(after: Aftermath) -> Iterator[str]:
     may_repeat = after.story.doubted if after.story.plan.answer == "resend" else set()
     for delivery_id in after.exchanges:
         copies = len(after.accepted(delivery_id))
@@ -106,7 +107,7 @@ def _nobody_has_two_copies(after: _Aftermath) -> Iterator[str]:
     yield from (f"two rows for {pair}" for pair, count in pairs.items() if count > 1)
 
 
-def _each_message_was_in_flight(after: _Aftermath) -> Iterator[str]:
+def _each_message_was_in_flight(after: Aftermath) -> Iterator[str]:
     flights = Counter(move["delivery_id"] for move in after.moves if move["new"] == "in_flight")
     for delivery_id, exchanges in after.exchanges.items():
         if len(exchanges) > flights[delivery_id]:
@@ -116,7 +117,7 @@ def _each_message_was_in_flight(after: _Aftermath) -> Iterator[str]:
             )
 
 
-def _each_row_has_ended(after: _Aftermath) -> Iterator[str]:
+def _each_row_has_ended(after: Aftermath) -> Iterator[str]:
     for row in after.rows.values():
         if not row.state.is_final or row.state is S.IN_DOUBT:
             yield f"delivery {row.id} is {row.state} in the end"
@@ -124,7 +125,7 @@ def _each_row_has_ended(after: _Aftermath) -> Iterator[str]:
             yield f"delivery {row.id} is {row.state} without a reason"
 
 
-def _rows_tell_what_happened(after: _Aftermath) -> Iterator[str]:
+def _rows_tell_what_happened(after: Aftermath) -> Iterator[str]:
     """Sent means answered with 250 (or the operator's answer), and the other way round."""
     for row in after.rows.values():
         is_taken = any(exchange.code == 250 for exchange in after.exchanges.get(row.id, []))
@@ -137,13 +138,13 @@ def _rows_tell_what_happened(after: _Aftermath) -> Iterator[str]:
             yield f"delivery {row.id} is {row.state}, and the relay may have it"
 
 
-def _steps_are_foreseen(after: _Aftermath) -> Iterator[str]:
+def _steps_are_foreseen(after: Aftermath) -> Iterator[str]:
     for old, new in {(move["old"], move["new"]) for move in after.moves}:
         if not may_follow(S(old), S(new)):
             yield f"a row went from {old} to {new}"
 
 
-def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
+def _windows_are_kept(after: Aftermath) -> Iterator[str]:
     """No sender has more rows in flight than SEND_WINDOW; rows swept from it do not count."""
     flying: defaultdict[int, set[int]] = defaultdict(set)
     for move in after.moves:
@@ -156,7 +157,7 @@ def _windows_are_kept(after: _Aftermath) -> Iterator[str]:
                 return
 
 
-def _doubt_is_bounded(after: _Aftermath) -> Iterator[str]:
+def _doubt_is_bounded(after: Aftermath) -> Iterator[str]:
     """Rows in doubt are from windows in flight at a fault, or got no reply from the relay."""
     story = after.story
     bound = story.windows * story.plan.window + story.relay.silence_count
@@ -164,7 +165,7 @@ def _doubt_is_bounded(after: _Aftermath) -> Iterator[str]:
         yield f"{len(story.doubted)} in doubt, and the faults explain {bound}"
 
 
-def _balances_close(after: _Aftermath) -> Iterator[str]:
+def _balances_close(after: Aftermath) -> Iterator[str]:
     with after.story.sessions() as session:
         for edition in session.execute(select(Edition)).scalars():
             balance = edition_balance(session, edition)
@@ -172,7 +173,7 @@ def _balances_close(after: _Aftermath) -> Iterator[str]:
                 yield f"edition {edition.id} does not balance: {balance}"
 
 
-def _who_left_gets_nothing(after: _Aftermath) -> Iterator[str]:
+def _who_left_gets_nothing(after: Aftermath) -> Iterator[str]:
     for leaver in after.story.left:
         if leaver.status != 200:
             yield f"{leaver.email} could not unsubscribe: {leaver.status}"
@@ -189,7 +190,7 @@ def _who_left_gets_nothing(after: _Aftermath) -> Iterator[str]:
             yield f"{leaver.email} went into flight after the unsubscribe was answered"
 
 
-def _no_paper_is_lost(after: _Aftermath) -> Iterator[str]:
+def _no_paper_is_lost(after: Aftermath) -> Iterator[str]:
     """An active subscriber got each paper of the first day, then or in the next edition.
 
     Rows that the operator resolved as sent are exempt.
@@ -201,24 +202,25 @@ def _no_paper_is_lost(after: _Aftermath) -> Iterator[str]:
         has_it = any(exchange.code == 250 for exchange in after.exchanges.get(first.id, []))
         if has_it or first.state is S.SENT:
             continue
-        second = after.row_of(subscriber.id, FRIDAY)
+        second = after.row_of(subscriber.id, after.story.back_on)
         brought = set(second.paper_ids) if second and second.state is S.SENT else set()
         if lost := set(first.paper_ids) - brought:
             state = f"{first.state} ({first.reason or first.last_reply})"
             yield f"{subscriber.email} never gets papers {sorted(lost)}; delivery {first.id} is {state}"
 
 
-def _nothing_comes_twice(after: _Aftermath) -> Iterator[str]:
+def _nothing_comes_twice(after: Aftermath) -> Iterator[str]:
     """Papers that were certainly sent on the first day are not in the next edition."""
     for subscriber in after.subscribers.values():
-        first, second = (after.row_of(subscriber.id, on) for on in (THURSDAY, FRIDAY))
+        first = after.row_of(subscriber.id, THURSDAY)
+        second = after.row_of(subscriber.id, after.story.back_on)
         if first and second and first.state is S.SENT:
             again = set(first.paper_ids) & set(second.paper_ids)
             if again:
                 yield f"{subscriber.email} was sent papers {sorted(again)} again"
 
 
-def _the_mail_shows_its_papers(after: _Aftermath) -> Iterator[str]:
+def _the_mail_shows_its_papers(after: Aftermath) -> Iterator[str]:
     """One message of the seed is parsed without defects and has a text part."""
     for delivery_id in after.exchanges:
         for exchange in after.accepted(delivery_id)[:1]:
@@ -229,7 +231,7 @@ def _the_mail_shows_its_papers(after: _Aftermath) -> Iterator[str]:
             return
 
 
-PROMISES: tuple[Callable[[_Aftermath], Iterator[str]], ...] = (
+PROMISES: tuple[Callable[[Aftermath], Iterator[str]], ...] = (
     _each_message_is_whole,
     _nobody_has_two_copies,
     _each_message_was_in_flight,
@@ -242,13 +244,14 @@ PROMISES: tuple[Callable[[_Aftermath], Iterator[str]], ...] = (
     _who_left_gets_nothing,
     _no_paper_is_lost,
     _nothing_comes_twice,
+    missed_days_come_once,
     _the_mail_shows_its_papers,
 )
 
 
 def check(story: Story) -> Result:
     """Check every promise on a finished seed."""
-    after = _Aftermath(story)
+    after = Aftermath(story)
     broken = [*story.broken]
     if not broken:
         broken += [problem for promise in PROMISES for problem in promise(after)]

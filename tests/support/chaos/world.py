@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
@@ -142,9 +143,24 @@ class Story:
         for edition_id in self._edition_ids():
             resolve(self.sessions, edition_id, self.plan.answer, self.clock())
         self._settle("deliver")
-        self.forget_until(datetime(2026, 9, 18, 7, 40, tzinfo=UTC))
-        self._settle("open_editions", "sweep", "deliver", on=FRIDAY)
+        self._be_down()
+        self.forget_until(datetime.combine(self.back_on, time_of_day(7, 40), tzinfo=UTC))
+        self._settle("open_editions", "sweep", "deliver", on=self.back_on)
         self._end_day()
+
+    @property
+    def back_on(self) -> date:
+        """The day of the next edition: Friday, unless the service is down until after the weekend."""
+        return FRIDAY + timedelta(days=self.plan.missed_days)
+
+    def _be_down(self) -> None:
+        """End all workers and start others, if the plan has days on which none ran."""
+        for worker in self.workers if self.plan.missed_days else ():
+            _end(worker)
+        if self.plan.missed_days:
+            self.workers.clear()
+            for _ in range(self.plan.workers):
+                self._spawn()
 
     def forget_until(self, moment: datetime) -> None:
         """Set the clock forward to a moment, if it is in the future."""
