@@ -146,14 +146,13 @@ def test_a_merged_mail_says_which_days_it_covers_and_why_says_so(world: Press) -
 
 
 def test_as_soon_as_the_day_is_complete_is_at_once_on_a_day_of_the_cadence(press: Press) -> None:
-    changes = {"timing": Timing.WHEN_COMPLETE}
     press.clock.now = EARLY - timedelta(hours=1)
-    tokyo = press.add_subscribers("tokyo@example.org", zone="Asia/Tokyo")
-    sydney = press.add_subscribers(
-        "sydney@example.org", zone="Australia/Sydney", cadence=Cadence.WEEKDAYS
+    now = Timing.WHEN_COMPLETE
+    press.add_subscribers("tokyo@example.org", zone="Asia/Tokyo", timing=now)
+    cadence = Cadence.WEEKDAYS
+    press.add_subscribers(
+        "sydney@example.org", zone="Australia/Sydney", cadence=cadence, timing=now
     )
-    for (number,) in (tokyo, sydney):
-        press.change(number, **changes)
     announce(press, FRIDAY, 1, state=BatchState.PARTIAL)
     transport = PlannedTransport()
     # At Friday's deadline it is Saturday in Sydney.

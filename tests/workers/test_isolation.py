@@ -19,6 +19,7 @@ from support.smtp.scripted_smtp import HANG, ScriptedSmtp
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
 from service.cli.processes import COMMANDS, Stack
+from service.deliveries.domain.recipients import Timing
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
@@ -82,7 +83,7 @@ def running_workers(settings: Settings, **changes: str) -> Iterator[None]:
 def test_two_dripping_sources_keep_no_edition_from_being_composed_and_sent(
     press: Press, settings: Settings, smtp_sink: SmtpSink, dripping: DrippingSource
 ) -> None:
-    press.add_subscribers("ada@example.org", "grace@example.org", hour=0)
+    press.add_subscribers("ada@example.org", "grace@example.org", timing=Timing.WHEN_COMPLETE)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
     enqueue = make_enqueue(settings.queue_url)
     feeds = f"one={dripping.url}/1 two={dripping.url}/2"
@@ -101,7 +102,7 @@ def test_a_sender_killed_at_its_time_limit_sends_nothing_twice_and_the_rest_goes
     press: Press, settings: Settings, relay: ScriptedSmtp
 ) -> None:
     addresses = [f"reader{n:02}@example.org" for n in range(12)]
-    press.add_subscribers(*addresses, hour=0)
+    press.add_subscribers(*addresses, timing=Timing.WHEN_COMPLETE)
     today = announcement_date(press.clock())
     press.add_papers(1, 2, on=today)
     edition_id = press.publish(today)

@@ -9,6 +9,7 @@ from support.newsletter.press import Press
 from support.servers.processes import running_worker, settings_environ
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
+from service.deliveries.domain.recipients import Timing
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
@@ -27,7 +28,7 @@ def now() -> datetime:
 def test_an_edition_is_opened_composed_and_delivered(
     press: Press, settings: Settings, smtp_sink: SmtpSink, amqp_url: str
 ) -> None:
-    press.add_subscribers("a@example.org", "b@example.org", hour=0)
+    press.add_subscribers("a@example.org", "b@example.org", timing=Timing.WHEN_COMPLETE)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
     here = settings.model_copy(update={"broker_url": amqp_url})
     with running_worker(settings_environ(here, BROKER_URL=amqp_url)):

@@ -18,6 +18,7 @@ from support.rules import ROOT
 from support.servers.processes import SECRET_KEY, running_worker, settings_environ
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
+from service.deliveries.domain.recipients import Timing
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery
@@ -40,7 +41,7 @@ def addresses(count: int) -> list[str]:
 
 
 def edition_of_today(press: Press, count: int) -> int:
-    press.add_subscribers(*addresses(count), hour=0)
+    press.add_subscribers(*addresses(count), timing=Timing.WHEN_COMPLETE)
     today = announcement_date(press.clock())
     press.add_papers(1, 2, on=today)
     return press.publish(today)
@@ -49,7 +50,7 @@ def edition_of_today(press: Press, count: int) -> int:
 def test_a_woken_worker_opens_composes_and_delivers(
     press: Press, settings: Settings, smtp_sink: SmtpSink
 ) -> None:
-    press.add_subscribers(*addresses(5), hour=0)
+    press.add_subscribers(*addresses(5), timing=Timing.WHEN_COMPLETE)
     press.add_papers(1, 2, on=announcement_date(press.clock()))
     enqueue = make_enqueue(settings.queue_url)
     with running_worker(settings_environ(settings)):
@@ -162,7 +163,7 @@ def test_every_task_takes_ids_and_nothing_else() -> None:
 def test_a_woken_worker_reads_the_bounce_mailbox(
     press: Press, settings: Settings, tmp_path: Path
 ) -> None:
-    press.add_subscribers("reader@example.org", hour=0)
+    press.add_subscribers("reader@example.org", timing=Timing.WHEN_COMPLETE)
     press.add_papers(1, on=announcement_date(press.clock()))
     press.publish(announcement_date(press.clock()))
     deliver(press.sender(PlannedTransport()))

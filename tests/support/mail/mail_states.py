@@ -111,6 +111,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
                 topic_id=0,
             ),
             cadence=Cadence.WEEKLY,
+            covers=(date(2026, 4, 13), date(2026, 4, 19)),
             topics=(),
             locale="de-DE",
         ),

@@ -13,10 +13,10 @@ from email.message import EmailMessage
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.editions.balance import Balance, edition_balance
@@ -147,13 +147,17 @@ class Press:
         cadence: Cadence = Cadence.DAILY,
         hour: int = 7,
         zone: str = "UTC",
+        timing: Timing = Timing.AT_HOUR,
     ) -> list[int]:
         """Add confirmed subscribers; return their ids in order."""
         written = tuple((text, canonical(parse_query(text))) for text in topics)
         chosen = Preferences(cadence, hour, zone, topics=written)
         new = [ValidSignUp(email, email, chosen) for email in emails]
         with self.sessions.begin() as session:
-            return insert_subscribers(session, new, self.clock(), is_confirmed=True)
+            ids = insert_subscribers(session, new, self.clock(), is_confirmed=True)
+            chosen_ids = Subscriber.id.in_(ids)
+            session.execute(update(Subscriber).where(chosen_ids).values(timing=timing))
+            return ids
 
     def add_papers(
         self, *numbers: int, on: date = FRIDAY, announcements: Sequence[ParsedAnnouncement] = ()
