@@ -8,7 +8,12 @@ from service.bounces.record import fetch_bounce_mailbox, settle_bounces
 from service.deliveries.alerts import report_mailbox
 from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
-from service.editions.publish import finish_open_editions, open_due_editions, pending_chunks
+from service.editions.publish import (
+    came_back,
+    finish_open_editions,
+    open_due_editions,
+    pending_chunks,
+)
 from service.operations.daily_report import queue_report
 from service.operations.monitoring import report_troubles as report_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
@@ -74,6 +79,8 @@ def learn_meanings() -> None:
 def open_editions() -> None:
     """Open the editions that are due, enqueue their chunks, and compose catch-up mails."""
     here = process.runtime
+    if came_back(here.sessions, here.clock()):
+        here.enqueue("heal")
     close_overdue(here.sessions, here.clock())
     open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
     finish_open_editions(here.sessions, here.clock())

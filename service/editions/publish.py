@@ -15,11 +15,12 @@ from service.deliveries.store.carry_over import carry_doubts_of_editions
 from service.deliveries.store.deliveries import make_due
 from service.editions.compose import compose_chunk
 from service.editions.coverage import day_statuses
-from service.editions.domain.schedule import awaited_days, editions_due, newest_due
+from service.editions.domain.schedule import awaited_days, editions_due, makes_up, newest_due
 from service.editions.edition_cache import EditionCache
 from service.editions.prepare import list_candidates, prepare_edition
 from service.editions.store import editions as store
 from service.editions.store.chunks import open_chunks, plan_chunks
+from service.editions.store.uptime import find_back_at, note_running
 from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -42,6 +43,18 @@ class Opening:
 SCHEDULED = Opening()
 
 
+def came_back(sessions: sessionmaker[Session], now: datetime) -> bool:
+    """Note that the service runs at `now`; return whether it was down and has missed editions.
+
+    True once, at the first call after it was down: then the days that it missed are to be read.
+    """
+    with transaction(sessions) as session:
+        newest = store.newest_dates(session)
+        is_back = note_running(session, now) == now
+        due = newest_due(now, newest)
+        return is_back and any(makes_up(c, on, newest.get(c), now) for c, on in due.items())
+
+
 def open_due_editions(
     sessions: sessionmaker[Session], settings: Settings, now: datetime, opening: Opening = SCHEDULED
 ) -> list[int]:
@@ -54,7 +67,7 @@ def open_due_editions(
             for day in awaited_days(cadence, on, newest.get(cadence), now)
         }
         batches = [b for day in sorted(awaited) for b in day_statuses(session, day, settings)]
-        due = editions_due(now, batches, newest)
+        due = editions_due(now, batches, newest, find_back_at(session))
     return [
         chunk
         for cadence, local_date in due

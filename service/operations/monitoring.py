@@ -15,6 +15,7 @@ from service.editions.domain.schedule import editions_due, is_opened_late, misse
 from service.editions.domain.states import EditionState
 from service.editions.store.editions import list_editions, list_open, newest_dates
 from service.editions.store.models import Edition
+from service.editions.store.uptime import find_back_at
 from service.operations.store import edition_reports
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date
 from service.papers.domain.completeness import unfinished
@@ -165,7 +166,8 @@ def _closed_gate(gate: Gate) -> Problem:
 
 def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
     # As if no batch were in: what should have been opened by the deadline, an hour ago.
-    for cadence, on in editions_due(now - LATENESS, (), newest_dates(session)):
+    newest, back_at = newest_dates(session), find_back_at(session)
+    for cadence, on in editions_due(now - LATENESS, (), newest, back_at):
         yield _not_opened(cadence, on)
     for edition in list_open(session):
         if now - edition.opened_at >= COMPOSING:

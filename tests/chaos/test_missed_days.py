@@ -17,6 +17,9 @@ def test_the_first_mail_after_missed_days_has_their_papers_once(lane: Lane) -> N
     with play(lane, plan) as story:
         assert story.back_on == TUESDAY
         assert check(story).broken == ()
+        # No worker here reads sources, so the task that reads the missed days is still in the queue.
+        queued = story.queue.lrange("paperboy.ingest", 0, -1)
+        assert sum(b"paperboy.heal" in message for message in queued) == 1
         with story.sessions.begin() as session:
             session.execute(
                 text(

@@ -10,7 +10,7 @@ from support.web.papers import FRIDAY, make_announcement, store_papers
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.compose import compose_chunk
-from service.editions.publish import open_due_editions, pending_chunks
+from service.editions.publish import came_back, open_due_editions, pending_chunks
 from service.editions.store.models import Edition
 from service.operations.monitoring import report_troubles
 from service.papers.domain.types import BatchState
@@ -31,6 +31,7 @@ def live(press: Press, at: datetime) -> list[str]:
     """Run the tasks of beat at a time, and return the texts of the mails that were sent."""
     press.clock.now = at
     transport = PlannedTransport()
+    came_back(press.sessions, at)
     open_due_editions(press.sessions, press.settings, at)
     for chunk in pending_chunks(press.sessions):
         compose_chunk(press.sessions, press.settings, chunk, at)
@@ -101,7 +102,8 @@ def test_the_operator_is_told_once_what_was_missed(press: Press) -> None:
     announce(press, TUESDAY, 1)
     live(press, press.clock())
     assert alerts(press) == []
-    announce(press, FRIDAY, 2)
+    for number, on in enumerate((WEDNESDAY, THURSDAY, FRIDAY)):
+        announce(press, on, 2 + number)
     texts = live(press, BACK)
     assert alerts(press) == ["missed daily 2026-09-18", "missed weekdays 2026-09-18"]
     assert any("No daily edition was opened for 2026-09-16, 2026-09-17." in text for text in texts)
@@ -115,10 +117,39 @@ def test_a_day_that_was_missed_and_not_read_is_not_called_whole(press: Press) ->
     announce(press, TUESDAY, 1)
     live(press, press.clock())
     announce(press, FRIDAY, 2)
-    live(press, BACK)
+    # The deadline has passed, but the service is just back, and reads what it missed: for an hour.
+    for minutes in range(0, 60, 10):
+        live(press, BACK + timedelta(minutes=minutes))
+        assert editions(press) == [TUESDAY]
+    live(press, BACK + timedelta(hours=1))
+    assert editions(press) == [TUESDAY, FRIDAY]
     with press.sessions() as session:
         newest = session.query(Edition).filter_by(cadence=Cadence.DAILY, local_date=FRIDAY).one()
     assert newest.coverage["is_complete"] is False
+
+
+def test_what_was_missed_is_read_once_after_the_service_came_back(press: Press) -> None:
+    assert not came_back(press.sessions, BACK - timedelta(days=3))
+    live(press, BACK - timedelta(days=3))
+    # Down for twenty minutes: no edition was missed.
+    assert not came_back(press.sessions, BACK - timedelta(days=3) + timedelta(minutes=20))
+    assert came_back(press.sessions, BACK)
+    assert not came_back(press.sessions, BACK + timedelta(minutes=1))
+
+
+def test_a_service_that_is_just_back_opens_as_soon_as_it_has_read_what_it_missed(
+    press: Press,
+) -> None:
+    press.clock.now = BACK - timedelta(days=2)
+    announce(press, WEDNESDAY, 1)
+    live(press, press.clock())
+    announce(press, FRIDAY, 2)
+    live(press, BACK)
+    assert editions(press) == [WEDNESDAY]
+    announce(press, THURSDAY, 3, state=BatchState.CLOSED)
+    live(press, BACK + timedelta(minutes=5))
+    assert editions(press) == [WEDNESDAY, FRIDAY]
+    assert not any("not opened" in str(row.alert) for row in press.rows())
 
 
 def test_an_edition_waits_until_the_missed_days_are_read(press: Press) -> None:
@@ -165,6 +196,8 @@ def test_a_weekly_digest_whose_monday_was_missed_comes_late_and_says_so(press: P
     press.clock.now = SUNDAY_MORNING - timedelta(days=7)
     press.add_subscribers(ANNE, cadence=Cadence.WEEKLY, hour=7)
     live(press, press.clock())
+    for days in range(1, 5):
+        announce(press, FRIDAY - timedelta(days=days))
     announce(press, FRIDAY, 1)
     announce(press, MONDAY, 2)
     # Back on Wednesday afternoon: it is due on Thursday at seven.

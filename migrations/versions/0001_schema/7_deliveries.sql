@@ -93,7 +93,9 @@ CREATE TABLE mail_copies (
 CREATE TABLE installations (
     name uuid DEFAULT gen_random_uuid() CONSTRAINT pk_installations PRIMARY KEY,
     is_demo boolean NOT NULL DEFAULT false,
-    has_sample_papers boolean NOT NULL DEFAULT false
+    has_sample_papers boolean NOT NULL DEFAULT false,
+    seen_at timestamptz,
+    back_at timestamptz
 );
 INSERT INTO installations DEFAULT VALUES;
 

@@ -153,7 +153,8 @@ class DeliveryEvent(Base):
 class Installation(Base):
     """One row with a random name, made with the tables and shared by all backups.
 
-    `paperboy demo` sets `is_demo`, and `has_sample_papers` where its papers are invented.
+    `paperboy demo` sets `is_demo`, and `has_sample_papers` where its papers are invented. `seen_at` is
+    when the service last looked for editions to open; `back_at` when it first did after it was down.
     """
 
     __tablename__ = "installations"
@@ -161,6 +162,8 @@ class Installation(Base):
     name: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     is_demo: Mapped[bool] = mapped_column(server_default=false())
     has_sample_papers: Mapped[bool] = mapped_column(server_default=false())
+    seen_at: Mapped[datetime | None]
+    back_at: Mapped[datetime | None]
 
 
 class Restore(Base):

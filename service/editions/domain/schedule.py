@@ -32,6 +32,9 @@ WEEKLY_LEAD = timedelta(hours=15)
 # From then on the first readers of a weekly digest get it late.
 LATE_OPENING = timedelta(hours=1)
 
+# After it was down, the service reads the days that it missed for at most this long.
+READING = timedelta(hours=1)
+
 
 def is_cadence_day(cadence: Cadence, on: date) -> bool:
     """Return whether a cadence publishes on a date: weekdays skip weekends, weekly is Mondays."""
@@ -150,6 +153,12 @@ def is_opened_late(cadence: Cadence, on: date, opened_at: datetime) -> bool:
     return cadence is Cadence.WEEKLY and opened_at >= weekly_opens_at(on) + LATE_OPENING
 
 
+def makes_up(cadence: Cadence, on: date, previous: date | None, now: datetime) -> bool:
+    """Return whether the edition of `on`, opened at `now`, is late or has days that were missed."""
+    first = covered_days(cadence, on, previous)[0]
+    return is_opened_late(cadence, on, now) or bool(missed_dates(cadence, on, first))
+
+
 def newest_due(now: datetime, newest: Mapping[Cadence, date]) -> dict[Cadence, date]:
     """Return the date of each cadence's edition that is to be opened next, if its day has come.
 
@@ -177,21 +186,29 @@ def awaited_days(cadence: Cadence, on: date, previous: date | None, now: datetim
 
 
 def editions_due(
-    now: datetime, batches: Iterable[BatchStatus], newest: Mapping[Cadence, date]
+    now: datetime,
+    batches: Iterable[BatchStatus],
+    newest: Mapping[Cadence, date],
+    back_at: datetime | None = None,
 ) -> tuple[tuple[Cadence, date], ...]:
     """Return the editions to open at `now`; `newest` has the date of each cadence's last one.
 
     They open once the batches of their `awaited_days` are in, or at today's deadline. `batches` are
     the gating sources' (a source that only enriches does not hold up the mail). Today without any
-    batch opens only at the deadline, since its batches may still be announced.
+    batch opens only at the deadline, since its batches may still be announced. An edition that makes
+    up for missed ones waits for an hour after `back_at`, when the service came back, even if its
+    deadline has passed: so long the missed days are being read.
     """
     today, known = announcement_date(now), tuple(batches)
     is_over, is_known = is_past_deadline(today, now), any(b.announced_on == today for b in known)
+    is_just_back = back_at is not None and now < back_at + READING
 
     def is_ready(cadence: Cadence, on: date) -> bool:
         days = awaited_days(cadence, on, newest.get(cadence), now)
         is_in = not any(unfinished(known, day) for day in days)
-        return is_over or (is_in and (is_known or cadence is Cadence.WEEKLY))
+        if is_in and (is_known or cadence is Cadence.WEEKLY):
+            return True
+        return is_over and not (is_just_back and makes_up(cadence, on, newest.get(cadence), now))
 
     return tuple(
         (cadence, on) for cadence, on in newest_due(now, newest).items() if is_ready(cadence, on)
