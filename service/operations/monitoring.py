@@ -50,7 +50,7 @@ CRASH_SECONDS = 2
 # How far back closed editions are checked for their balance, and sources for their last read.
 _BALANCE_DAYS = 3
 _KNOWN_DAYS = 14
-# How long after an edition that made up for missed ones the operator may still be told of them.
+# How long after an edition that made up for missed ones they may still be reported.
 _MISSED_KNOWN = timedelta(days=7)
 
 

@@ -41,7 +41,7 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
 
 def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
     """Select whether a paper was announced on a day that the previous edition covered."""
-    earlier = session.execute(
+    earlier: date | None = session.execute(
         select(func.max(Edition.local_date)).where(
             Edition.cadence == edition.cadence, Edition.local_date < edition.local_date
         )
