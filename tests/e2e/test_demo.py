@@ -181,8 +181,7 @@ def test_ten_days_pass_and_show_daily_and_weekly_digests_and_a_history(data_dir:
         sent = Counter(
             balance["cadence"] for balance in balances_of(report) if balance["states"].get("sent")
         )
-        # A Monday's weekly digest has the week before it, of which the first day has none.
-        assert sent == {"daily": 10, "weekly": sum(on.weekday() == 0 for on in days[1:])}
+        assert sent == {"daily": 10, "weekly": sum(on.weekday() == 0 for on in days)}
         ends = [balance["states"] for balance in balances_of(report)]
         assert sum("bounced" in name for states in ends for name in states) == 1
 
