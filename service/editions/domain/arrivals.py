@@ -11,7 +11,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from service.deliveries.domain.recipients import Cadence, Timing
-from service.editions.domain.schedule import due_at
+from service.editions.domain.schedule import due_at, weekly_opens_at
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
     announcement_date,
@@ -20,8 +20,6 @@ from service.papers.domain.announcement_days import (
 
 # New York time; arXiv rebuilds its feeds at midnight, and they are read within half an hour.
 USUAL_COMPLETION = time(0, 30)
-# Before midnight (UTC) of its Monday: fourteen hours for the zones ahead, one for composing.
-WEEKLY_LEAD = timedelta(hours=15)
 
 _DAY = timedelta(days=1)
 _TUESDAY = 1
@@ -64,7 +62,7 @@ def usual_opening(cadence: Cadence, on: date) -> datetime:
     A weekly one, of the week before its Monday, opens before that day begins anywhere (UTC+14).
     """
     if cadence is Cadence.WEEKLY:
-        return datetime.combine(on, time(0), tzinfo=UTC) - WEEKLY_LEAD
+        return weekly_opens_at(on)
     return datetime.combine(on, USUAL_COMPLETION, tzinfo=ARXIV_ZONE).astimezone(UTC)
 
 
