@@ -4,6 +4,7 @@ Both ask the schedule (`due_at`), with the hour at which a day is usually comple
 are not predicted: then a digest comes a day later.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -76,11 +77,13 @@ def find_arrival(chosen: ChosenTimes, on: date) -> Arrival:
 
 def find_first_digest(chosen: ChosenTimes, now: datetime) -> Arrival:
     """Return when a subscriber who confirms at `now` gets the first digest, if papers match."""
-    return next(
+    arrivals = (
         find_arrival(chosen, on)
         for on in _days_from(announcement_date(now))
         if _has_papers(chosen.cadence, on) and usual_opening(chosen.cadence, on) > now
     )
+    # A digest held over a weekend comes with the next one, which may be due before it.
+    return min(itertools.islice(arrivals, 2), key=lambda arrival: arrival.at)
 
 
 def _days_from(on: date) -> Iterator[date]:
