@@ -31,8 +31,9 @@ RUN /opt/venv/bin/pip install --no-deps --no-build-isolation . \
 
 FROM ${BASE}
 
-# The data directory belongs to the account before a volume is laid over it, and so the volume does.
-RUN useradd --system --uid 10001 --home-dir /var/lib/paperboy --create-home paperboy
+# The directories belong to the account before a volume is laid over each, and so the volumes do.
+RUN useradd --system --uid 10001 --home-dir /var/lib/paperboy --create-home paperboy \
+ && install --directory --owner=10001 /var/lib/paperboy-marks
 
 COPY --from=build /opt/venv /opt/venv
 

@@ -123,7 +123,8 @@ def sweep() -> None:
     """Requeue what dead senders left behind, and enqueue sending if there is any."""
     here = process.runtime
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
-        refuse_restored(here.sessions, here.settings)  # rows of a restored backup are not new work
+        # Rows of a restored backup are not new work.
+        refuse_restored(here.sessions, here.settings, here.clock())
         requeued, _ = sweep_left(here.sessions, here.clock())
         if requeued:
             here.enqueue("deliver")

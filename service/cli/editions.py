@@ -280,7 +280,7 @@ def sweep_stale(context: typer.Context, as_json: Json = False) -> None:
     from service.sending.restore_guard import refuse_restored
 
     with command_context(context, as_json=as_json) as command:
-        refuse_restored(command.sessions, command.settings)
+        refuse_restored(command.sessions, command.settings, command.clock())
         requeued, doubtful = sweep(command.sessions, command.clock())
         value = {"requeued": requeued, "in_doubt": doubtful}
         command.print(value, f"{requeued} put back into the queue, {doubtful} now in doubt.")
@@ -329,24 +329,40 @@ def restored(
             metavar="TIME", help="When mail was last sent, if you know: 2026-09-18T05:00Z."
         ),
     ] = None,
+    nothing_lost: Annotated[
+        bool,
+        typer.Option(
+            "--nothing-lost", help="This is the newest database, and only its sent marks were lost."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Confirm that this database was restored from a backup.
 
     Mails that may have been sent since the backup are in doubt and not sent again; then sending
-    continues.
+    continues. Without --until that is all mail that was due by the newest sent mark, or by now.
     """
-    from service.sending.restore_guard import accept_restored
+    from service.sending.restore_guard import RestoreReport, accept_newest, accept_restored
 
+    if until is not None and nothing_lost:
+        raise CommandError("choose --until or --nothing-lost", 2)
     with command_context(context, as_json=as_json) as command:
+        if nothing_lost:
+            was_refused = accept_newest(command.sessions, command.settings, command.clock())
+            line = "Sending continues where it stopped." if was_refused else NOTHING_SUSPECTED
+            command.print(RestoreReport(None, {}), line)
+            return
         moment = parse_moment(until, "--until")
         report = accept_restored(command.sessions, command.settings, command.clock(), moment)
         command.print(report, *_restored_lines(report))
 
 
+NOTHING_SUSPECTED = "This database is not older than the sent watermark; nothing to do."
+
+
 def _restored_lines(report: RestoreReport) -> list[str]:
     if report.until is None:
-        return ["This database is not older than the sent watermark; nothing to do."]
+        return [NOTHING_SUSPECTED]
     total = counted(sum(report.doubtful.values()), "mail")
     lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent already:"]
     for number, count in sorted(report.doubtful.items()):

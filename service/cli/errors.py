@@ -11,7 +11,7 @@ from service.platform.database.dump import DumpError
 from service.platform.embedded import EmbeddedError
 from service.platform.settings.faults import SettingsError
 from service.sending.demo_guard import DemoDatabase
-from service.sending.restore_guard import DatabaseRestored, WatermarkNewer
+from service.sending.restore_guard import DatabaseRestored, MarkUnwritten, WrongAnswer
 from service.subscribers.validate import SignUpError
 from service.topics.topics import TopicError
 
@@ -33,7 +33,7 @@ def describe(error: Exception) -> tuple[str, int]:
         case SignUpError():
             faults = (_topic_fault(f.topic) if f.topic else f.text for f in error.faults)
             return " ".join(faults), 2
-        case SettingsError() | BackupError() | WatermarkNewer():
+        case SettingsError() | BackupError() | WrongAnswer():
             return str(error), 2
         case _:
             return _failure(error), 1
@@ -48,7 +48,9 @@ def _failure(error: Exception) -> str:
             return f"the database reports an error: {_first_line(error.orig)}"
         case OSError(filename=name, strerror=reason) if name and reason:
             return f"{name}: {reason}"
-        case EmbeddedError() | DumpError() | OSError() | DatabaseRestored() | DemoDatabase():
+        case EmbeddedError() | DumpError() | OSError():
+            return str(error)
+        case DatabaseRestored() | MarkUnwritten() | DemoDatabase():
             return str(error)
         case _:
             log.debug("unexpected", exc_info=error)

@@ -86,6 +86,8 @@ def _status_lines(found: Status) -> list[str]:
     ]
     batches = f"Batches of {found.on}\n{table(columns, rows)}"
     lines = pause_lines(found.pause)
+    if found.restored:
+        lines.append(f"Nothing is sent: {found.restored}.")
     lines.append(batches if rows else f"No batch of {found.on} yet.")
     if found.coverage:
         lines.append(coverage_text(found.coverage))

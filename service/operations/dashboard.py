@@ -20,7 +20,8 @@ from service.operations.growth import (
 from service.operations.store.edition_reports import latest_editions
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
-from service.sending.restore_guard import find_newer_watermark
+from service.sending.domain.sent_watermark import Suspicion
+from service.sending.restore_guard import find_suspicion
 
 EDITIONS = 14
 CHART_DAYS = 30
@@ -49,7 +50,8 @@ class BounceDay:
 class Overview(Figures):
     """The operator's overview; `editions` are newest first.
 
-    `bounces`, `growth` and `mails` have every day of the last month, oldest first.
+    `bounces`, `growth` and `mails` have every day of the last month, oldest first. `suspicion` is why
+    nothing is sent, where the database may be a restored backup.
     """
 
     at: datetime
@@ -58,12 +60,12 @@ class Overview(Figures):
     bounces: tuple[BounceDay, ...]
     growth: tuple[GrowthDay, ...]
     mails: tuple[MailDay, ...]
-    restored_until: datetime | None
+    suspicion: Suspicion | None
 
 
 def find_overview(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> Overview:
     """Return what the operator's front page shows."""
-    watermark = find_newer_watermark(sessions, settings)
+    suspicion = find_suspicion(sessions, settings, now)
     with transaction(sessions) as session:
         limit_time(session, MOST_SECONDS)
         return Overview(
@@ -74,7 +76,7 @@ def find_overview(sessions: sessionmaker[Session], settings: Settings, now: date
             bounces=_bounces(session, now),
             growth=load_growth(session, now, CHART_DAYS),
             mails=load_mail_days(session, now, CHART_DAYS),
-            restored_until=watermark.at if watermark else None,
+            suspicion=suspicion,
         )
 
 

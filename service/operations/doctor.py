@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryKind, Phase
 from service.deliveries.store.demo_mark import is_demo
+from service.deliveries.store.restores import get_installation, get_marked_at
 from service.messages.contexts.transactional import TestContext
 from service.messages.domain.errors import MailError
 from service.messages.identity import make_renderer, sender_fields, signer_of
@@ -43,9 +44,11 @@ from service.platform.settings.faults import SettingsError
 from service.platform.settings.relays import SmtpRelay
 from service.platform.settings.risks import find_risks
 from service.platform.settings.settings import Settings
+from service.sending.restore_guard import find_suspicion
 from service.sending.smtp.transport import SmtpTransport
 from service.sending.store.claim import count_due
 from service.sending.store.warm_up import count_sent
+from service.sending.watermark_files import watermark_places
 from service.similarity.availability import describe_missing
 from service.similarity.embeddings.embedders import load_embedder
 
@@ -72,6 +75,7 @@ def examine(
         Finding(fault.setting, "warn", fault.problem, fault.hint) for fault in find_risks(settings)
     ]
     findings.append(_database(settings, sessions))
+    findings += _sent_marks(settings, sessions)
     findings.append(_model(settings, sessions))
     findings += _broker(settings)
     greetings: list[Greeting] = []
@@ -132,6 +136,26 @@ def _warm_up(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Fi
         detail = f"{settings.from_domain} sent {sent_count} mails from here"
         hint = "If the domain is new: PAPERBOY_WARM_UP_DAYS=14 (docs/delivery.md)"
         yield Finding("warm-up", "warn", detail, hint)
+
+
+def _sent_marks(settings: Settings, sessions: sessionmaker[Session]) -> Iterator[Finding]:
+    """Check whether the database is known to be the newest, and every place that shows it."""
+    try:
+        suspicion = find_suspicion(sessions, settings, system_clock())
+        with transaction(sessions) as session:
+            installation, is_marked = get_installation(session), bool(get_marked_at(session))
+    except SQLAlchemyError:
+        return  # The check of the database says it.
+    if suspicion:
+        yield Finding("sent mark", "bad", str(suspicion), "docs/operations.md, Backup")
+        return
+    lost = [place.name for place in watermark_places(settings) if not place.read(installation)]
+    if is_marked and lost:
+        hint = "It is written again when mail is sent; if not, see the worker's log"
+        yield Finding("sent mark", "warn", f"missing in {' and '.join(lost)}", hint)
+    else:
+        detail = "in every place" if is_marked else "written before the first mail"
+        yield Finding("sent mark", "good", detail)
 
 
 def _model(settings: Settings, sessions: sessionmaker[Session]) -> Finding:

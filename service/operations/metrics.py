@@ -19,7 +19,7 @@ from service.platform.caches import CacheUse, list_caches
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.sending.domain.providers import provider_of
-from service.sending.restore_guard import find_newer_watermark
+from service.sending.restore_guard import find_suspicion
 
 # The most time for one statement: slower metrics must not hold up the sending.
 MOST_SECONDS = 5
@@ -64,7 +64,7 @@ def measure(
     most_seconds: int = MOST_SECONDS,
 ) -> Measures:
     """Return the metrics. A statement that takes longer than `most_seconds` fails."""
-    is_restored = find_newer_watermark(sessions, settings) is not None
+    is_restored = find_suspicion(sessions, settings, now) is not None
     with transaction(sessions) as session:
         limit_time(session, most_seconds)
         batches = [batch_line(row) for row in get_batches(session, announcement_date(now))]

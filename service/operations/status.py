@@ -23,6 +23,7 @@ from service.operations.store import edition_reports
 from service.papers.store.batches import get_batches, get_history
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
+from service.sending.restore_guard import find_suspicion
 
 # The rate is that of the last minute: long enough to be steady, short enough to be current.
 RATE_SPAN = timedelta(minutes=1)
@@ -50,19 +51,22 @@ class EditionStory(Balance):
 class Status(Figures):
     """The figures of a moment, and batches and editions of a date.
 
-    `coverage` is None where no batch was expected.
+    `coverage` is None where no batch was expected. `restored` says why nothing is sent, where the
+    database may be a restored backup.
     """
 
     on: date
     batches: tuple[BatchLine, ...]
     coverage: Coverage | None
     editions: tuple[EditionStory, ...]
+    restored: str | None
 
 
 def find_status(
     sessions: sessionmaker[Session], settings: Settings, on: date, now: datetime
 ) -> Status:
     """Return batches, editions and balances of a date, and what waits or is in doubt now."""
+    suspicion = find_suspicion(sessions, settings, now)
     with transaction(sessions) as session:
         editions = [e for e in list_editions(session, on) if e.local_date == on]
         return Status(
@@ -71,6 +75,7 @@ def find_status(
             batches=tuple(map(batch_line, get_batches(session, on))),
             coverage=day_coverage(session, on, settings),
             editions=tuple(load_edition_story(session, edition, now) for edition in editions),
+            restored=str(suspicion) if suspicion else None,
         )
 
 

@@ -31,14 +31,14 @@ def deliver(
     `on_window` gets the running report whenever results were recorded, for a progress bar. After
     `longest` nothing more is claimed, so that a worker can stop before a whole edition is sent.
 
-    Raises `DatabaseRestored` where this database is a restored backup; then only the alert to the
-    operator is sent. Raises `DemoDatabase` where it is a demo's and there is a relay.
+    Raises `DatabaseRestored` where this database may be a restored backup; then only the alert to
+    the operator is sent. Raises `MarkUnwritten` where no sent watermark can be kept. Raises `DemoDatabase` where it is a demo's and there is a relay.
     """
     refuse_demo(sender.sessions, sender.settings)
     try:
-        refuse_restored(sender.sessions, sender.settings)
+        refuse_restored(sender.sessions, sender.settings, sender.clock())
     except DatabaseRestored as error:
-        run_sender(SendRequest(sender, occasion=error.watermark.occasion), lambda _: None)
+        run_sender(SendRequest(sender, occasion=error.suspicion.occasion), lambda _: None)
         raise
     stops_at = sender.clock() + longest if longest else None
     report = run_sender(SendRequest(sender, edition_id, stops_at), on_window)

@@ -1,8 +1,8 @@
 """The guard against a restored backup, which would send old mail a second time.
 
-A watermark of how far sending came is kept outside the database and its backup: in Valkey, and in a
-file on each sending host. A database that is older than a watermark sends nothing until the operator
-confirms that it was restored. Without a watermark nothing is suspected.
+A watermark of how far sending came is kept outside the database and its backup: in Valkey, in a file
+on each sending host, and in a file on other storage. A database that is older than a watermark, or
+remembers one and finds none, sends nothing until the operator says when mail was last sent.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,32 +16,52 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.restores import (
+    find_last_sent,
     get_installation,
+    get_marked_at,
     insert_restore,
     is_accepted,
+    lock_first_mark,
     pass_used_ids,
+    remember_mark,
 )
 from service.editions.store.editions import close_finished
 from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
-from service.sending.domain.sent_watermark import SentWatermark, is_older_than
+from service.sending.domain.sent_watermark import (
+    SentWatermark,
+    Suspicion,
+    first_watermark,
+    is_older_than,
+    suspect,
+)
 from service.sending.store.restore_guard import doubt_due_until, find_watermarked, newest_editions
-from service.sending.watermark_files import WATERMARK_SECONDS, load_watermarks, write_watermarks
+from service.sending.watermark_files import (
+    WATERMARK_SECONDS,
+    load_watermarks,
+    renew_watermarks,
+    watermark_places,
+    write_watermarks,
+)
 
 log = get_logger(__name__)
 
 
 class DatabaseRestored(Exception):
-    """The database is older than what was sent from it; its text is one line that says what to do."""
+    """The database may be older than what was sent from it; its text is one line with what to do."""
 
-    def __init__(self, watermark: SentWatermark) -> None:
-        self.watermark = watermark
-        super().__init__(
-            f"this database is older than what was sent by {watermark.at:%Y-%m-%d %H:%M} UTC: it was "
-            "restored from a backup, and would send old mail again. Nothing is sent until you "
-            "confirm this; run: paperboy restored"
-        )
+    def __init__(self, suspicion: Suspicion) -> None:
+        self.suspicion = suspicion
+        super().__init__(str(suspicion))
+
+
+class MarkUnwritten(Exception):
+    """No watermark can be kept, so that a restored backup would not be noticed; one line."""
+
+    def __init__(self, settings: Settings) -> None:
+        places = " or ".join(place.name for place in watermark_places(settings))
+        super().__init__(f"the sent mark cannot be written to {places}: no mail is sent without it")
 
 
 @dataclass(slots=True)
@@ -65,26 +85,64 @@ class WatermarkWriter:
         self.next_at = monotonic() + WATERMARK_SECONDS
 
 
-def find_newer_watermark(
-    sessions: sessionmaker[Session], settings: Settings
-) -> SentWatermark | None:
-    """Return the newest watermark that this database is older than and no operator accepted."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The database and its watermarks at one moment."""
+
+    installation: str
+    marked_at: datetime | None
+    newest: SentWatermark | None
+    suspicion: Suspicion | None
+
+
+def _look(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> _Look:
     with transaction(sessions) as session:
-        watermarks = load_watermarks(settings, get_installation(session))
+        installation, marked_at = get_installation(session), get_marked_at(session)
+        watermarks = load_watermarks(settings, installation)
         ahead = [
             watermark
             for watermark in watermarks
             if is_older_than(watermark, find_watermarked(session, watermark))
             and not is_accepted(session, watermark.at)
         ]
-    return max(ahead, key=lambda watermark: watermark.at, default=None)
+    newest = max(watermarks, key=lambda watermark: watermark.rank, default=None)
+    return _Look(installation, marked_at, newest, suspect(watermarks, ahead, marked_at, now))
 
 
-def refuse_restored(sessions: sessionmaker[Session], settings: Settings) -> None:
-    """Raise `DatabaseRestored` if this database is a restored backup that no operator accepted."""
-    watermark = find_newer_watermark(sessions, settings)
-    if watermark is not None:
-        raise DatabaseRestored(watermark)
+def find_suspicion(
+    sessions: sessionmaker[Session], settings: Settings, now: datetime
+) -> Suspicion | None:
+    """Return why nothing is sent from this database until the operator answers, if anything."""
+    return _look(sessions, settings, now).suspicion
+
+
+def refuse_restored(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> None:
+    """Raise `DatabaseRestored` if this database may be a restored backup that no operator accepted.
+
+    Otherwise every place has a watermark afterwards, and the database remembers it, before anything
+    is sent. Raises `MarkUnwritten` where a new database can write none.
+    """
+    look = _look(sessions, settings, now)
+    if look.suspicion is not None:
+        raise DatabaseRestored(look.suspicion)
+    if look.marked_at is None or look.newest is None:
+        _mark_first(sessions, settings, look, now)
+    elif renew_watermarks(settings, look.newest) and look.newest.at != look.marked_at:
+        with transaction(sessions) as session:
+            remember_mark(session, look.newest.at)
+
+
+def _mark_first(
+    sessions: sessionmaker[Session], settings: Settings, look: _Look, now: datetime
+) -> None:
+    with transaction(sessions) as session:
+        # Locked, so that no other sender's later watermark is replaced.
+        if not lock_first_mark(session):
+            return
+        first = look.newest or first_watermark(look.installation, now)
+        if not renew_watermarks(settings, first):
+            raise MarkUnwritten(settings)
+        remember_mark(session, first.at)
 
 
 @contextmanager
@@ -102,12 +160,12 @@ def alerting_restored(
         yield
     except DatabaseRestored as error:
         alert = Alert(
-            subject="This database was restored from a backup",
+            subject="Nothing is sent: this database may be a restored backup",
             detail=str(error),
             hint="Run: paperboy restored",
         )
         with transaction(sessions) as session:
-            number = alert_operator(session, settings, error.watermark.occasion, alert, now)
+            number = alert_operator(session, settings, error.suspicion.occasion, alert, now)
         if number is not None:
             enqueue("deliver")
 
@@ -145,8 +203,8 @@ def _unproved_watermark(installation: str, at: datetime) -> SentWatermark:
     return SentWatermark(installation, 0, _UNREACHABLE, at, dates)
 
 
-class WatermarkNewer(Exception):
-    """The operator named a time before mail that was surely sent; its text is one line."""
+class WrongAnswer(Exception):
+    """The operator's answer cannot be true; its text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +228,28 @@ def accept_restored(
 
     Rows due by the watermark's time are put in doubt: they may have been sent, so they wait for
     `resolve` or are carried into the next edition. Editions of those dates that are made again fall
-    in doubt when they are frozen. Ids that were used since the backup are not given again. `sent_until` is when the installation last sent, where the operator
-    knows it better than the watermark. Raises `WatermarkNewer`.
+    in doubt when they are frozen. Ids that were used since the backup are not given again.
+
+    `sent_until` is when the installation last sent, where the operator knows it better than the
+    watermark. With it, a restore is accepted also where nothing is suspected; without it and without
+    a watermark, all mail that was due by now may have been sent. Raises `WrongAnswer`.
     """
-    watermark = find_newer_watermark(sessions, settings)
-    if watermark is None:
+    look = _look(sessions, settings, now)
+    if look.suspicion is None and sent_until is None:
         return RestoreReport(None, {})
+    proof = look.suspicion.watermark if look.suspicion else look.newest
+    watermark = proof or _unproved_watermark(look.installation, now)
     if sent_until is not None:
+        _check_time(sessions, sent_until, now)
         watermark = _correct(watermark, sent_until)
-        write_watermarks(settings, watermark)
+    if not write_watermarks(settings, watermark):
+        raise MarkUnwritten(settings)
     with transaction(sessions) as session:
         limit_time(session, BULK_SECONDS)
         until = watermark.at + timedelta(seconds=WATERMARK_SECONDS)
         pass_used_ids(session)
         insert_restore(session, until, watermark.editions, now)
+        remember_mark(session, watermark.at)
         doubtful = doubt_due_until(session, until, now)
         close_finished(session, now)
     log.warning(
@@ -192,17 +258,59 @@ def accept_restored(
     return RestoreReport(until, {number or 0: count for number, count in doubtful.items()})
 
 
+def accept_newest(sessions: sessionmaker[Session], settings: Settings, now: datetime) -> bool:
+    """Record the operator's word that nothing was sent which this database does not know.
+
+    Sending continues where it stopped. Return whether anything was suspected. Raises `WrongAnswer`
+    where a watermark proves the contrary.
+    """
+    look = _look(sessions, settings, now)
+    if look.suspicion is None:
+        return False
+    proof = look.suspicion.watermark
+    if proof is not None and proof.delivery_id:
+        raise WrongAnswer(
+            f"mail was sent until {_next_minute(proof.at)} that this database does not know; run: "
+            "paperboy restored"
+        )
+    first = first_watermark(look.installation, now)
+    if not write_watermarks(settings, first):
+        raise MarkUnwritten(settings)
+    with transaction(sessions) as session:
+        remember_mark(session, first.at)
+    log.warning("restore.denied")
+    return True
+
+
+def _check_time(sessions: sessionmaker[Session], sent_until: datetime, now: datetime) -> None:
+    # A time that the guard names itself is rounded up.
+    if sent_until > now + timedelta(minutes=1):
+        raise WrongAnswer(f"{sent_until:%Y-%m-%dT%H:%MZ} is in the future; name when mail was sent")
+    with transaction(sessions) as session:
+        known = find_last_sent(session)
+    if known is not None and sent_until < known:
+        raise WrongAnswer(
+            f"this database has mail that was sent by {_next_minute(known)}; name that time or later"
+        )
+
+
 def _correct(watermark: SentWatermark, sent_until: datetime) -> SentWatermark:
     """Return the watermark with the time that the operator named."""
     unproved = _unproved_watermark(watermark.installation, sent_until)
     if not watermark.delivery_id:
         return unproved
     if sent_until < watermark.at:
-        raise WatermarkNewer(
-            f"mail was sent until {watermark.at:%Y-%m-%dT%H:%M}Z; name that time or later"
+        raise WrongAnswer(
+            f"mail was sent until {_next_minute(watermark.at)}; name that time or later"
         )
     editions = {
         cadence: max(watermark.editions.get(cadence, on), on)
         for cadence, on in unproved.editions.items()
     }
     return replace(watermark, at=sent_until, editions=editions)
+
+
+def _next_minute(at: datetime) -> str:
+    """Return the first whole minute at or after `at`, in the form that `--until` takes."""
+    at += -timedelta(seconds=at.second, microseconds=at.microsecond) % timedelta(minutes=1)
+    return f"{at:%Y-%m-%dT%H:%MZ}"

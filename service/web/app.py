@@ -29,7 +29,14 @@ from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.endpoints import health, webhooks
-from service.web.operator import dev_mailbox, mail_preview, metrics, one_subscriber, sending
+from service.web.operator import (
+    dev_mailbox,
+    mail_preview,
+    metrics,
+    one_subscriber,
+    restored,
+    sending,
+)
 from service.web.operator import pages as admin
 from service.web.operator import subscribers as directory
 from service.web.pages import (
@@ -53,7 +60,7 @@ from service.web.views.environment import Pages
 
 _PAGES = (
     home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics,
-    feeds, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, sending, directory, one_subscriber,
+    feeds, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
 

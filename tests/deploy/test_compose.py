@@ -109,6 +109,21 @@ def test_a_filled_in_example_is_accepted_by_every_role(tmp_path: Path) -> None:
         assert settings.redis_url.endswith("redis:6379/0"), name
 
 
+def test_the_sent_mark_is_kept_in_places_that_are_not_lost_together() -> None:
+    for name in ("worker-send", "web"):
+        service = our_services()[name]
+        volumes = [fill(volume, {}).split(":") for volume in service["volumes"]]
+        mounts = {target: volume for volume, target in volumes}
+        places = [Path(service["environment"][f"PAPERBOY_{n}"]) for n in ("DATA_DIR", "SENT_MARK")]
+        kept = {mounts.get(str(place)) or mounts[str(place.parent)] for place in places}
+        (postgres,) = (volume.partition(":")[0] for volume in services()["postgres"]["volumes"])
+        assert len(kept | {postgres}) == 3, name
+        # And in Redis, which has no volume.
+        assert service["environment"]["PAPERBOY_REDIS_URL"]
+    assert "volumes" not in services()["redis"]
+    assert "--owner=10001 /var/lib/paperboy-marks" in DOCKERFILE.read_text()
+
+
 def fill(text: str, given: dict[str, str]) -> str:
     """Interpolate as compose does, in the two forms that we use."""
 
@@ -171,7 +186,7 @@ def test_every_named_volume_and_network_is_declared() -> None:
     declared = yaml.safe_load(COMPOSE.read_text())
     for name, service in services().items():
         assert set(service.get("networks", [])) <= set(declared["networks"]), name
-        mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        mounted = {fill(volume, {}).split(":")[0] for volume in service.get("volumes", [])}
         assert {name for name in mounted if name[0] != "."} <= set(declared["volumes"]), name
 
 

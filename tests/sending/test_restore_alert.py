@@ -18,7 +18,7 @@ from service.sending.restore_guard import (
     DatabaseRestored,
     accept_restored,
     alerting_restored,
-    find_newer_watermark,
+    find_suspicion,
     refuse_restored,
 )
 from service.sending.watermark_files import watermark_paths
@@ -132,12 +132,14 @@ def test_an_alert_with_the_id_of_the_watermarks_row_does_not_lift_the_guard(
     transport = PlannedTransport()
     work(press, transport)
     work(press, transport)
-    mark = find_newer_watermark(press.sessions, press.settings)
+    suspicion = find_suspicion(press.sessions, press.settings, press.clock())
+    assert suspicion is not None
+    mark = suspicion.watermark
     assert mark is not None
     (alert,) = own_alerts(press)
     assert (alert.id, alert.attempt, alert.state) == (mark.delivery_id, mark.attempt, "sent")
     with pytest.raises(DatabaseRestored):
-        refuse_restored(press.sessions, press.settings)
+        refuse_restored(press.sessions, press.settings, press.clock())
 
 
 def test_an_alert_sent_after_the_confirmation_writes_no_watermark(
@@ -149,7 +151,7 @@ def test_an_alert_sent_after_the_confirmation_writes_no_watermark(
     deliver(press.sender(transport))
     # Yesterday's alert about the relay is sent again, which does no harm, and then the guard's own.
     assert transport.recipients == [OPERATOR, OPERATOR]
-    assert find_newer_watermark(press.sessions, press.settings) is None
+    assert find_suspicion(press.sessions, press.settings, press.clock()) is None
 
 
 def test_a_deferred_alert_is_tried_again(press: Press, restored: Again) -> None:

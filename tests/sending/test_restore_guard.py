@@ -23,7 +23,7 @@ from service.sending.restore_guard import (
     WatermarkWriter,
     accept_restored,
     block_until_accepted,
-    find_newer_watermark,
+    find_suspicion,
     refuse_restored,
 )
 from service.sending.watermark_files import watermark_paths
@@ -124,10 +124,10 @@ def test_an_unchanged_database_raises_no_suspicion(press: Press, subscribers: li
     press.add_papers(1)
     edition_id = press.publish()
     assert deliver(press.sender(PlannedTransport(lambda _: LATER))).retried == 2
-    assert find_newer_watermark(press.sessions, press.settings) is None
+    assert find_suspicion(press.sessions, press.settings, press.clock()) is None
     press.clock.forward(minutes=20)
     assert deliver(press.sender(PlannedTransport())).sent == 2
-    assert find_newer_watermark(press.sessions, press.settings) is None
+    assert find_suspicion(press.sessions, press.settings, press.clock()) is None
     assert press.states(edition_id) == {"sent": 2}
     unsuspected = accept_restored(press.sessions, press.settings, press.clock())
     assert (unsuspected.until, unsuspected.doubtful) == (None, {})
@@ -149,17 +149,7 @@ def test_one_of_the_two_watermarks_is_enough(
     refused(press)
 
 
-def test_lost_watermarks_raise_no_alarm(press: Press, subscribers: list[int]) -> None:
-    press.add_papers(1)
-    press.publish()
-    assert deliver(press.sender(PlannedTransport())).sent == 2
-    forget_valkey(press)
-    forget_files(press)
-    refuse_restored(press.sessions, press.settings)
-    assert deliver(press.sender(PlannedTransport())).total == 0
-
-
-def test_watermarks_of_another_database_and_half_written_ones_raise_no_alarm(
+def test_watermarks_of_another_database_and_half_written_ones_count_as_lost(
     press: Press, subscribers: list[int], engine: Engine
 ) -> None:
     press.add_papers(1)
@@ -170,12 +160,19 @@ def test_watermarks_of_another_database_and_half_written_ones_raise_no_alarm(
     forget_valkey(press)
     for content in (whole[:20], "", "[]", "{}", whole.replace("+00:00", ""), "\xff"):
         beside.write_text(content, encoding="latin-1")
-        assert find_newer_watermark(press.sessions, press.settings) is None
+        assert lost_mark(press)
     beside.write_text(whole.replace('"attempt": 1', '"attempt": 9'))
-    assert find_newer_watermark(press.sessions, press.settings) is not None
+    assert not lost_mark(press)
     with engine.begin() as connection:
         connection.execute(text("UPDATE installations SET name = gen_random_uuid()"))
-    assert find_newer_watermark(press.sessions, press.settings) is None
+    assert lost_mark(press)
+
+
+def lost_mark(press: Press) -> bool:
+    """Return whether the database is suspected because no mark of it is left."""
+    suspicion = find_suspicion(press.sessions, press.settings, press.clock())
+    assert suspicion is not None
+    return suspicion.watermark is None
 
 
 def test_without_valkey_mail_is_still_sent(press: Press, subscribers: list[int]) -> None:
@@ -219,7 +216,7 @@ def test_a_backup_taken_between_claim_and_flight_is_detected_and_not_swept(
     restore()
     assert press.states(edition_id) == {"claimed": 2}
     with pytest.raises(DatabaseRestored):
-        refuse_restored(press.sessions, press.settings)
+        refuse_restored(press.sessions, press.settings, press.clock())
     # Even after a sweep.
     sweep(press.sessions, press.clock())
     refused(press)
@@ -376,7 +373,8 @@ def test_a_daily_report_falls_in_no_doubt_and_leaves_no_watermark(
     assert queue_report(press.sessions, press.settings, press.clock())
     restore = backup()
     assert deliver(press.sender(PlannedTransport())).sent == 1
-    assert not watermark_paths(press.settings.data_dir)[0].exists()
+    # That of the run's start names no row.
+    assert '"attempt": 0' in watermark_paths(press.settings.data_dir)[0].read_text()
     press.add_papers(1)
     press.publish()
     assert deliver(press.sender(PlannedTransport())).sent == 2

@@ -95,7 +95,8 @@ CREATE TABLE installations (
     is_demo boolean NOT NULL DEFAULT false,
     has_sample_papers boolean NOT NULL DEFAULT false,
     seen_at timestamptz,
-    back_at timestamptz
+    back_at timestamptz,
+    marked_at timestamptz
 );
 INSERT INTO installations DEFAULT VALUES;
 

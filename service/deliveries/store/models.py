@@ -155,6 +155,8 @@ class Installation(Base):
 
     `paperboy demo` sets `is_demo`, and `has_sample_papers` where its papers are invented. `seen_at` is
     when the service last looked for editions to open; `back_at` when it first did after it was down.
+    `marked_at` is the time of the newest sent watermark that it knows to be kept; None before the
+    first run.
     """
 
     __tablename__ = "installations"
@@ -164,6 +166,7 @@ class Installation(Base):
     has_sample_papers: Mapped[bool] = mapped_column(server_default=false())
     seen_at: Mapped[datetime | None]
     back_at: Mapped[datetime | None]
+    marked_at: Mapped[datetime | None]
 
 
 class Restore(Base):

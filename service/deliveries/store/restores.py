@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.domain.states import DeliveryState
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState, Phase
 from service.deliveries.store.bulk_update import transition_rows
-from service.deliveries.store.models import Delivery, Installation, Restore
+from service.deliveries.store.models import Delivery, DeliveryEvent, Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
 
@@ -17,6 +17,34 @@ WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent
 def get_installation(session: Session) -> str:
     """Return the installation's name, which only this database and its backups share."""
     return str(session.scalars(select(Installation.name)).first())
+
+
+def get_marked_at(session: Session) -> datetime | None:
+    """Return the time of the newest sent watermark that this database remembers."""
+    return session.scalars(select(Installation.marked_at)).first()
+
+
+def lock_first_mark(session: Session) -> bool:
+    """Return whether this database has no watermark yet; then others wait until the commit."""
+    return session.scalars(select(Installation.marked_at).with_for_update()).first() is None
+
+
+def remember_mark(session: Session, at: datetime) -> None:
+    session.execute(update(Installation).values(marked_at=at))
+
+
+def find_last_sent(session: Session) -> datetime | None:
+    """Return when this database last recorded a mail to a subscriber as sent."""
+    return session.scalars(
+        select(func.max(DeliveryEvent.created_at))
+        .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
+        .where(
+            DeliveryEvent.state == DeliveryState.SENT,
+            # Not an operator's answer to a doubt, which comes later.
+            DeliveryEvent.phase == Phase.REPLIED,
+            Delivery.kind.not_in(OPERATOR_KINDS),
+        )
+    ).one()
 
 
 def is_accepted(session: Session, at: datetime) -> bool:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     redis_url: kinds.RedisUrl = Field(default="", repr=False)
     broker_url: kinds.BrokerUrl = Field(default="", repr=False)
     data_dir: kinds.Folder = Field(default=Path(".paperboy"), validate_default=True)
+    sent_mark: kinds.Folder | None = None
     smtp_url: Words[kinds.Relay] = Field(default=(), repr=False)
     mailbox_url: kinds.Relay = "smtp://127.0.0.1:1025?starttls=off"
     base_url: WebAddress = "http://127.0.0.1:8000"

@@ -9,7 +9,6 @@ from service.operations.dashboard import find_overview
 from service.operations.status import EditionStory, find_story
 from service.presentation.phrases import count_of
 from service.sending.deliver import RESOLUTIONS, resolve
-from service.sending.restore_guard import accept_restored
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.operator.auth import check_operator
@@ -109,23 +108,3 @@ def _question(context: AppContext, number: int, answer: str) -> Question:
     button = {"sent": "Mark as sent", "carry": "Carry over", "resend": "Send again"}[answer]
     action = f"/admin/editions/{number}/resolve"
     return Question("Are you sure?", text, action, button, back, answer)
-
-
-@router.post("/admin/restored")
-def take_restored(
-    context: Context, token: Annotated[str, Form()] = "", sure: Annotated[str, Form()] = ""
-) -> HTMLResponse:
-    """Accept, on the operator's word, that the database was restored from a backup."""
-    check_csrf(context, token, 0)
-    if sure != "yes":
-        text = (
-            "Mail that may have been sent since the backup is marked in doubt instead of being "
-            "sent again, and sending resumes."
-        )
-        title = "Was the database restored from a backup?"
-        question = Question(title, text, "/admin/restored", "Yes, resume sending", "/admin")
-        return ask(context, 0, question)
-    report = accept_restored(context.sessions, context.settings, context.clock())
-    context.enqueue("deliver")
-    doubtful = count_of(sum(report.doubtful.values()), "mail")
-    return show_done(context, f"{doubtful} in doubt; sending resumes.")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import httpx2
 import pytest
+import redis
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
@@ -143,6 +144,17 @@ def test_a_restored_backup_is_exported(web: httpx2.Client, press: Press) -> None
     deliver(press.sender(PlannedTransport()))
     beside, _ = watermark_paths(press.settings.data_dir)
     beside.write_text(beside.read_text().replace('"attempt": 1', '"attempt": 2'))
+    assert read(web.get("/metrics"))["restored"] == {(): 1}
+
+
+def test_lost_marks_are_exported_as_a_restored_backup(web: httpx2.Client, press: Press) -> None:
+    press.add_subscribers("anne@example.org")
+    press.add_papers(1)
+    press.publish()
+    deliver(press.sender(PlannedTransport()))
+    watermark_paths(press.settings.data_dir)[0].unlink()
+    with redis.Redis.from_url(press.settings.redis_url) as client:
+        client.flushdb()
     assert read(web.get("/metrics"))["restored"] == {(): 1}
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+import redis
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
 from support.newsletter.press import SILENCE, PlannedTransport, Press
@@ -265,6 +266,47 @@ def test_a_restored_backup_is_reported_and_accepted_after_confirmation(
     assert "0 mails in doubt; sending resumes." in done.text
     assert "it was restored from a backup" not in operator.get("/admin").text
     assert enqueued.tasks == [("deliver",)]
+
+
+def test_lost_marks_are_answered_on_the_page(
+    operator: httpx2.Client, press: Press, enqueued: EnqueuedTasks
+) -> None:
+    press.add_subscribers(ANNE)
+    press.add_papers(1)
+    press.publish()
+    sent_at = press.clock()
+    deliver(press.sender(PlannedTransport()))
+    press.clock.forward(minutes=10)
+
+    def lose_marks() -> str:
+        watermark_paths(press.settings.data_dir)[0].unlink()
+        with redis.Redis.from_url(press.settings.redis_url) as client:
+            client.flushdb()
+        page = operator.get("/admin")
+        assert "no sent mark of it is left" in page.text
+        return token_in(page)
+
+    def answer(**form: str) -> httpx2.Response:
+        question = operator.post("/admin/restored", data=form)
+        hidden = re.search(r'name="answer" value="([^"]*)"', question.text)
+        assert hidden
+        sure = {"token": token_in(question), "answer": hidden[1], "sure": "yes"}
+        return operator.post("/admin/restored", data=sure)
+
+    token = lose_marks()
+    early = answer(token=token, until=f"{sent_at - timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    assert early.status_code == 422
+    assert "This database has mail that was sent by" in early.text
+    assert answer(token=token, until="soon").status_code == 422
+    assert "no sent mark of it is left" in operator.get("/admin").text
+    assert enqueued.tasks == []
+    done = answer(token=token, until=f"{press.clock():%Y-%m-%dT%H:%M}")
+    assert "0 mails in doubt; sending resumes." in done.text
+    assert "no sent mark of it is left" not in operator.get("/admin").text
+    newest = answer(token=lose_marks(), answer="nothing lost")
+    assert "Nothing is in doubt; sending resumes." in newest.text
+    assert "no sent mark of it is left" not in operator.get("/admin").text
+    assert enqueued.tasks == [("deliver",), ("deliver",)]
 
 
 def test_relays_are_named_without_their_credentials(settings: Settings) -> None:
