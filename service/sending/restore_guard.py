@@ -66,21 +66,31 @@ class MarkUnwritten(Exception):
 
 @dataclass(slots=True)
 class WatermarkWriter:
-    """Writes the sent watermark during one run; the run's first window always writes one."""
+    """Writes the sent watermark during one run: for its first window, each second, and at its end."""
 
     sessions: sessionmaker[Session]
     settings: Settings
     next_at: float = 0.0
+    # The newest window without a watermark.
+    unmarked: tuple[Mapping[int, int], datetime] | None = None
 
     def note(self, attempts: Mapping[int, int], now: datetime) -> None:
         """Note that these rows are in flight. Call it after that commit and before sending."""
-        if not attempts or monotonic() < self.next_at:
+        if attempts:
+            self.unmarked = attempts, now
+            if monotonic() >= self.next_at:
+                self.finish()
+
+    def finish(self) -> None:
+        """Write the watermark of the newest window, if it has none yet."""
+        if self.unmarked is None:
             return
+        (attempts, at), self.unmarked = self.unmarked, None
         delivery_id = max(attempts)
         with transaction(self.sessions) as session:
             installation = get_installation(session)
             editions = newest_editions(session)
-        watermark = SentWatermark(installation, delivery_id, attempts[delivery_id], now, editions)
+        watermark = SentWatermark(installation, delivery_id, attempts[delivery_id], at, editions)
         write_watermarks(self.settings, watermark)
         self.next_at = monotonic() + WATERMARK_SECONDS
 

@@ -130,6 +130,7 @@ def run_sender(request: SendRequest, on_window: Callable[[DeliverReport], None])
         try:
             while run.run_once():
                 on_window(run.report)
+            run.finish()
         except BaseException:
             run.abort()
             raise
@@ -196,6 +197,10 @@ class _Run:
             elif not self._await_limits():
                 return False
         return True
+
+    def finish(self) -> None:
+        """Leave the watermark of the last window, so that a backup of the last second is detected."""
+        self._watermark_writer.finish()
 
     def _stop(self) -> None:
         """Sending is paused: finish what is on the wire, put everything else back into the queue."""

@@ -25,7 +25,7 @@ WATERMARK_SECONDS = 1.0
 _TIMEOUT_SECONDS = 1.0
 
 
-class Place(Protocol):
+class MarkPlace(Protocol):
     """A place of watermarks. Both methods log and pass over a place that does not answer."""
 
     name: str
@@ -35,9 +35,9 @@ class Place(Protocol):
     def write(self, watermark: SentWatermark) -> bool: ...
 
 
-def watermark_places(settings: Settings) -> list[Place]:
+def watermark_places(settings: Settings) -> list[MarkPlace]:
     """Return all places; they should not be lost together."""
-    places: list[Place] = [FilePlace(watermark_paths(settings.data_dir), makes_directory=True)]
+    places: list[MarkPlace] = [FilePlace(watermark_paths(settings.data_dir), makes_directory=True)]
     if settings.sent_mark:
         places.append(FilePlace((settings.sent_mark,)))
     if settings.redis_url:

@@ -303,11 +303,29 @@ def test_a_watermark_is_written_once_a_second_and_for_the_first_window_of_a_run(
     deliver(press.sender(transport, send_window=1))
     assert len(seen) == 2
     assert seen[0] == seen[1]
+    # And for the last window, at the end.
+    ended = beside.read_text()
+    assert ended != seen[0]
     marker = WatermarkWriter(press.sessions, press.settings)
     marker.note({}, press.clock())
+    marker.finish()
+    assert beside.read_text() == ended
+    marker.note({press.rows()[0].id: 1}, press.clock())
     assert beside.read_text() == seen[0]
-    marker.note({press.rows()[1].id: 1}, press.clock())
-    assert beside.read_text() != seen[0]
+
+
+def test_a_backup_of_the_last_second_of_a_run_is_detected(
+    press: Press, subscribers: list[int], backup: Callable[[], Again]
+) -> None:
+    """Its first window has the only watermark of that second, and the backup knows it."""
+    press.add_papers(1)
+    press.publish()
+    taken: list[Again] = []
+    transport = PlannedTransport()
+    transport.meanwhile = lambda: taken.append(backup()) if not taken else None
+    assert deliver(press.sender(transport, send_window=1)).sent == 2
+    taken[0]()
+    refused(press)
 
 
 def test_an_edition_of_another_cadence_is_not_put_in_doubt(

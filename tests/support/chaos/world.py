@@ -77,7 +77,7 @@ class Worker:
         return stat.rpartition(") ")[2].startswith("T")
 
 
-def _end(worker: Worker) -> None:
+def end_worker(worker: Worker) -> None:
     worker.process.kill()
     worker.process.join(5)
     worker.process.close()
@@ -133,9 +133,7 @@ class Story:
             session.execute(
                 text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.subscribers}
             )
-        for _ in range(self.plan.workers):
-            self._spawn()
-        self._settle("open_editions", "sweep", "deliver")
+        self.live_first_day()
         self.relay.calm()
         self._end_faults()
         self._end_day()
@@ -161,6 +159,11 @@ class Story:
             self.workers.clear()
             for _ in range(self.plan.workers):
                 self._spawn()
+
+    def live_first_day(self) -> None:
+        for _ in range(self.plan.workers):
+            self._spawn()
+        self._settle("open_editions", "sweep", "deliver")
 
     def forget_until(self, moment: datetime) -> None:
         """Set the clock forward to a moment, if it is in the future."""
@@ -243,7 +246,7 @@ class Story:
         self.plan = replace(self.plan, timeout_seconds=PATIENCE_SECONDS)
         for worker in [worker for worker in self.workers if worker.fault or is_short]:
             self.workers.remove(worker)
-            _end(worker)
+            end_worker(worker)
             self._spawn()
 
     def _orders(self, name: str, skew: float) -> Orders:
@@ -371,7 +374,7 @@ class Story:
 
     def close(self) -> None:
         for worker in self.workers:
-            _end(worker)
+            end_worker(worker)
         self.relay.stop()
         self.queue.close()
         self.clock.close()
