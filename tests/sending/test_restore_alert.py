@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import redis
 from sqlalchemy import text
 from support.newsletter.press import LATER, PlannedTransport, Press, plain_text
 from support.servers.dumps import Again
@@ -16,6 +17,7 @@ from service.deliveries.store.models import Delivery
 from service.sending.deliver import deliver
 from service.sending.restore_guard import (
     DatabaseRestored,
+    accept_newest,
     accept_restored,
     alerting_restored,
     find_suspicion,
@@ -105,6 +107,29 @@ def test_the_operator_is_alerted_at_once_and_once_and_nothing_else_is_sent(
     assert press.history(alert.id) == [(1, "sent")]
     assert others(press) == before
     assert watermark_paths(press.settings.data_dir)[0].read_text() == mark
+
+
+def test_the_operator_is_alerted_of_lost_marks_once_for_each_loss(press: Press) -> None:
+    (anne,) = press.add_subscribers(ANNE)
+    transport = PlannedTransport()
+    for number in (1, 2):
+        press.clock.forward(hours=2)
+        now = press.clock()
+        with press.sessions.begin() as session:
+            insert_mail(
+                session, DeliveryKind.WELCOME, anne, f"{number}", now, now + timedelta(hours=5)
+            )
+        assert deliver(press.sender(transport)).sent == 1
+        watermark_paths(press.settings.data_dir)[0].unlink()
+        with redis.Redis.from_url(press.settings.redis_url) as client:
+            client.flushdb()
+        transport.sent.clear()
+        assert [work(press, transport) for _ in range(3)] == [["deliver"], [], []]
+        assert transport.recipients == [OPERATOR]
+        text = " ".join(plain_text(transport.sent[0].payload).split())
+        assert "run: paperboy restored --until TIME (or --nothing-lost" in text
+        assert accept_newest(press.sessions, press.settings, press.clock.forward(minutes=5))
+    assert [row.state for row in own_alerts(press)] == ["sent", "sent"]
 
 
 def test_a_command_prints_the_same_whether_the_alert_is_sent_or_not(
