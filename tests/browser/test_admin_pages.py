@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import redis
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from support.newsletter.accounts_world import fill_accounts
@@ -18,6 +19,8 @@ from support.web.server import serve
 
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
+from service.sending.restore_guard import refuse_restored
+from service.sending.watermark_files import watermark_paths
 from service.web.app import create_app
 
 pytestmark = pytest.mark.browser
@@ -57,6 +60,36 @@ def test_a_doubt_is_resolved_in_two_presses_and_no_page_scrolls_sideways(
         page.get_by_role("searchbox").press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("cleo@gmail.com")
         look(page, "reader", width, scheme)
+        context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light")])
+def test_lost_marks_are_answered_with_the_time_in_two_presses(
+    *, browser: Browser, settings: Settings, engine: Engine, now: datetime, width: int, scheme: str
+) -> None:
+    here = settings.model_copy(update={"admin_password": PASSWORD})
+    press = make_press(here, engine, now)
+    refuse_restored(press.sessions, here, press.clock())
+    watermark_paths(here.data_dir)[0].unlink()
+    with redis.Redis.from_url(here.redis_url) as client:
+        client.flushdb()
+    app = create_app(here, make_sessions(engine), enqueue=lambda *_: None, clock=press.clock)
+    with serve(app) as address:
+        context = browser.new_context(
+            base_url=address,
+            java_script_enabled=False,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            http_credentials={"username": "operator", "password": PASSWORD},
+        )
+        page = context.new_page()
+        expect_page(page, "/admin", "Operator")
+        look(page, "lost", width, scheme)
+        page.get_by_label("When mail was last sent, in UTC").fill(f"{now:%Y-%m-%dT%H:%M}")
+        page.get_by_role("button", name="Confirm restore").click()
+        page.get_by_role("button", name="Yes, resume sending").click()
+        expect(page.get_by_text("0 mails in doubt; sending resumes.")).to_be_visible()
+        refuse_restored(press.sessions, here, press.clock())
         context.close()
 
 
