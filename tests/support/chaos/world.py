@@ -153,16 +153,18 @@ class Story:
 
     def _be_down(self) -> None:
         """End all workers and start others, if the plan has days on which none ran."""
-        for worker in self.workers if self.plan.missed_days else ():
-            _end(worker)
         if self.plan.missed_days:
+            for worker in self.workers:
+                end_worker(worker)
             self.workers.clear()
-            for _ in range(self.plan.workers):
-                self._spawn()
+            self._spawn_all()
 
-    def live_first_day(self) -> None:
+    def _spawn_all(self) -> None:
         for _ in range(self.plan.workers):
             self._spawn()
+
+    def live_first_day(self) -> None:
+        self._spawn_all()
         self._settle("open_editions", "sweep", "deliver")
 
     def forget_until(self, moment: datetime) -> None:
