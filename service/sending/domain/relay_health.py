@@ -59,8 +59,3 @@ def after_failure(
 def after_success(health: RelayHealth) -> RelayHealth:
     """Return the state after a reply: no failures, no rest."""
     return replace(health, failure_count=0, rests_until=0.0)
-
-
-def wakes_at(healths: Sequence[RelayHealth]) -> float:
-    """Return when the first relay may be tried again; in the past if one is not resting."""
-    return min(health.rests_until for health in healths)

@@ -14,8 +14,8 @@ from service.sending.smtp.limits import SmtpLimits
 from service.sending.smtp.protocol import Awaited, SmtpClientProtocol
 from service.sending.smtp.relay_pool import describe_error
 
-# How often an open connection checks its deadline.
-_TICK_SECONDS = 1.0
+# How often a connection that awaits a reply checks whether its message hangs, and its deadline.
+_TICK_SECONDS = 0.1
 # A whole digest fits, so that it goes to the kernel in one call.
 _SEND_BUFFER = 262_144
 
@@ -25,7 +25,18 @@ class MessageSource(Protocol):
 
     def take(self, *, is_early: bool) -> Envelope | None: ...
 
-    def is_resting(self, relay: int) -> bool: ...
+    def may_reuse(self, relay: int) -> bool: ...
+
+    def reply_count(self, relay: int) -> int: ...
+
+    def begin_hanging(
+        self, connection: SmtpConnection, envelope: Envelope, opened: Envelope | None
+    ) -> None: ...
+
+    def end_hanging(self, connection: SmtpConnection) -> None: ...
+
+    @property
+    def most_overtaking(self) -> int: ...
 
     def land(
         self,
@@ -58,7 +69,10 @@ class SmtpConnection(asyncio.Protocol):
         self._limits = limits
         self._timeouts = _timeouts(limits)
         self._tick_seconds = min(
-            _TICK_SECONDS, limits.command_seconds / 4, limits.final_dot_seconds / 4
+            _TICK_SECONDS,
+            limits.command_seconds / 4,
+            limits.final_dot_seconds / 4,
+            limits.hanging_seconds / 4,
         )
         self.relay = relay
         self._first: Envelope | None = first
@@ -73,7 +87,12 @@ class SmtpConnection(asyncio.Protocol):
         )
         self._message_count = 0
         self._idle_since = self._loop.time()
+        # When we began to wait for the next reply, how many final replies the relay had given by
+        # then, and until when we wait.
+        self._waits_since = 0.0
+        self._replies_before = 0
         self._deadline = 0.0
+        self._is_hanging = False
         self._unsent = 0
         self._tick: asyncio.TimerHandle | None = None
         self.is_gone: asyncio.Future[None] = self._loop.create_future()
@@ -98,6 +117,7 @@ class SmtpConnection(asyncio.Protocol):
         self._advance()
 
     def data_received(self, data: bytes) -> None:
+        self._end_hanging()
         self._protocol.feed(data)
         self._advance()
 
@@ -111,7 +131,7 @@ class SmtpConnection(asyncio.Protocol):
     def _next(self, is_early: bool) -> Envelope | None:  # called by the protocol, positionally
         envelope, self._first = self._first, None
         is_worn = self._message_count >= self._limits.messages_per_connection
-        if envelope is None and not (is_worn or self._pool.is_resting(self.relay)):
+        if envelope is None and not is_worn and self._pool.may_reuse(self.relay):
             envelope = self._pool.take(is_early=is_early)
         self._message_count += envelope is not None
         return envelope
@@ -125,6 +145,8 @@ class SmtpConnection(asyncio.Protocol):
                 self._wire.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
             protocol.outgoing = []
         landed, protocol.landed = protocol.landed, []
+        if landed:
+            self._end_hanging()
         for envelope, outcome in landed:
             self._pool.land(envelope, outcome, self.relay, was_kept=self._message_count > 1)
         if protocol.is_over:
@@ -145,12 +167,18 @@ class SmtpConnection(asyncio.Protocol):
         self._unsent = self._wire.get_write_buffer_size()
         # While a message is still going out, the timeout is for progress of the send buffer.
         seconds = self._limits.block_seconds if self._unsent else self._timeouts[awaited]
-        self._deadline = self._loop.time() + seconds
+        self._waits_since = self._loop.time()
+        self._replies_before = self._pool.reply_count(self.relay)
+        self._deadline = self._waits_since + seconds
         if self._tick is None:
             self._tick = self._loop.call_later(self._tick_seconds, self._check_deadline)
 
     def _check_deadline(self) -> None:
-        """Abort once the deadline is over; runs once a second while a reply is awaited."""
+        """Abort once the deadline is over; runs ten times a second while a reply is awaited.
+
+        A reply that came while the loop did not run is read before, because asyncio reads sockets
+        before it runs timers.
+        """
         self._tick = None
         awaited = self._protocol.awaited
         if awaited is None or self._protocol.is_over:
@@ -159,13 +187,38 @@ class SmtpConnection(asyncio.Protocol):
             unsent = self._wire.get_write_buffer_size()
             if unsent < self._unsent:
                 self._await_reply(awaited)
-        if self._loop.time() < self._deadline:
-            if self._tick is None:
-                self._tick = self._loop.call_later(self._tick_seconds, self._check_deadline)
+        is_silent = self._is_silent()
+        envelope = self._protocol.unfinished
+        if self._loop.time() >= self._deadline or (is_silent and envelope is None):
+            self._protocol.abort(f"no reply to {awaited.name} in time")
+            self._wire.abort()
+            self._advance()
             return
-        self._protocol.abort(f"no reply to {awaited.name} in time")
-        self._wire.abort()
-        self._advance()
+        if is_silent and envelope is not None and not self._is_hanging:
+            self._begin_hanging(envelope)
+        if self._tick is None:
+            self._tick = self._loop.call_later(self._tick_seconds, self._check_deadline)
+
+    def _is_silent(self) -> bool:
+        """Return whether the relay owes a reply for long, or answered many later messages first."""
+        seconds = self._loop.time() - self._waits_since
+        if seconds >= self._limits.hanging_seconds:
+            return True
+        overtaking = self._pool.reply_count(self.relay) - self._replies_before
+        return seconds >= self._tick_seconds and overtaking >= self._pool.most_overtaking
+
+    def _begin_hanging(self, envelope: Envelope) -> None:
+        """Let the pool open another connection; it also gets the message that waits behind this."""
+        self._is_hanging = True
+        # There is no hurry any more, and there may be a hundred of them.
+        self._tick_seconds = max(self._tick_seconds, self._limits.hanging_seconds / 4)
+        opened = self._protocol.withdraw_opened()
+        self._pool.begin_hanging(self, envelope, opened)
+
+    def _end_hanging(self) -> None:
+        if self._is_hanging:
+            self._is_hanging = False
+            self._pool.end_hanging(self)
 
 
 def _timeouts(limits: SmtpLimits) -> tuple[float, ...]:

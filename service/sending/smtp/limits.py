@@ -13,6 +13,12 @@ class SmtpLimits:
     data_seconds: float = 120.0
     block_seconds: float = 180.0
     final_dot_seconds: float = 600.0
+    # A message without a reply for `hanging_seconds` hangs; so does one whose relay gave ten replies
+    # per connection to later messages meanwhile (decision 0018). A relay at which more than
+    # `most_hanging` messages of this process hang gets no others.
+    hanging_seconds: float = 5.0
+    overtaken_times: int = 10
+    most_hanging: int = 100
     # A connection is replaced after this many messages. One that was idle for `check_seconds` must
     # answer a RSET before its next message; one that was idle for `idle_seconds` is closed.
     messages_per_connection: int = 500

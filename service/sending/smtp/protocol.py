@@ -60,6 +60,7 @@ class SmtpClientProtocol:
         self._phase = Phase.MAIL
         self._refusal: SendOutcome | None = None
         self._unanswered: Envelope | None = None
+        self._ends_at_final_reply = False
         self.outgoing: list[bytes] = []
         self.landed: list[tuple[Envelope, SendOutcome]] = []
         self.is_over = False
@@ -87,6 +88,22 @@ class SmtpClientProtocol:
             self._feed_line(line)
         if len(self._buffer) > _LONGEST_REPLY or sum(map(len, self._lines)) > _LONGEST_REPLY:
             self._end(-1, "the reply is too long")
+
+    @property
+    def unfinished(self) -> Envelope | None:
+        """The message whose reply comes next; None while the connection has none."""
+        return self._unanswered or self._opened
+
+    def withdraw_opened(self) -> Envelope | None:
+        """Return the message that waits behind the one without a final reply, None if there is none.
+
+        Nothing of its body was sent. Its commands were, so the connection ends at the final reply.
+        """
+        if self._unanswered is None or self._opened is None:
+            return None
+        self._ends_at_final_reply = True
+        envelope, self._opened = self._opened, None
+        return envelope
 
     def abort(self, reason: str) -> None:
         """End the exchange: the connection was lost or timed out, so no reply will come."""
@@ -169,7 +186,7 @@ class SmtpClientProtocol:
             return
         self.landed.append((self._unanswered, SendOutcome(Phase.REPLIED, code, text)))
         self._unanswered = None
-        if code == 421:
+        if code == 421 or self._ends_at_final_reply:
             self._end(0, text)
         elif self._opened is None:
             self._open_next(is_early=False)

@@ -11,16 +11,15 @@ from service.platform.logs import get_logger
 from service.platform.one_line import normalise_line
 from service.platform.settings.relays import SmtpRelay
 from service.sending.domain.relay_health import (
-    REST_SECONDS,
     RelayHealth,
     after_failure,
     after_success,
     next_relay,
-    wakes_at,
 )
 from service.sending.domain.smtp_replies import ReplyKind, classify_reply
+from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 
-# The longest wait for a relay's reply while connecting, where another relay could take over.
+# The longest wait for each reply of a relay while connecting, when no message can be lost.
 IMPATIENT_SECONDS = 60.0
 
 log = get_logger(__name__)
@@ -32,21 +31,27 @@ class RelaysResting(aiosmtplib.SMTPException):
 
 @dataclass(frozen=True, slots=True)
 class RelayError:
-    """A relay that refuses us for good, or has not answered for minutes: for the operator."""
+    """A relay that refuses us for good, has not answered for minutes, or at which too many messages
+    hang: for the operator.
+    """
 
     relay: str
     reason: str
+    is_hanging: bool = False
 
 
 class RelayPool:
     """The relays of a process and their health. `index` is a relay's position in the list."""
 
-    def __init__(
-        self, relays: Sequence[SmtpRelay], rest_seconds: tuple[float, ...] = REST_SECONDS
-    ) -> None:
+    def __init__(self, relays: Sequence[SmtpRelay], limits: SmtpLimits = SMTP_LIMITS) -> None:
         self._relays = tuple(relays)
-        self._rest_seconds = rest_seconds
+        self._limits = limits
         self._healths = [RelayHealth(relay.weight) for relay in self._relays]
+        # By relay: how many final replies it gave, how many messages hang there, and whether it has
+        # answered nothing since the last of these began to.
+        self._reply_counts = [0] * len(self._relays)
+        self._hanging_counts = [0] * len(self._relays)
+        self._silent: set[int] = set()
         # Relays that offered TLS once. If one stops offering it, a downgrade attack is possible, so
         # it gets neither mail nor password.
         self._secured: set[int] = set()
@@ -54,31 +59,58 @@ class RelayPool:
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether all relays are in back-off, so that nothing can be sent now."""
-        return wakes_at(self._healths) > time.monotonic()
+        """Whether all relays are in back-off or paused, so that nothing can be sent now."""
+        return all(map(self.is_resting, range(len(self._relays))))
 
     def name(self, index: int) -> str:
         return self._relays[index].name
 
     def is_resting(self, index: int) -> bool:
-        return not self._healths[index].is_awake(time.monotonic())
+        """Return whether a relay gets no new message: it is in back-off, or too many hang there."""
+        return self._is_paused(index) or not self._healths[index].is_awake(time.monotonic())
+
+    def _is_paused(self, index: int) -> bool:
+        return self._hanging_counts[index] > self._limits.most_hanging
+
+    def reply_count(self, index: int) -> int:
+        return self._reply_counts[index]
+
+    def begin_hanging(self, index: int) -> None:
+        """Count a message without a reply; with one too many the relay is paused."""
+        was_paused = self._is_paused(index)
+        self._hanging_counts[index] += 1
+        self._silent.add(index)
+        if self._is_paused(index) and not was_paused:
+            name, count = self._relays[index].name, self._hanging_counts[index]
+            log.warning("relay.paused", relay=name, hanging=count)
+            self._errors.append(
+                RelayError(name, f"{count} messages have no reply", is_hanging=True)
+            )
+
+    def end_hanging(self, index: int) -> None:
+        self._hanging_counts[index] -= 1
+        if not self._hanging_counts[index]:
+            self._silent.discard(index)
 
     def pop_relay_errors(self) -> list[RelayError]:
         errors, self._errors = self._errors, []
         return errors
 
-    async def connect(self, busy: frozenset[int], seconds: float) -> tuple[aiosmtplib.SMTP, int]:
+    async def connect(self, busy: frozenset[int]) -> tuple[aiosmtplib.SMTP, int]:
         """Return a connection to the next relay by weight that accepts one, and its index.
 
-        `seconds` is how long each step may take; it is capped where there is another relay. A relay
-        in `busy` has working connections of ours, so its refusal of one more is no failure. Raises
-        the last relay's error, or `RelaysResting` where all are in back-off.
+        A relay in `busy` has working connections of ours, so its refusal of one more is no failure.
+        A relay that answers nothing while messages hang there comes last. Raises the last relay's
+        error, or `RelaysResting` where all are in back-off or paused.
         """
-        tried: set[int] = set()
-        timeout = min(seconds, IMPATIENT_SECONDS) if len(self._relays) > 1 else seconds
+        tried = {index for index in range(len(self._relays)) if self._is_paused(index)}
+        timeout = min(self._limits.command_seconds, IMPATIENT_SECONDS)
         failure: Exception = RelaysResting("all relays rest after failures")
         while True:
-            index, self._healths = next_relay(self._healths, time.monotonic(), frozenset(tried))
+            now, others = time.monotonic(), frozenset(tried | self._silent)
+            index, self._healths = next_relay(self._healths, now, others)
+            if index is None:
+                index, self._healths = next_relay(self._healths, now, frozenset(tried))
             if index is None:
                 raise failure
             try:
@@ -92,6 +124,8 @@ class RelayPool:
     def record_outcome(self, index: int, outcome: SendOutcome) -> None:
         """Update a relay's health; a refusal at MAIL is about us, not about the subscriber."""
         if outcome.phase is Phase.REPLIED:
+            self._reply_counts[index] += 1
+            self._silent.discard(index)
             if self._healths[index].failure_count:
                 self._healths[index] = after_success(self._healths[index])
         elif _blames_sender(outcome):
@@ -99,11 +133,12 @@ class RelayPool:
 
     def _fail(self, index: int, code: int, reason: str) -> None:
         before, name = self._healths[index], self._relays[index].name
-        self._healths[index] = after = after_failure(before, time.monotonic(), self._rest_seconds)
+        rests = self._limits.rest_seconds
+        self._healths[index] = after = after_failure(before, time.monotonic(), rests)
         if after == before:
             return
         log.warning("relay.resting", relay=name, failures=after.failure_count, reason=reason)
-        if code >= 500 or after.failure_count == len(self._rest_seconds):
+        if code >= 500 or after.failure_count == len(rests):
             self._errors.append(RelayError(name, reason))
 
     async def _open(self, index: int, seconds: float) -> aiosmtplib.SMTP:

@@ -11,7 +11,7 @@ on one thread, so they never compete for the interpreter's lock.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import aiosmtplib
@@ -44,11 +44,16 @@ class Transport(Protocol):
         Return each message's outcome once, by the message's number.
         """
 
-    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+    def give_up(self, seconds: float, *, leaves_hanging: bool = False) -> dict[int, SendOutcome]:
         """Withdraw what was not sent, wait `seconds` for the rest, and return all outcomes.
 
-        No message that was begun is sent afterwards.
+        No message that was begun is sent afterwards. With `leaves_hanging` those that hang keep their
+        connections, and their outcomes come from later calls.
         """
+
+    @property
+    def hanging(self) -> Collection[int]:
+        """The numbers of the messages that hang: the relay owes a reply for long."""
 
     def pop_relay_errors(self) -> list[RelayError]:
         """Return what the operator should know of the relays, each error once."""
@@ -74,7 +79,7 @@ class SmtpTransport:
         rate: SendRate | None = None,
         limits: SmtpLimits = SMTP_LIMITS,
     ) -> None:
-        self._relays = RelayPool(relays, limits.rest_seconds)
+        self._relays = RelayPool(relays, limits)
         self._limit = connections
         self._limits = limits
         self._rate = rate
@@ -83,6 +88,8 @@ class SmtpTransport:
         self._waiting: deque[Envelope] = deque()
         self._connections: set[SmtpConnection] = set()
         self._idle: list[SmtpConnection] = []
+        # Connections whose message hangs, with its number. They do not count against the limit.
+        self._hanging: dict[SmtpConnection, int] = {}
         self._openings: set[asyncio.Task[None]] = set()
         self._full_until = 0.0
         # Messages that already lost one attempt to a stale connection; the next one is their last.
@@ -115,24 +122,34 @@ class SmtpTransport:
         landed, self._landed = self._landed, {}
         return landed
 
-    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
-        outcomes = {envelope.number: _WITHDRAWN for envelope in self._waiting}
-        self._waiting.clear()
+    def give_up(self, seconds: float, *, leaves_hanging: bool = False) -> dict[int, SendOutcome]:
+        outcomes = self._withdraw()
         loop, self._enough = self._loop, 2**31
-        loop.run_until_complete(self._drain(seconds))
-        outcomes |= self.run_until(0.0)
+        loop.run_until_complete(self._drain(seconds, leaves_hanging=leaves_hanging))
+        # Those that waited behind one that began to hang meanwhile.
+        outcomes |= self._withdraw() | self.run_until(0.0)
         return outcomes
 
-    async def _drain(self, seconds: float) -> None:
-        """Wait until every connection is idle; close those that are not after `seconds`."""
+    def _withdraw(self) -> dict[int, SendOutcome]:
+        withdrawn = {envelope.number: _WITHDRAWN for envelope in self._waiting}
+        self._waiting.clear()
+        return withdrawn
+
+    async def _drain(self, seconds: float, *, leaves_hanging: bool) -> None:
+        """Wait until no connection is busy; close those that are after `seconds`."""
+
+        def busy() -> set[SmtpConnection]:
+            left = self._connections.difference(self._idle)
+            return left.difference(self._hanging) if leaves_hanging else left
+
         await self._stop_opening()
         try:
             async with asyncio.timeout(seconds):
-                while len(self._idle) < len(self._connections):
+                while busy():
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            for connection in [c for c in self._connections if c not in self._idle]:
+            for connection in busy():
                 connection.quit()
 
     async def _stop_opening(self) -> None:
@@ -151,6 +168,7 @@ class SmtpTransport:
         if self._rate is not None:
             self._rate.close()
         if self._own_loop is not None:
+            self._enough = 2**31  # Nothing that lands may stop the loop meanwhile.
             self._own_loop.run_until_complete(self._quit_all())
             self._own_loop.close()
             self._own_loop = None
@@ -170,7 +188,7 @@ class SmtpTransport:
         `is_early`: its previous message has no final reply yet. Then it gets one only if more
         messages wait than there are connections; otherwise another would be free sooner.
         """
-        if not self._waiting or (is_early and len(self._waiting) < len(self._connections)):
+        if not self._waiting or (is_early and len(self._waiting) < self._working_count):
             return None
         if self._rate is not None:
             if self._wait_seconds() > 0:
@@ -205,9 +223,42 @@ class SmtpTransport:
         self._dispatch()
 
     def _may_open(self) -> bool:
-        if self._connections and time.monotonic() < self._full_until:
+        if self._working_count and time.monotonic() < self._full_until:
             return False
-        return len(self._connections) + len(self._openings) < self._limit
+        return self._working_count + len(self._openings) < self._limit
+
+    @property
+    def _working_count(self) -> int:
+        return len(self._connections) - len(self._hanging)
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether there are too many connections, because some do not hang any more."""
+        return self._working_count > self._limit
+
+    @property
+    def hanging(self) -> Collection[int]:
+        return self._hanging.values()
+
+    @property
+    def most_overtaking(self) -> int:
+        return self._limits.overtaken_times * self._limit
+
+    def begin_hanging(
+        self, connection: SmtpConnection, envelope: Envelope, opened: Envelope | None
+    ) -> None:
+        """Let another connection take this one's place, and the message behind its own."""
+        self._hanging[connection] = envelope.number
+        self._relays.begin_hanging(connection.relay)
+        if opened is not None:
+            self._waiting.appendleft(opened)
+        self._changed.set()
+        if self._waiting:
+            self._loop.call_soon(self._dispatch)
+
+    def end_hanging(self, connection: SmtpConnection) -> None:
+        del self._hanging[connection]
+        self._relays.end_hanging(connection.relay)
 
     def _pop_idle(self) -> SmtpConnection | None:
         while self._idle:
@@ -218,6 +269,9 @@ class SmtpTransport:
         return None
 
     def release(self, connection: SmtpConnection) -> None:
+        if self._is_crowded:
+            connection.quit()
+            return
         self._idle.append(connection)
         self._changed.set()
         if self._waiting:
@@ -232,8 +286,11 @@ class SmtpTransport:
         if self._waiting:
             self._loop.call_soon(self._dispatch)
 
-    def is_resting(self, relay: int) -> bool:
-        return self._relays.is_resting(relay)
+    def may_reuse(self, relay: int) -> bool:
+        return not (self._is_crowded or self._relays.is_resting(relay))
+
+    def reply_count(self, relay: int) -> int:
+        return self._relays.reply_count(relay)
 
     def land(
         self,
@@ -277,15 +334,15 @@ class SmtpTransport:
             self._loop.call_soon(self._dispatch)
 
     async def _open_connection(self, envelope: Envelope) -> None:
-        busy = frozenset(connection.relay for connection in self._connections)
+        busy = frozenset(c.relay for c in self._connections if c not in self._hanging)
         try:
-            client, relay = await self._relays.connect(busy, self._limits.command_seconds)
+            client, relay = await self._relays.connect(busy)
             connection = SmtpConnection(self, client, relay, envelope, self._limits)
         except asyncio.CancelledError:
             self.land(envelope, _WITHDRAWN)
             raise
         except (aiosmtplib.SMTPException, OSError) as error:
-            if self._connections and envelope.number not in self._tried:
+            if self._working_count and envelope.number not in self._tried:
                 # The relay accepts no further connection; the open ones carry on.
                 self._full_until = time.monotonic() + FULL_SECONDS
                 self._waiting.appendleft(envelope)

@@ -11,7 +11,6 @@ from service.sending.domain.relay_health import (
     after_failure,
     after_success,
     next_relay,
-    wakes_at,
 )
 
 
@@ -56,9 +55,7 @@ def test_many_connections_that_fail_together_are_one_failure() -> None:
     assert after_failure(once, 10.5) == once
 
 
-def test_if_all_rest_or_were_tried_there_is_no_relay_and_the_next_time_is_known() -> None:
+def test_if_all_rest_or_were_tried_there_is_no_relay() -> None:
     healths = [after_failure(RelayHealth(), 10.0), after_failure(RelayHealth(), 10.4)]
     assert next_relay(healths, 10.5) == (None, healths)
-    assert wakes_at(healths) == 10.0 + REST_SECONDS[0]
     assert next_relay([RelayHealth()], 0.0, avoid=frozenset({0}))[0] is None
-    assert wakes_at([RelayHealth()]) <= 0.0
