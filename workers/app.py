@@ -16,6 +16,8 @@ from celery.signals import (
     setup_logging,
     task_postrun,
     task_prerun,
+    worker_process_shutdown,
+    worker_shutdown,
     worker_shutting_down,
 )
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -48,9 +50,9 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
 TIME_LIMITS = {
     "paperboy.ingest": (1500, 1800),
     "paperboy.compose": (540, 600),
-    # `deliver` claims for a minute, and a relay may take ten to answer the final dot
-    # (RFC 5321 §4.5.3.2.6). At the first limit it records the replies that it has.
-    "paperboy.send": (720, 780),
+    # `deliver` claims for a minute, connects for at most another, and does not wait for messages that
+    # hang. At the first limit it records the replies that it has.
+    "paperboy.send": (300, 360),
 }
 
 process = Process()
@@ -98,6 +100,7 @@ def load_tasks(**_: object) -> None:
 
     Beat sends tasks by name; Celery's `include` would make it import them, too.
     """
+    process.share_ending()
     configure_logging()  # Before Celery's own setup, whose warnings come earlier.
     try:
         import_module("workers.tasks")
@@ -141,5 +144,17 @@ def unbind_task(**_: object) -> None:
 
 @worker_shutting_down.connect
 def note_shutdown(sig: str, how: str, **_: object) -> None:
-    """Log that the worker was asked to end."""
+    """Let the tasks begin nothing more, and log that the worker was asked to end."""
+    process.end()
     log.info("worker.stopping", signal=sig, how=how)
+
+
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def finish_sending(**_: object) -> None:
+    """Await the relay's replies to messages that hang, in the process that sent them.
+
+    A process that is only replaced has no time for it: the worker would give it tasks meanwhile.
+    """
+    if process.opened is not None and process.is_ending():
+        import_module("service.sending.deliver").finish_hanging(process.opened.sender, is_last=True)

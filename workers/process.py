@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from contextlib import ExitStack
 from functools import cached_property
@@ -21,6 +22,7 @@ class Process:
         # Holds this process's share in the embedded servers until it ends.
         self._shares = ExitStack()
         self._runtimes: dict[int, Runtime] = {}
+        self._ending = mmap.mmap(-1, 1)
 
     @cached_property
     def settings(self) -> Settings:
@@ -29,6 +31,23 @@ class Process:
         from service.platform.settings.load import load_settings
 
         return self._shares.enter_context(resolve_services(load_settings(SOURCE_NAMES)))
+
+    def share_ending(self) -> None:
+        """Call it before the pool is forked: `end` then reaches all processes of this worker."""
+        self._ending = mmap.mmap(-1, 1)
+
+    def end(self) -> None:
+        """Note that the worker ends: its tasks begin nothing more."""
+        self._ending[0] = 1
+
+    def is_ending(self) -> bool:
+        """Return whether the worker ends."""
+        return self._ending[0] == 1
+
+    @property
+    def opened(self) -> Runtime | None:
+        """This process's runtime, if it has had a task."""
+        return self._runtimes.get(os.getpid())
 
     @property
     def runtime(self) -> Runtime:

@@ -21,7 +21,7 @@ from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import failed_last, ingest_source, refresh_lists
 from service.papers.listing_check import close_overdue
 from service.papers.trends import refresh_recent_trends
-from service.sending.deliver import deliver as deliver_due
+from service.sending.deliver import deliver_for
 from service.sending.deliver import sweep as sweep_left
 from service.sending.restore_guard import alerting_restored, refuse_restored
 from service.similarity.embed_papers import count_lexemes
@@ -33,7 +33,7 @@ from service.topics.like_clauses import prepare_like_queries
 from service.topics.like_queries import renew_like_queries
 from workers.app import app, process
 
-# A warm shutdown waits for the running task, so `deliver` ends after this long and enqueues itself.
+# Other tasks wait for a running one, so `deliver` ends after this long and enqueues itself.
 LONGEST_DELIVER = timedelta(seconds=60)
 # A new archive is learned in several tasks, so that ingest does not wait for all of it.
 LEARNED_AT_ONCE = 20_000
@@ -114,7 +114,7 @@ def deliver() -> None:
     """Send what is due for a minute; enqueue itself again if anything was sent."""
     here = process.runtime
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
-        if deliver_due(here.sender, longest=LONGEST_DELIVER).total:
+        if deliver_for(here.sender, LONGEST_DELIVER, process.is_ending).total:
             here.enqueue("deliver")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -224,7 +225,15 @@ def _deliver(command: CommandContext, edition_id: int | None) -> DeliverReport:
 
     refuse_paused(command)
     with open_sender(command) as sender, progress_bar("sending") as set_done:
-        return deliver(sender, edition_id, lambda report: set_done(report.total))
+        return deliver(sender, edition_id, lambda report: set_done(report.total), _note_hanging)
+
+
+def _note_hanging(count: int) -> None:
+    print(
+        f"paperboy: waiting for the relay's reply to {counted(count, 'message')}, up to ten minutes;"
+        " everything else is done (Ctrl-C leaves them in doubt)",
+        file=sys.stderr,
+    )
 
 
 def deliver(

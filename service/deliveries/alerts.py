@@ -75,6 +75,25 @@ def report_relay(
         alert_operator(session, settings, f"relay {relay} {now.date()}", alert, now)
 
 
+def report_hanging(
+    sessions: sessionmaker[Session], settings: Settings, relay: str, count: int, now: datetime
+) -> None:
+    """Alert the operator, once a day, about a relay that is paused because too many messages hang."""
+    alert = Alert(
+        subject=f"The relay {relay} does not answer",
+        detail=(
+            f"{count} messages of one process hang: the relay has not replied. It gets no others until"
+            " some of these have a reply."
+        ),
+        hint=(
+            "Look into the relay's log. A message without a reply for ten minutes is in doubt; all other"
+            " mail stays queued, or goes through another relay."
+        ),
+    )
+    with transaction(sessions) as session:
+        alert_operator(session, settings, f"hanging {relay} {now.date()}", alert, now)
+
+
 def report_mailbox(
     sessions: sessionmaker[Session], settings: Settings, reason: str, now: datetime
 ) -> None:

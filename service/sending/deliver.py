@@ -1,50 +1,91 @@
 """Sending: claim, build, put in flight, send, record. Each step is a short transaction.
 
-No transaction stays open during SMTP. Only the sender's advisory lock is held for the whole run; it
-tells the sweep that the sender is alive.
+No transaction stays open during SMTP. Only the sender's advisory lock is held for the whole run, and
+for as long as its messages hang; it tells the sweep that the sender is alive.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
 from service.editions.store.editions import close_finished
 from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
+from service.platform.logs import get_logger
 from service.sending.demo_guard import refuse_demo
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
-from service.sending.send_loop import DeliverReport, Sender, SendRequest, run_sender
+from service.sending.send_loop import DeliverReport, Sender, SendRequest, record_hanging, run_sender
 from service.sending.store.claim import resolve_in_doubt, sweep_abandoned
 from service.sending.store.provider_limits import release_orphans
+
+log = get_logger(__name__)
 
 
 def deliver(
     sender: Sender,
     edition_id: int | None = None,
     on_window: Callable[[DeliverReport], None] = lambda _: None,
-    longest: timedelta | None = None,
+    on_hanging: Callable[[int], None] = lambda _: None,
 ) -> DeliverReport:
     """Send everything that is due (of one edition, or of all).
 
     Idempotent and safe to run concurrently on any host: rows claimed by others are skipped.
-    `on_window` gets the running report whenever results were recorded, for a progress bar. After
-    `longest` nothing more is claimed, so that a worker can stop before a whole edition is sent.
+    `on_window` gets the running report whenever results were recorded, for a progress bar;
+    `on_hanging` the number of messages without a reply, when everything else is done and only
+    these are awaited.
 
     Raises `DatabaseRestored` where this database may be a restored backup; then only the alert to
     the operator is sent. Raises `MarkUnwritten` where no sent watermark can be kept. Raises `DemoDatabase` where it is a demo's and there is a relay.
     """
+    return _deliver(SendRequest(sender, edition_id, on_hanging=on_hanging), on_window)
+
+
+def deliver_for(
+    sender: Sender, longest: timedelta, is_ending: Callable[[], bool] = lambda: False
+) -> DeliverReport:
+    """Send what is due as a worker does: claim for `longest`, and not once `is_ending` is true.
+
+    It does not wait for messages that hang. Their outcomes are recorded by a thread of this process,
+    which ends with the last of them, or by the next call. Raises what `deliver` raises.
+    """
+    stops_at = sender.clock() + longest
+    request = SendRequest(sender, stops_at=stops_at, leaves_hanging=True, is_ending=is_ending)
+    try:
+        return _deliver(request, lambda _: None)
+    finally:
+        sender.on_wire.watch(partial(_look, sender))
+
+
+def _deliver(request: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
+    sender = request.sender
     refuse_demo(sender.sessions, sender.settings)
     try:
         refuse_restored(sender.sessions, sender.settings, sender.clock())
     except DatabaseRestored as error:
-        run_sender(SendRequest(sender, occasion=error.suspicion.occasion), lambda _: None)
+        run_sender(replace(request, occasion=error.suspicion.occasion), lambda _: None)
         raise
-    stops_at = sender.clock() + longest if longest else None
-    report = run_sender(SendRequest(sender, edition_id, stops_at), on_window)
+    report = run_sender(request, on_window)
     with transaction(sender.sessions, is_lasting=False) as session:
         close_finished(session, sender.clock())
     return report
+
+
+def _look(sender: Sender) -> None:
+    try:
+        finish_hanging(sender)
+    except SQLAlchemyError as error:
+        log.warning("deliver.unrecorded", reason=type(error).__name__)
+
+
+def finish_hanging(sender: Sender, *, is_last: bool = False) -> None:
+    """Record the replies to messages that outlived their run; with `is_last` await all of them."""
+    if sender.on_wire.rows and record_hanging(sender, is_last=is_last).total:
+        with transaction(sender.sessions, is_lasting=False) as session:
+            close_finished(session, sender.clock())
 
 
 def sweep(sessions: sessionmaker[Session], now: datetime) -> tuple[int, int]:

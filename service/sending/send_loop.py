@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.alerts import report_relay
-from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState, SendOutcome
+from service.deliveries.alerts import report_hanging, report_relay
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
 from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import store_copies
 from service.messages.build import BuiltMail, build_mail
@@ -27,6 +25,7 @@ from service.platform.settings.settings import Settings
 from service.sending.apply_limits import LimitUpdater
 from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import reduced_gc
+from service.sending.on_wire import OnWire
 from service.sending.pause_switch import PauseWatch
 from service.sending.record_outcomes import (
     InFlight,
@@ -35,19 +34,15 @@ from service.sending.record_outcomes import (
     record,
     suppress_dead_addresses,
 )
+from service.sending.report import DeliverReport
 from service.sending.restore_guard import WatermarkWriter
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
-from service.sending.store.claim import (
-    Claimer,
-    Places,
-    claim_alert,
-    claim_due,
-    hold_sender_lock,
-    release_claimed,
-)
+from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, release_claimed
 from service.sending.store.in_flight import TerminalTransition, end_claimed
 from service.sending.store.provider_limits import LimitClaim
+
+__all__ = ["DeliverReport", "SendRequest", "Sender", "record_hanging", "run_sender"]
 
 log = get_logger(__name__)
 
@@ -66,8 +61,8 @@ _WAIT_SECONDS = 1.0
 # How long replies to messages already sent are awaited after an error or Ctrl-C.
 _ABORT_SECONDS = 5.0
 
-# The same when all sending is paused: the ten minutes of RFC 5321 §4.5.3.2.6, so that a pause puts
-# no mail in doubt.
+# The same when all sending is paused or the process ends: the ten minutes of RFC 5321 §4.5.3.2.6, so
+# that neither puts mail in doubt.
 _PAUSE_SECONDS = 660.0
 
 
@@ -76,7 +71,8 @@ class Sender:
     """The dependencies of sending; one per process. `clock` returns aware UTC.
 
     `places` is the position of its runs in each edition (see `Claimer`): the next run continues
-    there and does not scan what was already sent.
+    there and does not scan what was already sent. `on_wire` are its rows in flight, some of which
+    hang for longer than a run.
     """
 
     sessions: sessionmaker[Session]
@@ -85,51 +81,37 @@ class Sender:
     transport: Transport
     clock: Clock
     places: Places = field(default_factory=dict)
+    on_wire: OnWire = field(default_factory=OnWire)
     steps: Steps = STEPS
 
 
 @dataclass(frozen=True, slots=True)
-class DeliverReport:
-    """The result of one run, in rows."""
-
-    sent: int = 0
-    skipped: int = 0
-    failed: int = 0
-    retried: int = 0
-    in_doubt: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.sent + self.skipped + self.failed + self.retried + self.in_doubt
-
-    def plus(self, states: Sequence[DeliveryState]) -> DeliverReport:
-        return replace(
-            self,
-            sent=self.sent + states.count(DeliveryState.SENT),
-            skipped=self.skipped + states.count(DeliveryState.SKIPPED),
-            failed=self.failed + states.count(DeliveryState.FAILED),
-            retried=self.retried + states.count(DeliveryState.QUEUED),
-            in_doubt=self.in_doubt + states.count(DeliveryState.IN_DOUBT),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class SendRequest:
-    """The task of a run: all due rows, one edition's, or only the alert with this `occasion`."""
+    """The task of a run: all due rows, one edition's, or only the alert with this `occasion`.
+
+    With `leaves_hanging` it ends while messages hang, and the process records their outcomes later;
+    otherwise it waits for them, and `on_hanging` gets their number when nothing else is left. Once
+    `is_ending` is true nothing more is sent.
+    """
 
     sender: Sender
     edition_id: int | None = None
     stops_at: datetime | None = None
     occasion: str = ""
+    leaves_hanging: bool = False
+    on_hanging: Callable[[int], None] = lambda _: None
+    is_ending: Callable[[], bool] = lambda: False
 
 
 def run_sender(request: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:
     """Send what the request asks for; `on_window` gets the running report after each record."""
-    with _hold_new_lock(request.sender.sessions) as owner, reduced_gc():
+    with request.sender.on_wire.hold(request.sender.sessions) as owner, reduced_gc():
         run = _Run(request, owner)
         try:
+            run.record_late()
             while run.run_once():
                 on_window(run.report)
+            run.report_relay_errors()
             run.finish()
         except BaseException:
             run.abort()
@@ -137,18 +119,25 @@ def run_sender(request: SendRequest, on_window: Callable[[DeliverReport], None])
     return run.report
 
 
-@contextmanager
-def _hold_new_lock(sessions: sessionmaker[Session]) -> Iterator[int]:
-    """Yield a new sender's number, with its advisory lock held until the end of the run."""
-    owner = secrets.randbelow(2**31 - 1) + 1
-    with hold_sender_lock(sessions, owner):
-        yield owner
+def record_hanging(sender: Sender, *, is_last: bool = False) -> DeliverReport:
+    """Record the replies to messages that hung when this process's last run ended.
+
+    With `is_last` the process ends: wait for the other replies, for up to eleven minutes.
+    """
+    with sender.on_wire.hold(sender.sessions) as owner:
+        run = _Run(SendRequest(sender), owner)
+        if is_last:
+            run.stop("its sender ended")
+        else:
+            run.record_late()
+    return run.report
 
 
 class _Run:
     """One run of a sender, pipelined: rows are claimed and built while others are on the wire.
 
-    At most `SEND_WINDOW` rows are in flight, in the database and on the wire. One transaction
+    At most `SEND_WINDOW` rows are in flight, in the database and on the wire, beside those whose
+    messages hang (decision 0018). One transaction
     (`_exchange`) records finished messages and puts as many built ones in flight, half a window at a
     time, so that the other half is on the wire meanwhile. A claim takes a whole window, because its
     statements cost the same for few rows; claimed rows return to the queue if the process dies.
@@ -157,6 +146,7 @@ class _Run:
     def __init__(self, request: SendRequest, owner: int) -> None:
         sender = request.sender
         self._sender = sender
+        self._request = request
         self._owner = owner
         self._stops_at = request.stops_at
         self._occasion = request.occasion
@@ -175,8 +165,9 @@ class _Run:
         self._unbuildable: list[TerminalTransition] = []
         # Built messages, those in flight, and the outcomes of these, all by delivery id.
         self._built: dict[int, InFlight] = {}
-        self._in_flight: dict[int, InFlight] = {}
-        self._landed: dict[int, SendOutcome] = {}
+        self._in_flight = sender.on_wire.rows
+        self._landed = sender.on_wire.landed
+        self._is_hanging_noted = False
         self.report = DeliverReport()
 
     def run_once(self) -> bool:
@@ -184,7 +175,10 @@ class _Run:
         before = self.report
         while self.report == before:
             if self._pause.check():
-                self._stop()
+                self.stop("all sending is paused")
+                return False
+            if self._request.is_ending():
+                self.stop("its sender ended")
                 return False
             if self._is_exchange_due():
                 self._exchange()
@@ -192,7 +186,7 @@ class _Run:
                 self._build_some()
             elif self._may_claim():
                 self._claim()
-            elif self._in_flight:
+            elif self._has_to_wait():
                 self._wait()
             elif not self._await_limits():
                 return False
@@ -202,16 +196,39 @@ class _Run:
         """Leave the watermark of the last window, so that a backup of the last second is detected."""
         self._watermark_writer.finish()
 
-    def _stop(self) -> None:
-        """Sending is paused: finish what is on the wire, put everything else back into the queue."""
+    def record_late(self) -> None:
+        """Record the replies to messages that hung when the previous run ended."""
+        if self._in_flight:
+            self._landed |= self._sender.transport.run_until(0.0)
+            if self._landed:
+                self._exchange()
+
+    def _has_to_wait(self) -> bool:
+        """Return whether messages are on the wire for which this run waits."""
+        if not self._in_flight or self._count_open():
+            return bool(self._in_flight)
+        hanging = len(self._sender.transport.hanging)
+        if hanging and not self._request.leaves_hanging and not self._is_hanging_noted:
+            self._is_hanging_noted = True
+            self._request.on_hanging(hanging)
+        return not self._request.leaves_hanging
+
+    def _count_open(self) -> int:
+        """Return how many messages have no outcome and do not hang."""
+        hanging = len(self._sender.transport.hanging)
+        return len(self._in_flight) - len(self._landed) - hanging
+
+    def stop(self, reason: str) -> None:
+        """Finish what is on the wire, and put everything else back into the queue."""
         sender = self._sender
-        self._landed |= sender.transport.give_up(_PAUSE_SECONDS)
+        leaves_hanging = self._request.leaves_hanging
+        self._landed |= sender.transport.give_up(_PAUSE_SECONDS, leaves_hanging=leaves_hanging)
         self._claims.clear()
         self._ready, self._built = [], {}
         if self._landed or self._unbuildable:
             self._exchange()
         with transaction(sender.sessions) as session:
-            release_claimed(session, self._owner, sender.clock())
+            release_claimed(session, self._owner, reason, sender.clock())
 
     def _await_limits(self) -> bool:
         """Wait for a provider whose limit allows more soon; return false if there is none.
@@ -241,22 +258,22 @@ class _Run:
         wanted = min(self._exchange_size, len(self._ready))
         if wanted == self._exchange_size or (wanted and is_all_built):
             return self._room >= wanted
-        has_all_landed = len(self._landed) == len(self._in_flight)
-        return is_all_built and has_all_landed and bool(self._landed or self._unbuildable)
+        is_rest_hanging = not self._count_open()
+        return is_all_built and is_rest_hanging and bool(self._landed or self._unbuildable)
 
     @property
     def _room(self) -> int:
         """How many rows may go in flight if the outcomes are recorded in the same transaction."""
-        return self._window - len(self._in_flight) + len(self._landed)
+        return self._window - self._count_open()
 
     def _wait(self) -> None:
         """Run the transport until there is room or everything is finished, but record outcomes
         after `_WAIT_SECONDS` even if a slow message is still open.
         """
-        missing = len(self._in_flight) - len(self._landed)
+        missing = self._count_open()
         if self._ready:
             missing = min(self._exchange_size, len(self._ready)) - self._room
-        landed = self._sender.transport.run_until(_WAIT_SECONDS, missing)
+        landed = self._sender.transport.run_until(_WAIT_SECONDS, max(1, missing))
         self._landed |= landed
         if not landed and self._landed:
             self._exchange()
@@ -273,6 +290,8 @@ class _Run:
             wanted += self._limit_updater.allot(
                 session, [c for c in due if c.id not in unwanted], now
             )
+            # One that hangs, was swept, and is to be sent again waits for the outcome of the first copy.
+            wanted = [claim for claim in wanted if claim.id not in self._in_flight]
             gather_edition_data(session, wanted, self._editions)
         self._is_drained = not (waiting or due)
         self._claims.extend(wanted)
@@ -319,9 +338,9 @@ class _Run:
         """
         sender, now = self._sender, self._sender.clock()
         built, self._ready = self._ready[: self._room], self._ready[self._room :]
-        landed = self._landed
+        landed = dict(self._landed)
         self._limit_updater.apply_replies(provider_replies(landed, self._in_flight), now)
-        self._report_relay_errors(now)
+        self.report_relay_errors()
         attempts = {mail.envelope.number: mail.attempt for mail in built}
         with transaction(sender.sessions, is_lasting=bool(built)) as session:
             states, dead = record(
@@ -335,9 +354,9 @@ class _Run:
             failed = end_claimed(session, self._unbuildable, now)
             parts = store_copies(session, going, self._editions, now)
         self._editions.stored_parts |= parts
-        self._unbuildable, self._landed = [], {}
+        self._unbuildable = []
         for number in landed:
-            del self._in_flight[number]
+            del self._in_flight[number], self._landed[number]
         moved = {mail.envelope.number: mail.attempt for mail in going}
         rows = {number: self._built.pop(number) for number in attempts}
         self._in_flight |= {number: rows[number] for number in moved}
@@ -348,11 +367,13 @@ class _Run:
         states += [DeliveryState.SKIPPED] * len(skipped) + [DeliveryState.FAILED] * len(failed)
         self.report = self.report.plus(states)
 
-    def _report_relay_errors(self, now: datetime) -> None:
+    def report_relay_errors(self) -> None:
+        sessions, settings, now = self._sender.sessions, self._sender.settings, self._sender.clock()
         for error in self._sender.transport.pop_relay_errors():
-            report_relay(
-                self._sender.sessions, self._sender.settings, error.relay, error.reason, now
-            )
+            if error.hanging:
+                report_hanging(sessions, settings, error.relay, error.hanging, now)
+            else:
+                report_relay(sessions, settings, error.relay, error.reason, now)
 
     def abort(self) -> None:
         """After an error, withdraw unsent messages and record the outcomes of the others if
@@ -369,6 +390,8 @@ class _Run:
                 log.warning(
                     "deliver.unrecorded", rows=len(self._landed), reason=type(error).__name__
                 )
+        self._in_flight.clear()
+        self._landed.clear()
 
 
 def _put_in_flight(session: Session, going: Sequence[BuiltMail], sender: Sender) -> list[BuiltMail]:

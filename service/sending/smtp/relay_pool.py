@@ -37,7 +37,7 @@ class RelayError:
 
     relay: str
     reason: str
-    is_hanging: bool = False
+    hanging: int = 0
 
 
 class RelayPool:
@@ -83,9 +83,7 @@ class RelayPool:
         if self._is_paused(index) and not was_paused:
             name, count = self._relays[index].name, self._hanging_counts[index]
             log.warning("relay.paused", relay=name, hanging=count)
-            self._errors.append(
-                RelayError(name, f"{count} messages have no reply", is_hanging=True)
-            )
+            self._errors.append(RelayError(name, "too many messages hang", count))
 
     def end_hanging(self, index: int) -> None:
         self._hanging_counts[index] -= 1

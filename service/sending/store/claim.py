@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import Engine, Integer, bindparam, cast, func, select, text
+from sqlalchemy import Connection, Engine, Integer, bindparam, cast, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
@@ -34,19 +34,20 @@ LOCK_CLASS = 20592
 
 
 @contextmanager
-def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[None]:
+def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[Connection]:
     """Hold the sender's advisory lock on a connection of its own, outside any transaction.
 
     The lock belongs to the connection, which is closed afterwards and not returned to the pool,
-    where it would keep the lock of a sender that has ended.
+    where it would keep the lock of a sender that has ended. It is a shared lock, so that a sender
+    whose connection was cut can take it again while the server still takes that one for alive.
     """
     engine: Engine = sessions.kw["bind"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(
-            select(func.pg_advisory_lock(cast(LOCK_CLASS, Integer), cast(owner, Integer)))
+            select(func.pg_advisory_lock_shared(cast(LOCK_CLASS, Integer), cast(owner, Integer)))
         )
         try:
-            yield
+            yield connection
         finally:
             connection.invalidate()
 
@@ -234,7 +235,7 @@ def sweep_abandoned(session: Session, now: datetime) -> tuple[int, int]:
     return moved[DeliveryState.QUEUED], moved[DeliveryState.IN_DOUBT]
 
 
-def release_claimed(session: Session, owner: int, now: datetime) -> None:
+def release_claimed(session: Session, owner: int, reason: str, now: datetime) -> None:
     """Put what a living sender has claimed, and not put in flight, back into the queue."""
     claimed = (
         select(Delivery.id)
@@ -242,7 +243,7 @@ def release_claimed(session: Session, owner: int, now: datetime) -> None:
         .order_by(Delivery.id)
         .with_for_update()
     )
-    transition_rows(session, claimed, DeliveryState.QUEUED, "all sending is paused", now)
+    transition_rows(session, claimed, DeliveryState.QUEUED, reason, now)
 
 
 def _living_senders(session: Session) -> frozenset[int]:

@@ -1,6 +1,5 @@
 """Messages that hang hold their connections and nothing else, over real SMTP."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from support.smtp.holding import Hold, first
 from support.smtp.scripted_smtp import ScriptedSmtp
 from support.smtp.smtp_sink import wait_until
 
@@ -21,24 +21,6 @@ Make = Callable[..., SmtpTransport]
 
 MESSAGE = b"Subject: papers\r\n\r\nthe end\r\n"
 QUICK = SmtpLimits(hanging_seconds=0.2)
-
-
-class Hold:
-    """Answers of a relay: the replies that `is_held` names wait until they are released."""
-
-    def __init__(self, is_held: Callable[[int], bool]) -> None:
-        self._is_held = is_held
-        self.released = threading.Event()
-        self.held_count = 0
-
-    def __call__(self, number: int) -> None:
-        if self._is_held(number):
-            self.held_count += 1
-            self.released.wait(60)
-
-
-def first(count: int) -> Hold:
-    return Hold(lambda number: number < count)
 
 
 @pytest.fixture
@@ -86,14 +68,12 @@ def test_more_hanging_messages_than_connections_hold_no_other_message(
     relay.answers[verb] = hold = first(5)
     relay.extensions = extensions
     transport = make_transport(at(relay), connections=2, limits=QUICK)
-    try:
+    with hold:
         transport.begin(envelopes(40))
         sent = run_until_all(transport, lambda landed: len(landed) == 35)
         wait_until(lambda: len(transport.hanging) == 5)
         assert codes(sent) == {250}
         assert not set(transport.hanging) & sent.keys()
-    finally:
-        hold.released.set()
     late = run_until_all(transport, lambda landed: len(landed) == 5)
     assert codes(late) == {250}
     assert sent.keys() | late.keys() == set(range(1, 41))
@@ -107,12 +87,10 @@ def test_a_message_behind_a_hanging_one_is_sent_once_by_another_connection(
     relay.answers["DOT"] = hold = first(1)
     relay.extensions = ("PIPELINING",)
     transport = make_transport(at(relay), connections=1, limits=QUICK)
-    try:
+    with hold:
         transport.begin(envelopes(3))
         sent = run_until_all(transport, lambda landed: len(landed) == 2)
         assert relay.connection_count == 2
-    finally:
-        hold.released.set()
     assert sent.keys() == {2, 3}
     assert run_until_all(transport, bool).keys() == {1}
     # The relay had its MAIL, RCPT and DATA on the first connection as well, and said 354 to them.
@@ -129,12 +107,10 @@ def test_a_message_that_many_overtook_hangs_at_once(
     relay.answers["DOT"] = hold = first(1)
     patient = SmtpLimits(hanging_seconds=600.0)
     transport = make_transport(at(relay), connections=2, limits=patient)
-    try:
+    with hold:
         transport.begin(envelopes(60))
         run_until_all(transport, lambda landed: len(landed) == 59)
         run_until_all(transport, lambda _: len(transport.hanging) == 1)
-    finally:
-        hold.released.set()
 
 
 def test_connections_that_hang_no_more_do_not_exceed_the_limit(
@@ -142,12 +118,10 @@ def test_connections_that_hang_no_more_do_not_exceed_the_limit(
 ) -> None:
     relay.answers["DOT"] = hold = first(3)
     transport = make_transport(at(relay), connections=2, limits=QUICK)
-    try:
+    with hold:
         transport.begin(envelopes(9))
         run_until_all(transport, lambda landed: len(landed) == 6)
         assert relay.connection_count == 4
-    finally:
-        hold.released.set()
     run_until_all(transport, lambda landed: len(landed) == 3)
     run_until_all(transport, lambda _: relay.count("QUIT") == 2)
     transport.begin(envelopes(9))
@@ -161,17 +135,15 @@ def test_the_hundred_and_first_pauses_the_relay_and_the_operator_is_told_once(
     relay.answers["DOT"] = hold = Hold(lambda _: True)
     limits = SmtpLimits(hanging_seconds=0.05)
     transport = make_transport(at(relay), connections=1, limits=limits)
-    try:
+    with hold:
         transport.begin(envelopes(105))
         landed = run_until_all(transport, lambda landed: len(landed) == 4)
         assert {outcome.phase for outcome in landed.values()} == {Phase.CONNECT}
         assert (len(transport.hanging), relay.connection_count) == (101, 101)
         assert transport.is_unavailable
         (error,) = transport.pop_relay_errors()
-        assert (error.relay, error.is_hanging) == (f"127.0.0.1:{relay.port}", True)
+        assert (error.relay, error.hanging) == (f"127.0.0.1:{relay.port}", 101)
         assert transport.pop_relay_errors() == []
-    finally:
-        hold.released.set()
     run_until_all(transport, lambda landed: len(landed) == 101)
     assert not transport.is_unavailable
     transport.begin(envelopes(1))
@@ -185,7 +157,7 @@ def test_a_relay_that_hangs_leaves_the_other_its_connections(
     # Connections are replaced often, so that a relay that hangs has many chances to get them.
     limits = replace(QUICK, messages_per_connection=3)
     transport = make_transport(at(relay), at(second_relay), connections=4, limits=limits)
-    try:
+    with hold:
         transport.begin(envelopes(100))
         landed = run_until_all(
             transport, lambda landed: len(landed) + len(transport.hanging) == 100
@@ -194,8 +166,6 @@ def test_a_relay_that_hangs_leaves_the_other_its_connections(
         # Those of the first connections, before it was known to hang.
         assert 1 <= len(transport.hanging) <= 8
         assert len(second_relay.taken) == len(landed)
-    finally:
-        hold.released.set()
 
 
 def test_a_reply_that_came_between_two_runs_is_read_before_its_timeout(
@@ -205,11 +175,9 @@ def test_a_reply_that_came_between_two_runs_is_read_before_its_timeout(
     limits = SmtpLimits(hanging_seconds=0.1, final_dot_seconds=2.0)
     transport = make_transport(at(relay), limits=limits)
     began = monotonic()
-    try:
+    with hold:
         transport.begin(envelopes(1))
         run_until_all(transport, lambda _: len(transport.hanging) == 1)
-    finally:
-        hold.released.set()
     wait_until(lambda: monotonic() > began + 2.5)
     assert codes(transport.run_until(0.0)) == {250}
 
@@ -217,12 +185,10 @@ def test_a_reply_that_came_between_two_runs_is_read_before_its_timeout(
 def test_giving_up_may_leave_what_hangs(relay: ScriptedSmtp, make_transport: Make) -> None:
     relay.answers["DOT"] = hold = first(1)
     transport = make_transport(at(relay), connections=1, limits=QUICK)
-    try:
+    with hold:
         transport.begin(envelopes(1))
         run_until_all(transport, lambda _: len(transport.hanging) == 1)
         assert transport.give_up(60.0, leaves_hanging=True) == {}
         assert list(transport.hanging) == [1]
         assert transport.give_up(0.1)[1].phase is Phase.DATA
         assert not transport.hanging
-    finally:
-        hold.released.set()

@@ -106,6 +106,7 @@ class PlannedTransport:
     landed: dict[int, SendOutcome] = field(default_factory=dict)
     troubles: list[RelayError] = field(default_factory=list)
     is_unavailable: bool = False
+    hanging: frozenset[int] = frozenset()
 
     def begin(self, envelopes: Sequence[Envelope]) -> None:
         if envelopes:
@@ -117,7 +118,7 @@ class PlannedTransport:
         landed, self.landed = self.landed, {}
         return landed
 
-    def give_up(self, seconds: float) -> dict[int, SendOutcome]:
+    def give_up(self, seconds: float, *, leaves_hanging: bool = False) -> dict[int, SendOutcome]:  # noqa: ARG002
         return self.run_until(seconds)
 
     def pop_relay_errors(self) -> list[RelayError]:
