@@ -61,10 +61,11 @@ WORKER = [
 ]  # fmt: skip
 
 
-def start_worker(environ: dict[str, str]) -> subprocess.Popen[str]:
+def start_worker(environ: dict[str, str], pool: str = "solo") -> subprocess.Popen[str]:
     """Start a worker whose complaints are read; the caller waits for it or kills it."""
+    command = [*WORKER, "--pool", pool, "--concurrency", "1"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(WORKER, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
 
 
 @contextmanager
