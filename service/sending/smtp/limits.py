@@ -16,7 +16,7 @@ class SmtpLimits:
     # A message without a reply for `hanging_seconds` hangs; so does one whose relay gave ten replies
     # per connection to later messages meanwhile (decision 0018). A relay at which more than
     # `most_hanging` messages of this process hang gets no others.
-    hanging_seconds: float = 5.0
+    hanging_seconds: float = 4.0
     overtaken_times: int = 10
     most_hanging: int = 100
     # A connection is replaced after this many messages. One that was idle for `check_seconds` must

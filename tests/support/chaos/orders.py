@@ -54,6 +54,7 @@ class Orders:
     skew: float
     fault: ProcessFault | None
     timeout_seconds: float
+    hanging_seconds: float | None
     chunk: int
     log_file: Path
     namespace: str = ""

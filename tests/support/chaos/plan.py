@@ -14,6 +14,8 @@ from typing import Any
 # machine every relay is slow.
 PATIENCE_SECONDS = 60.0
 SHORT_PATIENCE_SECONDS = 1.0
+# After how long a message hangs where the plan holds some back; elsewhere it is as in production.
+HANGING_SECONDS = 1.0
 
 
 class Point(StrEnum):
@@ -52,7 +54,8 @@ class WireFault:
     """A fault of the relay in a phase, from its `nth` occurrence on, `times` times.
 
     `reply` is the line sent instead; empty with `seconds` means a delay, empty without means that
-    the connection is cut. `kills` kills the sender at that moment.
+    the connection is cut. `kills` kills the sender at that moment; `hangs` holds the reply back until
+    all other mail is sent.
     """
 
     phase: Phase
@@ -61,6 +64,7 @@ class WireFault:
     reply: str = ""
     seconds: float = 0.0
     kills: bool = False
+    hangs: bool = False
 
 
 class Deed(StrEnum):
@@ -109,6 +113,10 @@ class Plan:
     lost_share: float = 0.0
     relays: int = 1
     missed_days: int = 0
+
+    @property
+    def has_hanging(self) -> bool:
+        return any(fault.hangs for fault in self.wire)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as it is printed beside a broken promise."""
@@ -176,6 +184,13 @@ def _add_delays(draft: _Draft) -> None:
         draft.wire.append(_anywhere(draft, phase, seconds=seconds))
 
 
+def _add_hanging(draft: _Draft) -> None:
+    for _ in range(draft.dice.randint(1, 3)):
+        phase = draft.dice.choice((Phase.MAIL, Phase.DATA, Phase.DOT, Phase.DOT))
+        fault = _anywhere(draft, phase, times=draft.dice.randint(1, 4), hangs=True)
+        draft.wire.append(fault)
+
+
 _LATER = {
     Phase.GREETING: ("421 4.3.2 not now",),
     Phase.EHLO: ("421 4.3.2 not now", "451 4.3.0 broken today"),
@@ -230,6 +245,7 @@ _SINGLE: dict[str, Callable[[_Draft], None]] = {
     "database connections killed": _add_deeds(Deed.CUT_DATABASE, Deed.CUT_DATABASE, Deed.CUT_LOCK),
     "wire cut": _add_cuts,
     "wire slow": _add_delays,
+    "messages hang": _add_hanging,
     "wire says 4xx": _add_refusals(_LATER),
     "wire says 5xx": _add_refusals(_NEVER),
     "many unsubscribe": _add_deeds(Deed.LEAVE, most=12),

@@ -73,6 +73,9 @@ class ChaosRelay:
         self.killed: list[str] = []
         # How often a message that may be complete got no timely reply.
         self.silence_count = 0
+        # How many replies are held back now, until `release`.
+        self.held_count = 0
+        self.released = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
         self._thread.start()
@@ -89,6 +92,17 @@ class ChaosRelay:
     def calm(self) -> None:
         """Inject no further faults."""
         self._is_calm = True
+
+    def release(self) -> None:
+        """Give the replies that are held back, and hold back no others."""
+        self._loop.call_soon_threadsafe(self.released.set)
+
+    async def hold(self) -> None:
+        self.held_count += 1
+        try:
+            await self.released.wait()
+        finally:
+            self.held_count -= 1
 
     def stop(self) -> None:
         self._call(self._stop())
@@ -216,6 +230,9 @@ class _Conversation:
         if fault.kills:
             self._relay.kill(self._worker)
             raise _Gone
+        if fault.hangs:
+            await self._relay.hold()
+            return _POLITE.get(phase, "")
         if fault.seconds:
             await asyncio.sleep(fault.seconds)
             return _POLITE.get(phase, "")

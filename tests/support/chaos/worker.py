@@ -30,7 +30,7 @@ from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.domain.relay_health import REST_SECONDS
 from service.sending.send_loop import Sender
-from service.sending.smtp.limits import SmtpLimits
+from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 from support.chaos.orders import Orders, SharedClock
@@ -81,7 +81,7 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
         here.relays,
         connections=here.send_connections,
         rate=open_rate(here),
-        limits=_limits(orders.timeout_seconds),
+        limits=_limits(orders.timeout_seconds, orders.hanging_seconds),
     )
     return Runtime(
         settings=here,
@@ -98,13 +98,14 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
     )
 
 
-def _limits(seconds: float) -> SmtpLimits:
+def _limits(seconds: float, hanging_seconds: float | None) -> SmtpLimits:
     """The sender loses patience with the relay in a fraction of a second."""
     return SmtpLimits(
         command_seconds=seconds,
         data_seconds=seconds,
         block_seconds=seconds,
         final_dot_seconds=seconds,
+        hanging_seconds=hanging_seconds or SMTP_LIMITS.hanging_seconds,
         # A relay's back-off is minutes of the monotonic clock, which a test cannot set forward.
         rest_seconds=(0.3,) * len(REST_SECONDS),
     )

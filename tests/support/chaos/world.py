@@ -41,7 +41,7 @@ from support.chaos.deeds import (
 )
 from support.chaos.lane import LEASE_SECONDS, START, Lane
 from support.chaos.orders import Orders, SharedClock, work
-from support.chaos.plan import PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
+from support.chaos.plan import HANGING_SECONDS, PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
 from support.chaos.relay import ChaosRelay
 from support.servers.databases import clone_database
 from support.servers.processes import settings_environ
@@ -101,6 +101,9 @@ class Story:
     kill_count: int = 0
     stop_count: int = 0
     windows: int = 0
+    # The states of the day's rows when all was settled but messages that hang, and how many these were.
+    beside_hanging: dict[str, int] = field(default_factory=dict)
+    held_count: int = 0
 
     def __post_init__(self) -> None:
         self.sessions: sessionmaker[Session] = make_sessions(self.engine)
@@ -134,6 +137,10 @@ class Story:
                 text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.subscribers}
             )
         self.live_first_day()
+        if self.plan.has_hanging:
+            self.held_count, self.beside_hanging = self.relay.held_count, self._states()
+            self.relay.release()
+            self._settle("sweep", "deliver")
         self.relay.calm()
         self._end_faults()
         self._end_day()
@@ -229,7 +236,8 @@ class Story:
             Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
             and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= soon),
         )
-        return editions >= 2 and editions == frozen and not self._count(busy)
+        # A message that hangs is in flight until the relay releases it; nothing waits for that.
+        return editions >= 2 and editions == frozen and self._count(busy) <= self.relay.held_count
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -269,6 +277,7 @@ class Story:
             skew=skew,
             fault=self._faults.pop(0) if self._faults else None,
             timeout_seconds=self.plan.timeout_seconds,
+            hanging_seconds=HANGING_SECONDS if self.plan.has_hanging else None,
             chunk=self.plan.chunk,
             log_file=self.home / "log",
             namespace=self.namespace(name),
