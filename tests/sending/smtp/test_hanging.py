@@ -145,7 +145,6 @@ def test_the_hundred_and_first_pauses_the_relay_and_the_operator_is_told_once(
         assert (error.relay, error.hanging) == (f"127.0.0.1:{relay.port}", 101)
         assert transport.pop_relay_errors() == []
     run_until_all(transport, lambda landed: len(landed) == 101)
-    assert not transport.is_unavailable
     transport.begin(envelopes(1))
     assert codes(run_until_all(transport, bool)) == {250}
 
