@@ -81,7 +81,7 @@ def say(text: str) -> None:
 def run_worker(environment: dict[str, str]) -> Iterator[None]:
     """Run a worker that settles the requests meanwhile; sending is not its task here."""
     command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
-    command += ["--queues", "paperboy.compose", "--loglevel", "ERROR", "--without-gossip"]
+    command += ["--queues", "paperboy.urgent", "--loglevel", "ERROR", "--without-gossip"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
     process = subprocess.Popen(
         command, cwd=ROOT, env={**kept, "PAPERBOY_ENV_FILE": os.devnull, **environment}

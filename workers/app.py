@@ -1,4 +1,4 @@
-"""The Celery application: three queues with their time limits, and the schedule of a day in one table.
+"""The Celery application: four queues with their time limits, and the schedule of a day in one table.
 
 Messages carry ids and mean "there may be work". Tasks are idempotent: a message may be lost, doubled
 or late, because retries, delays and counts are rows in Postgres.
@@ -27,7 +27,7 @@ from service.platform.logs import configure_service, get_logger
 from service.platform.queue import REQUEST_ID, TASK_QUEUES
 from workers.process import Process
 
-# What beat enqueues, and every how many seconds. A message expires when the next one is due.
+# What beat enqueues, and every how many seconds.
 BEAT: dict[str, tuple[str, list[str], int]] = {
     **{
         f"ingest-{s.name}": ("paperboy.ingest", [s.name], s.poll_seconds)
@@ -38,6 +38,7 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "open-editions": ("paperboy.open_editions", [], 60),
     "settle-requests": ("paperboy.settle_requests", [], 30),
     "deliver": ("paperboy.deliver", [], 30),
+    "deliver-urgent": ("paperboy.deliver_urgent", [], 30),
     "sweep": ("paperboy.sweep", [], 60),
     "bounces": ("paperboy.bounces", [], 60),
     "report-troubles": ("paperboy.report_troubles", [], 300),
@@ -53,7 +54,18 @@ TIME_LIMITS = {
     # `deliver` claims for a minute, connects for at most another, and does not wait for messages that
     # hang. At the first limit it records the replies that it has.
     "paperboy.send": (300, 360),
+    "paperboy.urgent": (540, 600),
 }
+
+
+def expiry_seconds(task: str, every: int) -> int:
+    """Return after how long a message of beat expires, so that a worker that was down finds few.
+
+    Not before the longest task ahead of it in its queue has ended: where each message expired when
+    the next was due, a worker that was busy for longer found none.
+    """
+    return max(every, TIME_LIMITS[TASK_QUEUES[task]][1])
+
 
 process = Process()
 log = get_logger(__name__)
@@ -81,8 +93,13 @@ class Configuration:
     worker_redirect_stdouts = False
     timezone = "UTC"
     beat_schedule: ClassVar = {
-        name: {"task": task, "args": args, "schedule": seconds, "options": {"expires": seconds}}
-        for name, (task, args, seconds) in BEAT.items()
+        name: {
+            "task": task,
+            "args": args,
+            "schedule": every,
+            "options": {"expires": expiry_seconds(task, every)},
+        }
+        for name, (task, args, every) in BEAT.items()
     }
 
     @property

@@ -21,9 +21,11 @@ from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import failed_last, ingest_source, refresh_lists
 from service.papers.listing_check import close_overdue
 from service.papers.trends import refresh_recent_trends
+from service.platform.queue import wake_senders
 from service.sending.deliver import deliver_for
 from service.sending.deliver import sweep as sweep_left
 from service.sending.restore_guard import alerting_restored, refuse_restored
+from service.sending.store.claim import Scope
 from service.similarity.embed_papers import count_lexemes
 from service.similarity.embed_papers import learn_meanings as learn_some
 from service.subscribers.settle_requests import MOST_AT_ONCE
@@ -35,6 +37,8 @@ from workers.app import app, process
 
 # Other tasks wait for a running one, so `deliver` ends after this long and enqueues itself.
 LONGEST_DELIVER = timedelta(seconds=60)
+# Shorter, so that a thousand confirmations leave room for what is in their queue with them.
+LONGEST_URGENT = timedelta(seconds=5)
 # A new archive is learned in several tasks, so that ingest does not wait for all of it.
 LEARNED_AT_ONCE = 20_000
 
@@ -85,7 +89,7 @@ def open_editions() -> None:
     open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
     finish_open_editions(here.sessions, here.clock())
     if compose_catch_ups(here.sessions, here.settings, here.clock()):
-        here.enqueue("deliver")
+        here.enqueue("deliver_urgent")
     for chunk_id in pending_chunks(here.sessions):
         here.enqueue("compose", chunk_id)
 
@@ -104,18 +108,27 @@ def settle_requests() -> None:
     here = process.runtime
     settled = settle_waiting(here.sessions, here.settings, here.clock())
     if settled:
-        here.enqueue("deliver")
+        here.enqueue("deliver_urgent")
     if settled == MOST_AT_ONCE:
         here.enqueue("settle_requests")
 
 
 @app.task(name="paperboy.deliver")
 def deliver() -> None:
-    """Send what is due for a minute; enqueue itself again if anything was sent."""
+    """Send due digests, and an import's mails, for a minute; again if anything was sent."""
     here = process.runtime
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
-        if deliver_for(here.sender, LONGEST_DELIVER, process.is_ending).total:
+        if deliver_for(here.sender, LONGEST_DELIVER, process.is_ending, Scope.OTHERS).total:
             here.enqueue("deliver")
+
+
+@app.task(name="paperboy.deliver_urgent")
+def deliver_urgent() -> None:
+    """Send due mail of no edition for some seconds; again if anything was sent."""
+    here = process.runtime
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
+        if deliver_for(here.sender, LONGEST_URGENT, process.is_ending, Scope.URGENT).total:
+            here.enqueue("deliver_urgent")
 
 
 @app.task(name="paperboy.sweep")
@@ -127,7 +140,7 @@ def sweep() -> None:
         refuse_restored(here.sessions, here.settings, here.clock())
         requeued, _ = sweep_left(here.sessions, here.clock())
         if requeued:
-            here.enqueue("deliver")
+            wake_senders(here.enqueue)
 
 
 @app.task(name="paperboy.bounces")
@@ -147,7 +160,7 @@ def report_troubles() -> None:
     """Queue one mail to the operator for each new problem, and enqueue sending."""
     here = process.runtime
     if report_all(here.sessions, here.settings, here.clock()):
-        here.enqueue("deliver")
+        here.enqueue("deliver_urgent")
 
 
 @app.task(name="paperboy.report_day")
@@ -155,4 +168,4 @@ def report_day() -> None:
     """Queue the operator's report of the last day, once a day, and enqueue sending."""
     here = process.runtime
     if queue_report(here.sessions, here.settings, here.clock()):
-        here.enqueue("deliver")
+        here.enqueue("deliver_urgent")

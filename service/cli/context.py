@@ -65,9 +65,9 @@ class CommandContext:
 
     def wake_sender(self) -> None:
         """Wake a running worker to send the mail; without one, the command `deliver` sends it."""
-        from service.platform.queue import make_enqueue
+        from service.platform.queue import make_enqueue, wake_senders
 
-        make_enqueue(self.settings.queue_url)("deliver")
+        wake_senders(make_enqueue(self.settings.queue_url))
 
 
 def make_output(context: typer.Context, *, as_json: bool) -> Output:

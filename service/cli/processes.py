@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
 
+from service.cli.child_locks import end_left_behind, hold_data_dir, make_child_lock
 from service.cli.context import CommandError
 from service.platform.drop_root import drop_root
 from service.platform.embedded.paths import choose_account, give_files
@@ -30,6 +32,13 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 # The longest that the stop waits for a fetch; only what is being sent is worth a longer wait.
 DEFAULT_STOP_SECONDS = 60.0
+_SENDING = frozenset({"worker-send", "worker-urgent"})
+
+# A child that ends by itself so soon after its first start has a wrong setting, which no restart mends.
+FIRST_SECONDS = 30.0
+# Seconds until a child that died is started again: 1, 2, 4 … and 1 again after it stayed up.
+LONGEST_GAP_SECONDS = 60.0
+STEADY_SECONDS = 120.0
 
 COMMANDS = {
     "web": ["-m", "service.web.serve"],
@@ -74,6 +83,34 @@ def await_site(url: str, check: Callable[[], None], seconds: float = READY_SECON
     return False
 
 
+@dataclass(slots=True)
+class _Child:
+    """A child process, and how often it died soon after its start, one time after the other.
+
+    `starts_at` is when it is started again, by `time.monotonic`; None while it runs.
+    """
+
+    more: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    started_at: float
+    is_first: bool = True
+    quick_deaths: int = 0
+    starts_at: float | None = None
+
+    def note_death(self, now: float) -> float:
+        """Plan the next start; return in how many seconds that is."""
+        self.quick_deaths = 0 if now - self.started_at >= STEADY_SECONDS else self.quick_deaths
+        gap = find_gap(self.quick_deaths)
+        self.quick_deaths += 1
+        self.starts_at = now + gap
+        return gap
+
+
+def find_gap(quick_deaths: int) -> float:
+    """Return the seconds until a child is started again after so many quick deaths in a row."""
+    return min(LONGEST_GAP_SECONDS, 2.0 ** min(quick_deaths, 10))
+
+
 class Stack:
     """Child processes that share settings; a context manager that ends the ones it started."""
 
@@ -103,29 +140,36 @@ class Stack:
         if self._account:
             give_files(settings.data_dir, self._account)
             self._environ["HOME"] = str(settings.data_dir)
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._files = ExitStack()
+        self._children: dict[str, _Child] = {}
+        self._held = ExitStack()
 
     def start(self, name: str, *more: str) -> None:
+        self._children[name] = _Child(more, self._spawn(name, more), time.monotonic())
+
+    def _spawn(self, name: str, more: Sequence[str]) -> subprocess.Popen[bytes]:
         path = self._log_dir / f"{name}.log"
         # For what comes before the child has opened its log, and goes past it.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        log = self._files.enter_context(os.fdopen(os.open(path, flags, 0o640), "ab"))
+        lock = make_child_lock(self._data_dir, name)
         command = [sys.executable, *self._commands[name], *more]
-        if self._account:
-            os.fchown(log.fileno(), self._account.uid, self._account.gid)
-            needed = (PROGRAM, Path(sys.prefix), Path(sys.base_prefix), self._data_dir)
-            account = (self._account.uid, self._account.gid)
-            command = drop_root(command, *account, needed, may_stay=self._may_stay_root)
-        self._children[name] = subprocess.Popen(
-            command,
-            env={**self._environ, "PAPERBOY_LOG_FILE": str(path)},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # So that Ctrl-C reaches only this process, which then ends its children in order.
-            start_new_session=True,
-        )
+        with os.fdopen(os.open(path, flags, 0o640), "ab") as log:
+            if self._account:
+                os.fchown(log.fileno(), self._account.uid, self._account.gid)
+                needed = (PROGRAM, Path(sys.prefix), Path(sys.base_prefix), self._data_dir)
+                account = (self._account.uid, self._account.gid)
+                command = drop_root(command, *account, needed, may_stay=self._may_stay_root)
+            process = subprocess.Popen(
+                command,
+                env={**self._environ, "PAPERBOY_LOG_FILE": str(path)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.descriptor],
+                # So that Ctrl-C reaches only this process, which then ends its children in order.
+                start_new_session=True,
+            )
+        lock.note(process.pid)
+        return process
 
     def start_workers(self) -> None:
         for name in WORKER_QUEUES:
@@ -133,7 +177,7 @@ class Stack:
 
     def pids(self) -> dict[str, int]:
         """Child -> process id."""
-        return {name: child.pid for name, child in self._children.items()}
+        return {name: child.process.pid for name, child in self._children.items()}
 
     def wait_for_web(self, url: str, seconds: float = READY_SECONDS) -> None:
         """Return when the site answers. Raises `CommandError` with the path of the log."""
@@ -143,21 +187,37 @@ class Stack:
     def check(self) -> None:
         """Raise `CommandError` if a child has ended by itself."""
         for name, child in self._children.items():
-            if child.poll() is not None:
+            if child.process.poll() is not None:
                 raise CommandError(f"{name} ended by itself{self._see(name)}")
 
     def stay_up(self, announce: Callable[[], None] = lambda: None) -> None:
-        """Announce that all is up, and return at Ctrl-C, the ordinary end from then on.
+        """Announce that all is up, start again what dies, and return at Ctrl-C, the ordinary end.
 
-        Raises `CommandError` if a child ends by itself.
+        Raises `CommandError` if a child ends by itself soon after its first start.
         """
         try:
             announce()
             while True:
-                self.check()
+                self._revive(time.monotonic())
                 time.sleep(0.5)
         except KeyboardInterrupt:
             return
+
+    def _revive(self, now: float) -> None:
+        for name, child in self._children.items():
+            if child.starts_at is not None:
+                if now >= child.starts_at:
+                    child.process, child.started_at = self._spawn(name, child.more), now
+                    child.starts_at, child.is_first = None, False
+                continue
+            status = child.process.poll()
+            if status is None:
+                continue
+            how = "ended by itself" if status >= 0 else f"was ended by signal {-status}"
+            message = f"{name} {how}{self._see(name)}"
+            if status >= 0 and child.is_first and now - child.started_at < FIRST_SECONDS:
+                raise CommandError(message)
+            _announce(f"{message}; it starts again in {child.note_death(now):.0f} s")
 
     def _see(self, name: str) -> str:
         path = self._log_dir / f"{name}.log"
@@ -165,6 +225,11 @@ class Stack:
         return f": {last_line} (see {path})" if last_line else f" (see {path})"
 
     def __enter__(self) -> Self:
+        """Hold the data directory, and end what a killed predecessor left behind there."""
+        with ExitStack() as held:
+            held.enter_context(hold_data_dir(self._data_dir))
+            end_left_behind(self._data_dir, self._seconds_to_stop, _announce)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -174,28 +239,30 @@ class Stack:
             pass  # A second Ctrl-C: kill the children at once.
         finally:
             self._kill_children()
-            self._files.close()
+            self._held.close()
+
+    def _seconds_to_stop(self, name: str) -> float:
+        seconds = self._stop_seconds
+        return seconds if name in _SENDING else min(seconds, DEFAULT_STOP_SECONDS)
 
     def _end_children(self) -> None:
         for child in self._children.values():
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         # Those that send last: the others are killed in time, however long these take.
-        for name, child in sorted(
-            self._children.items(), key=lambda item: item[0] == "worker-send"
-        ):
-            seconds = self._stop_seconds
-            if name != "worker-send":
-                seconds = min(seconds, DEFAULT_STOP_SECONDS)
+        for name, child in sorted(self._children.items(), key=lambda item: item[0] in _SENDING):
             try:
-                child.wait(max(0.0, began + seconds - time.monotonic()))
+                child.process.wait(max(0.0, began + self._seconds_to_stop(name) - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _kill(child)
+                _kill(child.process)
+        # The pool of a child that died: it finishes its tasks while the next one works.
+        end_left_behind(self._data_dir, self._seconds_to_stop)
 
     def _kill_children(self) -> None:
         for child in self._children.values():
-            _kill(child)
+            _kill(child.process)
+        end_left_behind(self._data_dir, lambda _: 0.0)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
@@ -203,6 +270,10 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def _announce(line: str) -> None:
+    print(f"paperboy: {line}", file=sys.stderr, flush=True)
 
 
 def _plain_text(line: str) -> str:

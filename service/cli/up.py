@@ -49,7 +49,7 @@ class Place:
 
 
 def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends by itself."""
+    """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends at its first start."""
     with (
         ending_at_signals(),
         command_context(context, as_json=as_json) as command,
@@ -58,10 +58,11 @@ def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -
         refuse_weak_password(settings)
         refuse_any_use(command.sessions, settings)
         place = Place(host, port or listening_port(settings))
-        check_place(place.host, place.port)
         site = _with_local_address(settings, place)
         changes = {"PAPERBOY_MAILBOX_URL": site.mailbox_url, "PAPERBOY_BASE_URL": site.base_url}
         with Stack(site, changes, STOP_SECONDS) as stack:
+            # Only now: what a killed `up` left behind may have listened there.
+            check_place(place.host, place.port)
             stack.start("web", "--host", place.host, "--port", str(place.port))
             stack.start_workers()
             stack.start("beat", *beat_schedule(settings.data_dir))

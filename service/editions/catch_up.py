@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
@@ -26,6 +27,7 @@ from service.editions.store.models import Edition
 from service.papers.store.works import find_siblings
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
+from service.platform.row_errors import is_of_one_row
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import subscriber_hour
 from service.subscribers.store.models import Subscriber
@@ -66,13 +68,35 @@ def compose_catch_ups(
         waiting = store.list_waiting(session, SUBSCRIBERS_AT_ONCE)
     queued = 0
     for subscriber_id in waiting:
-        with transaction(sessions) as session:
-            subscriber = store.claim_waiting(session, subscriber_id)
-            if subscriber is not None and not store.is_composing(session, subscriber.cadence):
-                queued += _queue(session, settings, subscriber, now, most_missed)
+        try:
+            with transaction(sessions) as session:
+                subscriber = store.claim_waiting(session, subscriber_id)
+                if subscriber is not None and not store.is_composing(session, subscriber.cadence):
+                    queued += _queue(session, settings, subscriber, now, most_missed)
+        except Exception as error:
+            if not is_of_one_row(error):
+                raise
+            log.exception("catch_up.failed", subscriber_id=subscriber_id)
+            _give_up(sessions, settings, subscriber_id, now)
     if queued:
         log.info("catch_up", queued=queued)
     return queued
+
+
+def _give_up(
+    sessions: sessionmaker[Session], settings: Settings, subscriber_id: int, now: datetime
+) -> None:
+    """Clear the request of a subscriber in whose rows something is broken; all others go on."""
+    alert = Alert(
+        subject="A catch-up mail cannot be composed",
+        detail="Something in the subscriber’s rows is broken. There is no such mail; digests go on.",
+        hint="Who and why: “catch_up.failed” in the log of worker-urgent.",
+    )
+    with transaction(sessions) as session:
+        subscriber = store.claim_waiting(session, subscriber_id)
+        if subscriber is not None:
+            subscriber.catch_up_since, subscriber.paused_at = None, None
+        alert_operator(session, settings, f"uncomposable catch-up {now.date()}", alert, now)
 
 
 def _queue(

@@ -1,5 +1,7 @@
 """Compose the digests of a chunk of subscribers; a subscriber without one gets a named skip.
 
+A subscriber whose rows make composing fail is skipped alone, as uncomposable.
+
 Load the chunk's data, compose each digest, add recommendations, insert the rows: only the first and
 the last step touch the database.
 """
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_from_json, digest_to_json
 from service.deliveries.domain.recipients import Cadence, Timing
@@ -34,10 +37,25 @@ from service.editions.store.models import Edition
 from service.editions.store.waiting_digests import WaitingDigest, end_merged, lock_waiting_digests
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
-from service.platform.database.engine import transaction
+from service.platform.database.engine import savepoint, transaction
+from service.platform.logs import get_logger
+from service.platform.row_errors import is_of_one_row
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import subscriber_hour
 from service.subscribers.store.subscribers import Candidate, get_candidates
+
+# So many failed, and more than were composed: the fault is not in the subscribers' rows.
+MOST_UNCOMPOSABLE = 50
+
+log = get_logger(__name__)
+
+
+class Uncomposable(Exception):
+    """Most subscribers of a chunk could not be composed; the message is the last error's kind."""
+
+    def __init__(self, edition_id: int, kind: str) -> None:
+        super().__init__(kind)
+        self.edition_id = edition_id
 
 
 def compose_chunk(
@@ -52,19 +70,112 @@ def compose_chunk(
     Idempotent: the chunk's row is locked meanwhile, so a second run waits and finds nothing to do.
     `cache` keeps the loaded edition for its next chunks; without it, the edition is loaded again.
     """
+    try:
+        edition_id = _compose_chunk(sessions, settings, chunk_id, now, cache)
+    except Uncomposable as error:
+        with transaction(sessions) as session:
+            occasion = f"uncomposed {error.edition_id}"
+            alert_operator(session, settings, occasion, _describe_stop(error), now)
+        raise
+    if edition_id is None:
+        return False
+    with transaction(sessions) as session:
+        freeze_if_composed(session, edition_id, now)
+    return True
+
+
+def _compose_chunk(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    chunk_id: int,
+    now: datetime,
+    cache: EditionCache | None,
+) -> int | None:
+    """Return the id of the chunk's edition; None where the chunk is composed already."""
     with transaction(sessions) as session:
         chunk = claim_chunk(session, chunk_id)
         edition = get_edition(session, chunk.edition_id) if chunk else None
         if chunk is None or edition is None:
-            return False
+            return None
         subscribers = get_candidates(
             session, edition.cadence, chunk.first_subscriber_id, chunk.last_subscriber_id
         )
-        compose_subscribers(session, settings, edition, subscribers, now, cache)
+        compose_each(session, settings, edition, subscribers, now, cache)
         chunk.composed_at = now
-    with transaction(sessions) as session:
-        freeze_if_composed(session, edition.id, now)
-    return True
+    return edition.id
+
+
+def compose_each(
+    session: Session,
+    settings: Settings,
+    edition: Edition,
+    subscribers: Sequence[Candidate],
+    now: datetime,
+    cache: EditionCache | None = None,
+) -> None:
+    """Compose subscribers together; where that fails, halve them until those at fault stand alone.
+
+    Those get a skip, and the operator one alert for the edition. Raises `Uncomposable` where most
+    fail: then the chunk stays to be composed, and the next wake-up task tries again.
+    """
+    parts, composed, failed = [subscribers], 0, dict[int, Exception]()
+    while parts:
+        part = parts.pop()
+        try:
+            with savepoint(session):
+                compose_subscribers(session, settings, edition, part, now, cache)
+        except Exception as error:
+            if not is_of_one_row(error):
+                raise
+            if cache:
+                cache.forget(edition.id)  # It may have learned a part of what it was taught.
+            if len(part) > 1:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+                continue
+            failed[part[0].id] = error
+            if len(failed) >= MOST_UNCOMPOSABLE and len(failed) > composed:
+                raise Uncomposable(edition.id, type(error).__name__) from error
+        else:
+            composed += len(part)
+    if failed:
+        _skip_uncomposable(session, settings, edition, failed, now)
+
+
+def _skip_uncomposable(
+    session: Session,
+    settings: Settings,
+    edition: Edition,
+    failed: Mapping[int, Exception],
+    now: datetime,
+) -> None:
+    for subscriber_id, error in failed.items():
+        log.error("compose.failed", subscriber_id=subscriber_id, exc_info=error)
+    until = now + timedelta(hours=settings.send_not_after_hours)
+    rows = [
+        DigestRow(number, now, until, f"{SkipReason.UNCOMPOSABLE}: {type(error).__name__}")
+        for number, error in failed.items()
+    ]
+    insert_digests(session, edition.id, rows, now)
+    alert_operator(session, settings, f"uncomposable {edition.id}", _describe_skips(edition), now)
+
+
+def _describe_skips(edition: Edition) -> Alert:
+    return Alert(
+        subject=f"Not every digest of the {edition.cadence} edition can be composed",
+        detail=f"Of the edition of {edition.local_date}, subscribers in whose rows something is broken"
+        " are skipped as “uncomposable”. All others get their digests.",
+        hint="How many: paperboy status. Who and why: “compose.failed” in the log of worker-send.",
+    )
+
+
+def _describe_stop(error: Uncomposable) -> Alert:
+    return Alert(
+        subject=f"Edition {error.edition_id} cannot be composed",
+        detail=f"Most of its subscribers fail with {error}, so that the fault is hardly in their rows."
+        " It is tried again every minute, and nobody is skipped.",
+        hint="The log of worker-send has the error. See also: paperboy doctor",
+    )
 
 
 def compose_subscribers(

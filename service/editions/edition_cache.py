@@ -63,6 +63,10 @@ class EditionCache:
             self._editions.move_to_end(edition.id)
             return self._editions[edition.id]
 
+    def forget(self, edition_id: int) -> None:
+        with self._lock:
+            self._editions.pop(edition_id, None)
+
     def count_entries(self) -> int:
         return len(self._editions)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import PaperUpdate
-from service.deliveries.domain.digest_json import digest_from_json
+from service.deliveries.domain.digest_json import BROKEN_DIGEST, digest_from_json
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import find_carried, find_seen
 from service.deliveries.store.models import Delivery
@@ -48,7 +48,11 @@ def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
     """Return all papers of a digest in doubt; of one never accepted, only those it carried."""
     if delivery.state is DeliveryState.CARRIED or delivery.digest is None:
         return delivery.paper_ids
-    groups = digest_from_json(delivery.digest).groups
+    try:
+        groups = digest_from_json(delivery.digest).groups
+    except BROKEN_DIGEST:
+        # The mail failed because of it, and must not make the next one fail, too.
+        return delivery.paper_ids
     return [entry.paper_id for group in groups for entry in group.entries if entry.is_maybe_seen]
 
 

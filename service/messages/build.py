@@ -124,7 +124,7 @@ def digest_context(
 ) -> DigestContext:
     """Return the context of a digest or catch-up, from a row whose data `editions` has."""
     created_at, subscriber_id = delivery.created_at, subscriber.id
-    digest = delivery.digest or _NOTHING
+    digest = _NOTHING if delivery.digest is None else delivery.digest
     edition_id = delivery.edition_id or 0
     entries = editions.entries_of(edition_id, settings, subscriber)
     topics = editions.topics.get(subscriber_id, ())

@@ -1,6 +1,7 @@
 """In-memory cache of an edition's data, shared by all messages that a sending run builds."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,9 @@ from service.subscribers.store.subscribers import get_named_topics
 from service.topics.domain.language import QueryError, parse_query
 from service.topics.domain.language.edits import leaves_nothing, parse_clause
 from service.topics.domain.types import NamedTopic
+
+# Of a bigint.
+_LARGEST_ID = 2**63
 
 
 @dataclass(slots=True)
@@ -179,8 +183,10 @@ def gather_edition_data(
     for claim in claims:
         wanted.update(claim.delivery.paper_ids)
         if claim.delivery.digest:
-            wanted.update(digest_json.named_papers(claim.delivery.digest))
-    wanted -= editions.papers.keys()
+            # A broken digest fails when its mail is built, and not here, with all others.
+            with suppress(*digest_json.BROKEN_DIGEST):
+                wanted.update(digest_json.named_papers(claim.delivery.digest))
+    wanted = {i for i in wanted if type(i) is int and 0 < i < _LARGEST_ID} - editions.papers.keys()
     if everything:
         wanted |= {i for c in claims for i in (c.delivery.digest or {}).get("cut", [])}
     editions.papers.update(get_papers(session, wanted))

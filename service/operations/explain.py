@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.digest import ALSO_TITLE, UPDATES_TITLE, Digest
-from service.deliveries.domain.digest_json import digest_from_json
+from service.deliveries.domain.digest_json import BROKEN_DIGEST, digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
@@ -179,7 +179,10 @@ def _bounce(row: BounceEvent) -> BounceStory:
 def _delivery_story(
     session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEvent]
 ) -> DeliveryStory:
-    digest = digest_from_json(delivery.digest)
+    try:
+        digest = digest_from_json(delivery.digest)
+    except BROKEN_DIGEST:
+        digest = Digest(())  # Its mail failed, and the reason is shown.
     updated = [update.paper_id for update in digest.updates]
     papers = get_papers(session, [*digest.paper_ids, *updated, *digest.cut_ids])
     return DeliveryStory(

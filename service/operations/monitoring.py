@@ -288,7 +288,7 @@ def _waiting_mail(session: Session, now: datetime) -> Iterator[Problem]:
         alert = Alert(
             subject=f"{count_of(count, 'mail')} not sent in time",
             detail=f"The oldest has been due since {oldest:%Y-%m-%d %H:%M} UTC.",
-            hint="Is a worker running that serves the queue “send”? Does the relay answer?"
+            hint="Are workers running that serve the queues “send” and “urgent”? Does the relay answer?"
             " Run: paperboy doctor",
         )
         yield Problem(f"waiting {oldest.date()}", alert)

@@ -21,11 +21,13 @@ _QUEUES = {
     "ingest": "ingest",
     "heal": "ingest",
     "learn_meanings": "ingest",
-    "open_editions": "compose",
     "compose": "compose",
-    "settle_requests": "compose",
     "deliver": "send",
-    "sweep": "send",
+    # What waits behind no edition.
+    "open_editions": "urgent",
+    "settle_requests": "urgent",
+    "deliver_urgent": "urgent",
+    "sweep": "urgent",
     # With the sources, so that a slow mail server does not delay sending.
     "bounces": "ingest",
     # Not with sending, whose trouble it may have to report.
@@ -35,8 +37,10 @@ _QUEUES = {
 # Task -> queue, as the broker knows them.
 TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}
 # Worker -> the queues that it serves. Tasks that read what strangers wrote, or wait for their hosts,
-# never share a process with sending; composing reads only our rows (decision 0017).
+# never share a process with sending; composing reads only our rows. A morning's edition holds both
+# processes of `worker-send` for as long as it lasts (decision 0017).
 WORKER_QUEUES = {
+    "worker-urgent": f"{PREFIX}urgent",
     "worker-send": f"{PREFIX}compose,{PREFIX}send",
     "worker-default": f"{PREFIX}ingest",
 }
@@ -64,6 +68,12 @@ def ping_broker(broker_url: str, seconds: float) -> None:
 def _refusals(connection: Connection) -> tuple[type[Exception], ...]:
     """Return the errors of a broker's client, such as a wrong password for RabbitMQ."""
     return (*connection.connection_errors, *connection.channel_errors)
+
+
+def wake_senders(enqueue: Enqueue) -> None:
+    """Enqueue both tasks that send: of digests, and of mail that waits behind none."""
+    enqueue("deliver")
+    enqueue("deliver_urgent")
 
 
 def make_enqueue(broker_url: str) -> Enqueue:

@@ -19,7 +19,7 @@ from service.platform.logs import get_logger
 from service.sending.demo_guard import refuse_demo
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
 from service.sending.send_loop import DeliverReport, Sender, SendRequest, record_hanging, run_sender
-from service.sending.store.claim import resolve_in_doubt, sweep_abandoned
+from service.sending.store.claim import Scope, resolve_in_doubt, sweep_abandoned
 from service.sending.store.provider_limits import release_orphans
 
 log = get_logger(__name__)
@@ -45,15 +45,20 @@ def deliver(
 
 
 def deliver_for(
-    sender: Sender, longest: timedelta, is_ending: Callable[[], bool] = lambda: False
+    sender: Sender,
+    longest: timedelta,
+    is_ending: Callable[[], bool] = lambda: False,
+    scope: Scope = Scope.ALL,
 ) -> DeliverReport:
-    """Send what is due as a worker does: claim for `longest`, and not once `is_ending` is true.
+    """Send what is due in the scope as a worker does: claim for `longest`, and not once `is_ending`.
 
     It does not wait for messages that hang. Their outcomes are recorded by a thread of this process,
     which ends with the last of them, or by the next call. Raises what `deliver` raises.
     """
     stops_at = sender.clock() + longest
-    request = SendRequest(sender, stops_at=stops_at, leaves_hanging=True, is_ending=is_ending)
+    request = SendRequest(
+        sender, stops_at=stops_at, scope=scope, leaves_hanging=True, is_ending=is_ending
+    )
     try:
         return _deliver(request, lambda _: None)
     finally:
@@ -69,8 +74,9 @@ def _deliver(request: SendRequest, on_window: Callable[[DeliverReport], None]) -
         run_sender(replace(request, occasion=error.suspicion.occasion), lambda _: None)
         raise
     report = run_sender(request, on_window)
-    with transaction(sender.sessions, is_lasting=False) as session:
-        close_finished(session, sender.clock())
+    if request.scope.has_others:
+        with transaction(sender.sessions, is_lasting=False) as session:
+            close_finished(session, sender.clock())
     return report
 
 

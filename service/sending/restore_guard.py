@@ -164,7 +164,7 @@ def alerting_restored(
 ) -> Iterator[None]:
     """Catch `DatabaseRestored` in background work, and alert the operator of it once.
 
-    `enqueue` wakes `deliver`, which sends this alert while it refuses all other mail.
+    `enqueue` wakes `deliver_urgent`, which sends this alert while it refuses all other mail.
     """
     try:
         yield
@@ -177,7 +177,7 @@ def alerting_restored(
         with transaction(sessions) as session:
             number = alert_operator(session, settings, error.suspicion.occasion, alert, now)
         if number is not None:
-            enqueue("deliver")
+            enqueue("deliver_urgent")
 
 
 # No row reaches this attempt, so a database never becomes as new as such a watermark.

@@ -16,13 +16,13 @@ from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
 from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import store_copies
 from service.messages.build import BuiltMail, build_mail
-from service.messages.domain.errors import MailError
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.rendering.renderer import Renderer
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import LimitUpdater
+from service.sending.build_failures import BuildFailures
 from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import reduced_gc
 from service.sending.on_wire import OnWire
@@ -38,7 +38,14 @@ from service.sending.report import DeliverReport
 from service.sending.restore_guard import WatermarkWriter
 from service.sending.smtp.transport import Transport
 from service.sending.steps import STEPS, Steps
-from service.sending.store.claim import Claimer, Places, claim_alert, claim_due, release_claimed
+from service.sending.store.claim import (
+    Claimer,
+    Places,
+    Scope,
+    claim_alert,
+    claim_due,
+    release_claimed,
+)
 from service.sending.store.in_flight import TerminalTransition, end_claimed
 from service.sending.store.provider_limits import LimitClaim
 
@@ -87,7 +94,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """The task of a run: all due rows, one edition's, or only the alert with this `occasion`.
+    """The task of a run: the due rows in its scope, one edition's, or the alert with this `occasion`.
 
     With `leaves_hanging` it ends while messages hang, and the process records their outcomes later;
     otherwise it waits for them, and `on_hanging` gets their number when nothing else is left. Once
@@ -98,6 +105,7 @@ class SendRequest:
     edition_id: int | None = None
     stops_at: datetime | None = None
     occasion: str = ""
+    scope: Scope = Scope.ALL
     leaves_hanging: bool = False
     on_hanging: Callable[[int], None] = lambda _: None
     is_ending: Callable[[], bool] = lambda: False
@@ -158,11 +166,12 @@ class _Run:
         self._watermark_writer = WatermarkWriter(sender.sessions, sender.settings)
         self._limit_updater = LimitUpdater(sender.sessions, sender.settings)
         lease = timedelta(seconds=sender.settings.lease_seconds)
-        self._claimer = Claimer(owner, lease, request.edition_id, sender.places)
+        self._claimer = Claimer(owner, lease, request.edition_id, sender.places, request.scope)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
         self._ready: list[BuiltMail] = []
         self._unbuildable: list[TerminalTransition] = []
+        self._failures = BuildFailures(sender.sessions, sender.settings)
         # Built messages, those in flight, and the outcomes of these, all by delivery id.
         self._built: dict[int, InFlight] = {}
         self._in_flight = sender.on_wire.rows
@@ -233,8 +242,11 @@ class _Run:
     def _await_limits(self) -> bool:
         """Wait for a provider whose limit allows more soon; return false if there is none.
 
-        Only a worker waits; a command ends when everything that may be sent now was sent.
+        Only a worker waits, and not with urgent mail: a command ends when everything that may be sent
+        now was sent, and the worker that sends digests sends what waits.
         """
+        if not self._claimer.scope.has_others:
+            return False
         clock = self._sender.clock
         now = clock()
         at = self._limit_updater.next_limit_at(now)
@@ -301,7 +313,8 @@ class _Run:
         """Claim rows that waited for their provider's limit; they go before other due rows."""
         if self._occasion:
             return []
-        claim = LimitClaim(self._owner, self._claimer.lease, self._claimer.edition_id)
+        others = self._claimer.scope.has_others
+        claim = LimitClaim(self._owner, self._claimer.lease, self._claimer.edition_id, others)
         return self._limit_updater.claim_waiting(session, claim, self._window, now)
 
     def _claim_due(self, session: Session, room: int, now: datetime) -> list[Claim]:
@@ -318,13 +331,10 @@ class _Run:
                 mail = build_mail(
                     claim, self._editions, sender.settings, sender.renderer, sender.clock()
                 )
-            except MailError as error:
-                log.warning("deliver.unbuildable", delivery_id=claim.id, reason=str(error))
-                failed = TerminalTransition(
-                    claim.id, claim.attempt, DeliveryState.FAILED, f"render: {error}"
-                )
-                self._unbuildable.append(failed)
+            except Exception as error:  # noqa: BLE001  # `note` raises what is not about one row
+                self._unbuildable.append(self._failures.note(claim, error, sender.clock()))
             else:
+                self._failures.built.add(claim.delivery.edition_id)
                 self._ready.append(mail)
                 self._built[claim.id] = in_flight_of(claim)
         if self._in_flight:

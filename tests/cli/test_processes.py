@@ -28,9 +28,11 @@ from service.cli.processes import (
     Stack,
     child_environment,
     ending_at_signals,
+    find_gap,
     is_free,
     listening_port,
 )
+from service.platform.embedded.locks import is_held
 from service.platform.settings.settings import Settings
 
 STUBBORN = """
@@ -50,6 +52,7 @@ SCRIPTS = {
     "quick": ["-c", QUICK],
     "silent": ["-c", "import sys; sys.exit(3)"],
     "broken": ["-c", BROKEN],
+    "killed": ["-c", "import os; print('here', flush=True); os.kill(os.getpid(), 9)"],
     "web": ["-c", STUBBORN],
 }
 
@@ -120,6 +123,59 @@ def test_an_error_that_nobody_caught_is_one_line_of_json_and_reported_plainly(
     assert (line["event"], line["level"]) == ("crashed", "critical")
     assert "Traceback (most recent call last)" in line["exception"]
     assert "KeyError: 'the door'" in str(event.value)
+
+
+def test_a_child_that_keeps_dying_is_started_after_longer_and_longer_gaps(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    log = settings.data_dir / "logs" / "killed.log"
+
+    def stop_at_the_third() -> None:
+        wait_until(lambda: log.exists() and log.read_text().count("here") == 3, 30)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    stopper = threading.Thread(target=stop_at_the_third)
+    with Stack(settings, {}, commands=SCRIPTS) as stack:
+        stack.start("killed")
+        stopper.start()
+        stack.stay_up()
+    stopper.join()
+    line = f"paperboy: killed was ended by signal 9: here (see {log}); it starts again in {{}} s"
+    assert capsys.readouterr().err.splitlines()[:2] == [line.format(1), line.format(2)]
+
+
+def test_the_gap_before_a_restart_doubles_up_to_a_minute() -> None:
+    assert [find_gap(deaths) for deaths in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_child_of_a_killed_parent_is_ended_by_its_lock_and_no_other_process_is(
+    settings: Settings,
+) -> None:
+    """The parent is killed; a file that no process holds names a process that lives: this one."""
+    program = (
+        "import sys, time; from pathlib import Path; from service.cli.processes import Stack;"
+        "from service.papers.domain.source_names import SOURCE_NAMES;"
+        "from service.platform.settings.load import load_settings;"
+        f"stack = Stack(load_settings(SOURCE_NAMES, {{'PAPERBOY_DATA_DIR': {str(settings.data_dir)!r}}}), {{}},"
+        f" commands={{'stubborn': ['-c', {STUBBORN!r}]}});"
+        "stack.__enter__(); stack.start('stubborn'); print(stack.pids()['stubborn'], flush=True);"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as parent:
+        assert parent.stdout
+        orphan = int(parent.stdout.readline())
+        say_ready(settings)
+        parent.kill()
+    stale = settings.data_dir / "run" / "children" / "web.7"
+    stale.write_text(str(os.getpid()))
+    assert is_alive(orphan)
+    with Stack(settings, {}, stop_seconds=0.2, commands=SCRIPTS):
+        wait_until(lambda: not is_alive(orphan))  # It is reaped a moment later.
+        assert not stale.exists()
 
 
 def test_waiting_for_a_site_that_never_answers_ends(settings: Settings) -> None:
@@ -237,7 +293,13 @@ def test_up_ends_with_everything_it_started(
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
         event = read_value(process)
         assert event["url"] == address
-        assert set(event["processes"]) == {"web", "worker-send", "worker-default", "beat"}
+        assert set(event["processes"]) == {
+            "web",
+            "worker-urgent",
+            "worker-send",
+            "worker-default",
+            "beat",
+        }
         assert all(map(is_alive, event["processes"].values()))
         assert httpx2.get(f"{address}/healthz").is_success
         assert_no_root(tmp_path / "data", event["processes"].values())
@@ -267,7 +329,7 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
         assert httpx2.get(confirm).is_success
         wait_until(lambda: has_line(logs / "beat.log", "Sending due task"), 60)
         wait_until(lambda: is_mail_logged(logs), 30)
-    names = ("web", "worker-send", "worker-default", "beat")
+    names = ("web", "worker-urgent", "worker-default", "beat")
     web, worker, default, beat = (read_lines(logs / f"{name}.log") for name in names)
     assert_no_secret(*logs.iterdir(), secrets=("a-key-that-is-only-used-in-tests",))
 
@@ -288,11 +350,11 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
     (queued,) = named(worker, "mail.queued")
     enqueued = next(
         line
-        for line in named(worker, "enqueue", enqueued="paperboy.deliver")
+        for line in named(worker, "enqueue", enqueued="paperboy.deliver_urgent")
         if line["task_id"] == queued["task_id"]
     )
     task = [line for line in worker if line.get("task_id") == enqueued["enqueued_id"]]
-    assert all(line["task"] == "paperboy.deliver" for line in task)
+    assert all(line["task"] == "paperboy.deliver_urgent" for line in task)
     (sent,) = [
         line for line in named(worker, "delivery") if queued["delivery_id"] in line["delivery_ids"]
     ]
@@ -319,7 +381,7 @@ def has_line(path: Path, text: str) -> bool:
 
 
 def is_mail_logged(logs: Path) -> bool:
-    return bool(named(read_lines(logs / "worker-send.log"), "delivery", state="sent"))
+    return bool(named(read_lines(logs / "worker-urgent.log"), "delivery", state="sent"))
 
 
 def confirm_url(message: EmailMessage) -> str:
@@ -331,15 +393,81 @@ def confirm_url(message: EmailMessage) -> str:
 
 
 @pytest.mark.slow
-def test_up_ends_in_one_line_when_a_part_dies(address: str) -> None:
+def test_up_starts_again_what_dies_and_mail_still_goes(
+    address: str, smtp_sink: SmtpSink, tmp_path: Path
+) -> None:
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
-        event = read_value(process)
-        os.kill(event["processes"]["beat"], signal.SIGKILL)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 1
-        assert err.startswith("paperboy: beat ended by itself")
-        assert err.count("\n") == 1
-    assert not any(map(is_alive, event["processes"].values()))
+        first = read_value(process)["processes"]
+        for name in ("web", "beat", "worker-urgent"):
+            os.kill(first[name], signal.SIGKILL)
+            line = read_complaint(process)
+            log = tmp_path / "data" / "logs" / f"{name}.log"
+            assert line.startswith(f"paperboy: {name} was ended by signal 9")
+            assert line.endswith(f"(see {log}); it starts again in 1 s\n")
+        wait_until(lambda: is_up(address), 60)
+        httpx2.post(f"{address}/subscribe", data={"email": "anne@example.org"}).raise_for_status()
+        smtp_sink.wait_for(1, seconds=60)
+        # Each is there once, and the dead have left nothing behind.
+        wait_until(lambda: len(living_children(tmp_path / "data")) == 5, 60)
+        assert not any(is_alive(first[name]) for name in ("web", "beat", "worker-urgent"))
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert living_children(tmp_path / "data") == []
+
+
+def is_up(address: str) -> bool:
+    try:
+        return httpx2.get(f"{address}/readyz", timeout=2).is_success
+    except httpx2.HTTPError:
+        return False
+
+
+def read_complaint(process: subprocess.Popen[str]) -> str:
+    assert process.stderr
+    assert select.select([process.stderr], [], [], 60)[0], "no complaint came within a minute"
+    return process.stderr.readline()
+
+
+def living_children(data_dir: Path) -> list[str]:
+    """Return the children whose lock is held, by any process."""
+    folder = data_dir / "run" / "children"
+    return sorted(path.name for path in folder.iterdir() if is_held(path))
+
+
+@pytest.mark.slow
+def test_up_takes_over_from_one_that_was_killed_and_refuses_a_second_one(
+    address: str, tmp_path: Path
+) -> None:
+    changes = {"PAPERBOY_BASE_URL": address}
+    with running("--json", "up", changes=changes) as killed:
+        left = read_value(killed)["processes"]
+        killed.kill()
+        killed.wait()
+        assert all(map(is_alive, left.values()))
+        with running("--json", "up", changes=changes) as process:
+            now = read_value(process)["processes"]
+            wait_until(lambda: not any(map(is_alive, left.values())))
+            assert all(map(is_alive, now.values()))
+            assert len(living_children(tmp_path / "data")) == len(now) == 5
+            second = subprocess.run(
+                [sys.executable, "-m", "service.cli", "up", "--port", str(free_port())],
+                check=False, capture_output=True, text=True, cwd=ROOT,
+                env={**os.environ, **changes}, timeout=60,
+            )  # fmt: skip
+            assert (second.returncode, second.stdout) == (1, "")
+            assert second.stderr.startswith(
+                f"paperboy: process {process.pid} runs the service of {tmp_path / 'data'} already:"
+            )
+            assert second.stderr.count("\n") == 1
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, "")
+        ending = "of an `up` that was killed still runs (process {}): ending it first"
+        assert sorted(err.splitlines()) == sorted(
+            f"paperboy: {name} {ending.format(pid)}" for name, pid in left.items()
+        )
+    assert living_children(tmp_path / "data") == []
 
 
 @pytest.mark.slow

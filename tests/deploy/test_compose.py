@@ -224,6 +224,7 @@ def test_each_role_is_there() -> None:
     assert programs == {
         "migrate": "paperboy",
         "web": "python",
+        "worker-urgent": "celery",
         "worker-send": "celery",
         "worker-default": "celery",
         "beat": "celery",
@@ -259,21 +260,29 @@ def test_the_workers_serve_every_queue_once_and_share_none() -> None:
 
 
 def test_sending_shares_no_worker_with_what_strangers_can_make_slow() -> None:
-    with_sending = {
-        task
-        for task, queue in TASK_QUEUES.items()
-        if queue in WORKER_QUEUES["worker-send"].split(",")
-    }
-    own = {"open_editions", "compose", "settle_requests", "deliver", "sweep"}
-    assert with_sending == {f"paperboy.{task}" for task in own}
+    assert tasks_of("worker-send") == {"paperboy.compose", "paperboy.deliver"}
+
+
+def test_what_waits_for_no_edition_has_a_worker_of_its_own() -> None:
+    own = {"open_editions", "settle_requests", "deliver_urgent", "sweep"}
+    assert tasks_of("worker-urgent") == {f"paperboy.{task}" for task in own}
+    # So that a relay that is silent to one run holds up nothing else.
+    run = run_of(services()["worker-urgent"])
+    assert int(fill(run[run.index("-c") + 1], {})) >= 2
+
+
+def tasks_of(worker: str) -> set[str]:
+    queues = WORKER_QUEUES[worker].split(",")
+    return {task for task, queue in TASK_QUEUES.items() if queue in queues}
 
 
 def test_the_worker_may_finish_mails_that_are_being_sent() -> None:
     from service.sending.smtp.limits import SMTP_LIMITS
 
-    minutes = re.fullmatch(r"(\d+)m", services()["worker-send"]["stop_grace_period"])
-    assert minutes
-    assert int(minutes[1]) * 60 > SMTP_LIMITS.final_dot_seconds
+    for name in ("worker-send", "worker-urgent"):
+        minutes = re.fullmatch(r"(\d+)m", services()[name]["stop_grace_period"])
+        assert minutes
+        assert int(minutes[1]) * 60 > SMTP_LIMITS.final_dot_seconds
 
 
 def test_the_celery_application_is_found_under_the_name_that_compose_gives() -> None:

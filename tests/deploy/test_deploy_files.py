@@ -302,7 +302,7 @@ def exec_of(unit: Path) -> list[list[str]]:
 
 @pytest.mark.program("systemd-analyze")
 def test_systemd_accepts_every_unit(tmp_path: Path) -> None:
-    assert len(UNITS) == 6
+    assert len(UNITS) == 7
     programs = Path(sys.executable).parent
     for unit in UNITS:
         text = unit.read_text().replace("/opt/paperboy/.venv/bin", str(programs))
@@ -327,7 +327,7 @@ def test_every_unit_restarts_and_runs_a_program_of_ours(unit: Path) -> None:
         assert (Path(sys.executable).parent / Path(words[0]).name).exists()
 
 
-@pytest.mark.parametrize("role", ["web", "worker-send", "worker-default", "beat"])
+@pytest.mark.parametrize("role", ["web", "worker-send", "worker-urgent", "worker-default", "beat"])
 def test_a_unit_runs_the_same_as_its_container(role: str) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     *_, (program, *words) = exec_of(DEPLOY / "systemd" / f"paperboy-{role}.service")
@@ -346,7 +346,7 @@ def test_a_unit_runs_the_same_as_its_container(role: str) -> None:
 def test_workers_may_finish_mails_that_are_being_sent() -> None:
     from service.sending.smtp.limits import SMTP_LIMITS
 
-    for name in ("paperboy", "paperboy-worker-send"):
+    for name in ("paperboy", "paperboy-worker-send", "paperboy-worker-urgent"):
         text = (DEPLOY / "systemd" / f"{name}.service").read_text()
         (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
         assert int(seconds) > SMTP_LIMITS.final_dot_seconds

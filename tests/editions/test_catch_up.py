@@ -331,3 +331,18 @@ def test_a_subscriber_with_only_a_catch_up_does_not_stop_the_next_edition(press:
     days_go_by(press, 2)
     digests = {row.subscriber_id: row.digest or {} for row in press.rows() if row.kind == "digest"}
     assert [len(digests[each]["updates"]) for each in (anne, bert)] == [0, 1]
+
+
+def test_a_subscriber_whose_rows_are_broken_holds_up_no_other_catch_up(press: Press) -> None:
+    (anne, bert) = press.add_subscribers(ANNE, BERT, topics=["parsing"])
+    for subscriber in (anne, bert):
+        make_pause(press, subscriber)
+    days_go_by(press, 1, 2)
+    for subscriber in (anne, bert):
+        come_back(press, subscriber)
+    press.change(anne, timezone="Mars/Olympus")
+    assert gather(press) == 1
+    # The broken one's request is cleared, so that it is not tried every minute.
+    assert gather(press) == 0
+    (mail,) = [row for row in press.rows() if row.kind is DeliveryKind.CATCH_UP]
+    assert mail.subscriber_id == bert

@@ -99,7 +99,7 @@ def test_the_operator_is_alerted_at_once_and_once_and_nothing_else_is_sent(
     assert {(state, attempt) for _, state, attempt in before} == {("queued", 0)}
     transport = PlannedTransport()
     # The first run queues the alert and enqueues `deliver`, the second sends it; then all is done.
-    assert [work(press, transport) for _ in range(4)] == [["deliver"], [], [], []]
+    assert [work(press, transport) for _ in range(4)] == [["deliver_urgent"], [], [], []]
     assert transport.recipients == [OPERATOR]
     assert "run: paperboy restored" in " ".join(plain_text(transport.sent[0].payload).split())
     (alert,) = own_alerts(press)

@@ -25,7 +25,7 @@ from service.deliveries.store.models import Delivery
 from service.editions.domain.states import EditionState
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
-from service.platform.queue import TASK_QUEUES, make_enqueue
+from service.platform.queue import TASK_QUEUES, WORKER_QUEUES, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
 
@@ -117,24 +117,35 @@ def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings:
     program = (
         "import json; from workers.app import app, BEAT; import workers.tasks;"
         "print(json.dumps([BEAT, sorted(t for t in app.tasks if not t.startswith('celery.')),"
-        "app.conf.task_routes, app.conf.beat_schedule]))"
+        "app.conf.task_routes, app.conf.beat_schedule,"
+        "{name: task.time_limit for name, task in app.tasks.items()}]))"
     )
     result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, env=settings_environ(settings), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    beat, tasks, routes, schedule = json.loads(result.stdout)
+    beat, tasks, routes, schedule, limits = json.loads(result.stdout)
     assert tasks == sorted(TASK_QUEUES)
     assert routes == {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
-    assert set(TASK_QUEUES.values()) == {"paperboy.ingest", "paperboy.compose", "paperboy.send"}
+    assert set(TASK_QUEUES.values()) == {
+        queue for queues in WORKER_QUEUES.values() for queue in queues.split(",")
+    }
     assert schedule.keys() == beat.keys()
     for task, arguments, seconds in beat.values():
         assert task in tasks
         assert all(isinstance(one, str | int) for one in arguments)
         assert seconds >= 30
+    # No message expires while the longest task of its queue may still be ahead of it.
+    longest = {
+        queue: max(limits[t] for t in tasks if TASK_QUEUES[t] == queue)
+        for queue in TASK_QUEUES.values()
+    }
+    for one in schedule.values():
+        assert one["options"]["expires"] >= max(one["schedule"], longest[TASK_QUEUES[one["task"]]])
     # The work of a lost wake-up task is found within about a minute.
     frequent = {task for task, _, seconds in beat.values() if seconds <= 60}
-    assert {"paperboy.deliver", "paperboy.sweep", "paperboy.open_editions"} <= frequent
+    sending = {"paperboy.deliver", "paperboy.deliver_urgent"}
+    assert sending | {"paperboy.sweep", "paperboy.open_editions"} <= frequent
 
 
 def task_functions() -> list[ast.FunctionDef]:

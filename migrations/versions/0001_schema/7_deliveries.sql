@@ -54,7 +54,9 @@ CREATE INDEX ix_deliveries_urgent ON deliveries (due_at, id)
 CREATE INDEX ix_deliveries_patient ON deliveries (due_at, id)
     WHERE edition_id IS NULL AND state = 'queued'
         AND send_not_after - created_at > interval '5 days';
-CREATE INDEX ix_deliveries_lane ON deliveries (lane, id) WHERE state = 'queued' AND lane <> '';
+CREATE INDEX ix_deliveries_lane ON deliveries (
+    lane, (edition_id IS NOT NULL OR send_not_after - created_at > interval '5 days'), id
+) WHERE state = 'queued' AND lane <> '';
 CREATE INDEX ix_deliveries_lease_until ON deliveries (lease_until)
     WHERE state IN ('claimed', 'in_flight');
 CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)

@@ -56,13 +56,17 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
 
     def read(ids: Sequence[int], numbers: Sequence[int]) -> tuple[DigestEntry, ...]:
         pairs = zip(ids, numbers, strict=True)
-        return tuple(DigestEntry(paper_id, *notes[number]) for paper_id, number in pairs)
+        return tuple(DigestEntry(_check_id(paper_id), *notes[number]) for paper_id, number in pairs)
 
     groups = tuple(
         DigestGroup(title, read(ids, numbers), topic_id)
         for title, topic_id, ids, numbers in value["groups"]
     )
     return Digest(groups, tuple(value["cut"]), find_updates(value), read(*value["also"]))
+
+
+# What reading a digest raises whose JSON is not what `digest_to_json` writes.
+BROKEN_DIGEST = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
 # For callers that read thousands of rows with mostly known entries: these functions let them cache
@@ -105,6 +109,12 @@ def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
         PaperUpdate(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value["updates"]
     )
+
+
+def _check_id(paper_id: int) -> int:
+    if type(paper_id) is not int:
+        raise TypeError("a paper id is a number")
+    return paper_id
 
 
 def _parse_reason(reason: Sequence[Any]) -> Reason:

@@ -132,6 +132,7 @@ class SkipReason(StrEnum):
     LATE = "late"
     ERASED = "erased"
     MERGED = "merged"
+    UNCOMPOSABLE = "uncomposable"
 
 
 @dataclass(frozen=True, slots=True)

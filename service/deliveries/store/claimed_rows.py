@@ -191,9 +191,18 @@ def _parse_delivery(row: Sequence[Any]) -> ClaimedDelivery:
     mail = ClaimedDelivery._make(row[:_MAIL_WIDTH])
     return mail._replace(
         kind=_KINDS[mail.kind],
-        digest=from_json(row[_DIGEST]) if row[_DIGEST] else None,
+        digest=_parse_digest(row[_DIGEST]) if row[_DIGEST] else None,
         alert=from_json(row[_ALERT]) if row[_ALERT] else None,
     )
+
+
+def _parse_digest(written: str) -> dict[str, Any] | None:
+    """Return the digest; an empty object for what is none, so that building this mail alone fails."""
+    try:
+        digest = from_json(written)
+    except ValueError:
+        return {}
+    return digest if digest is None or isinstance(digest, dict) else {}
 
 
 def _parse_recipient(row: Sequence[Any]) -> ClaimedRecipient | None:

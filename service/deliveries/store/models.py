@@ -75,6 +75,7 @@ class Delivery(Base):
         Index(
             "ix_deliveries_lane",
             "lane",
+            text("(edition_id IS NOT NULL OR send_not_after - created_at > interval '5 days')"),
             "id",
             postgresql_where=text("state = 'queued' AND lane <> ''"),
         ),

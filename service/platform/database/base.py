@@ -31,7 +31,12 @@ class WrittenJson(TypeDecorator[Any]):
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy gives it
-        return json.loads(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # Using it fails; loading it must not, for other rows are loaded with it.
 
 
 NAMING_CONVENTION = {

@@ -92,6 +92,18 @@ def transaction(sessions: sessionmaker[Session], *, is_lasting: bool = True) -> 
         write_line()
 
 
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """Run a block that an error rolls back alone, with the lines that it would log on commit."""
+    count = len(session.info.get(_LINES, ()))
+    try:
+        with session.begin_nested():
+            yield
+    except BaseException:
+        del session.info.get(_LINES, [])[count:]
+        raise
+
+
 def log_on_commit(
     session: Session, log: structlog.stdlib.BoundLogger, event: str, **values: Any
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine, Integer, bindparam, cast, func, select, text
@@ -63,14 +64,14 @@ _CLAIM = claiming(
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
     AND send_not_after - created_at <= interval '5 days'
-    AND CAST(:edition_id AS bigint) IS NULL
+    AND CAST(:edition_id AS bigint) IS NULL AND :urgent
   ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 ), patient AS MATERIALIZED (
   SELECT id FROM (
     SELECT id FROM deliveries
     WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
       AND send_not_after - created_at > interval '5 days'
-      AND CAST(:edition_id AS bigint) IS NULL
+      AND CAST(:edition_id AS bigint) IS NULL AND :others
     ORDER BY due_at, id LIMIT (:limit + 1) / 2 FOR NO KEY UPDATE SKIP LOCKED
   ) AS imported
   LIMIT :limit - (SELECT count(*) FROM urgent)
@@ -84,7 +85,8 @@ _CLAIM = claiming(
     FROM editions LEFT JOIN unnest(
       CAST(:editions AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:rows AS bigint[])
     ) AS place (edition_id, due_at, id) ON place.edition_id = editions.id
-    WHERE state = 'frozen' AND editions.id = coalesce(CAST(:edition_id AS bigint), editions.id)
+    WHERE state = 'frozen' AND :others
+      AND editions.id = coalesce(CAST(:edition_id AS bigint), editions.id)
     ORDER BY editions.id
   ) AS frozen CROSS JOIN LATERAL (
     SELECT id FROM deliveries
@@ -106,13 +108,34 @@ _CLAIM_ALERT = claiming(
     "alert",
 )
 
+
+class Scope(Enum):
+    """The rows of a run: all, only urgent mail, or only the others (digests, an import's mails).
+
+    Urgent mail belongs to no edition and may wait for less than five days: confirmations, links,
+    alerts. The worker that sends only these lets none wait behind an edition (decision 0017).
+    """
+
+    ALL = (True, True)
+    URGENT = (True, False)
+    OTHERS = (False, True)
+
+    @property
+    def has_urgent(self) -> bool:
+        return self.value[0]
+
+    @property
+    def has_others(self) -> bool:
+        return self.value[1]
+
+
 # By edition: (due_at, id) of the last row that was claimed there.
 Places: TypeAlias = dict[int, tuple[datetime, int]]
 
 
 @dataclass(slots=True)
 class Claimer:
-    """The sender of a claim: its number, its lease, and its one edition, if it has one.
+    """The sender of a claim: its number, its lease, its scope, and its one edition, if it has one.
 
     `places` is this sender's position in each edition: (due_at, id) of its last row there. A claim
     continues from there, because the rows before are mostly done, and the index keeps their dead
@@ -124,6 +147,7 @@ class Claimer:
     lease: timedelta
     edition_id: int | None = None
     places: Places = field(default_factory=dict)
+    scope: Scope = Scope.ALL
     noted_at: datetime | None = None
 
 
@@ -134,7 +158,8 @@ def claim_due(session: Session, claimer: Claimer, limit: int, now: datetime) -> 
     returned to the queue behind the sender's position are found when none lie ahead of it.
     """
     rows = _take(session, claimer, limit, now, goes_on=True)
-    if len(rows) < limit and all(row.edition_id is None for row, _ in rows):
+    is_passed = len(rows) < limit and all(row.edition_id is None for row, _ in rows)
+    if is_passed and claimer.scope.has_others:
         claimer.places.clear()
         rows += _take(session, claimer, limit - len(rows), now, goes_on=False)
     for row, _ in rows:
@@ -183,6 +208,8 @@ def _take(
         "until": now + claimer.lease,
         "limit": limit,
         "edition_id": claimer.edition_id,
+        "urgent": claimer.scope.has_urgent,
+        "others": claimer.scope.has_others,
         "goes_on": goes_on,
         **_place_arrays(claimer.places),
     }

@@ -118,16 +118,20 @@ def park_claimed(session: Session, rows: Sequence[ParkedRow], now: datetime) -> 
         session.execute(_PARK, given)
 
 
-_CLAIM_WAITING = claiming(
-    """waiting AS (
+# Not urgent, as in the index: of an edition, or one that may wait for days.
+_IS_PATIENT = """(deliveries.edition_id IS NOT NULL
+    OR deliveries.send_not_after - deliveries.created_at > interval '5 days')"""
+CLAIM_WAITING = claiming(
+    f"""waiting AS (
   SELECT deliveries.id
   FROM deliveries LEFT JOIN editions ON editions.id = deliveries.edition_id
   WHERE deliveries.lane = :lane AND deliveries.lane <> '' AND deliveries.state = 'queued'
     AND (CAST(:edition_id AS bigint) IS NULL OR deliveries.edition_id = :edition_id)
     AND (deliveries.edition_id IS NULL OR NOT :is_full)
     AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
-  ORDER BY deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
-)""",
+    AND (:others OR NOT {_IS_PATIENT})
+  ORDER BY {_IS_PATIENT}, deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
+)""",  # noqa: S608  # all parts are constants
     "waiting",
     ", due_at = :now",
 )
@@ -135,11 +139,15 @@ _CLAIM_WAITING = claiming(
 
 @dataclass(frozen=True, slots=True)
 class LimitClaim:
-    """The sender of a claim: its number, its lease, and its one edition, if it has one."""
+    """The sender of a claim: its number, its lease, and its one edition, if it has one.
+
+    Without `others` it claims only urgent mail.
+    """
 
     owner: int
     lease: timedelta
     edition_id: int | None = None
+    others: bool = True
 
 
 def claim_waiting_for(
@@ -151,7 +159,9 @@ def claim_waiting_for(
     *,
     is_full: bool = False,
 ) -> list[Claim]:
-    """Claim up to `limit` rows that wait for a provider, the oldest first; if it `is_full` no digests.
+    """Claim up to `limit` rows that wait for a provider: urgent mail first, then the oldest.
+
+    If the provider `is_full`, no digests.
 
     They become due now, so that they are not stuck until `send_not_after` if the sender dies.
     """
@@ -159,12 +169,13 @@ def claim_waiting_for(
         "owner": claim.owner,
         "until": now + claim.lease,
         "edition_id": claim.edition_id,
+        "others": claim.others,
         "lane": provider,
         "limit": limit,
         "now": now,
         "is_full": is_full,
     }
-    rows = take_claims(session, _CLAIM_WAITING, given)
+    rows = take_claims(session, CLAIM_WAITING, given)
     return sorted((Claim(row, subscriber) for row, subscriber in rows), key=lambda claim: claim.id)
 
 

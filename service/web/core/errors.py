@@ -169,7 +169,7 @@ def _alert(request: Request, error: Exception) -> bool:
         log.exception("crash.not_reported")
         return False
     if number is not None:
-        context.enqueue("deliver")
+        context.enqueue("deliver_urgent")
     return number is not None
 
 

@@ -143,7 +143,7 @@ def edit(
             changes = by_operator.edit_subscriber(session, subscriber, form, by, now)
     except SignUpError as error:
         return _show_form(context, number, with_faults(form, error.faults))
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     done = "edited" if changes else "unchanged"
     return RedirectResponse(f"/admin/subscribers/{number}?done={done}", 303)
 
@@ -171,7 +171,7 @@ def change_state(
             is_done = _ACTIONS[answer](context, session, subscriber, until, operator_of(request))
     except SignUpError as error:
         return _show(context, number, fault=str(error))
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     done = answer if is_done else "unchanged"
     return RedirectResponse(f"/admin/subscribers/{number}?done={done}", 303)
 

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from service.operations.dashboard import find_overview
 from service.operations.status import EditionStory, find_story
+from service.platform.queue import wake_senders
 from service.presentation.phrases import count_of
 from service.sending.deliver import RESOLUTIONS, resolve
 from service.web.core.context import AppContext, Context
@@ -88,7 +89,7 @@ def take_answer(
         return ask(context, number, _question(context, number, answer))
     count = resolve(context.sessions, number or None, answer, context.clock())
     if answer == "resend" and count:
-        context.enqueue("deliver")
+        wake_senders(context.enqueue)
     notice = f"{count_of(count, 'mail')}: {RESOLUTIONS[answer][1]}."
     return _show_edition(context, number, notice) if number else show_done(context, notice)
 

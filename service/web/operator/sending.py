@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from service.papers.store.gates import reopen_gate
 from service.platform.database.engine import transaction
+from service.platform.queue import wake_senders
 from service.sending.pause_switch import pause_sending, resume_sending
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
@@ -39,7 +40,7 @@ def take_switch(
     check_csrf(context, token, 0)
     if answer == "resume":
         resume_sending(context.sessions, operator_of(request), context.clock())
-        context.enqueue("deliver")
+        wake_senders(context.enqueue)
         return show_done(context, "Sending goes on: queued mails are sent now.")
     if answer != "pause":
         raise PageNotFound("There is no such answer", "Sending is paused or resumed on /admin.")

@@ -180,5 +180,5 @@ def add(
         return _show_form(context, with_faults(form, error.faults), is_confirmed=is_confirmed)
     if added is None:
         return _show_form(context, with_faults(form, [_KNOWN]), is_confirmed=is_confirmed)
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return RedirectResponse(f"/admin/subscribers/{added.id}?done=added", 303)

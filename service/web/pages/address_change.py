@@ -24,5 +24,5 @@ def take_address(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.ADDRESS)
     with transaction(context.sessions) as session:
         subscriber = confirm_address(session, link, context.clock())
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show("address_taken.html", subscriber=subscriber)

@@ -59,5 +59,5 @@ def _renew(context: AppContext, visit: Visit, old: str) -> HTMLResponse:
         return show_proof(context, visit, old, "/link", [("old", old)])
     with transaction(context.sessions) as session:
         renew_link(session, link, context.settings.secret_key, context.clock())
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show("link_sent.html")

@@ -190,7 +190,7 @@ def _end_links(context: AppContext, token: str, link: Token, *, is_sure: bool) -
             lifecycle.end_links(session, subscriber, "/preferences", context.clock())
     if not is_sure:
         return context.pages.show("end_links.html", token=token)
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show("links_ended.html", is_subscribed=subscriber.state in SUBSCRIBED)
 
 

@@ -205,7 +205,7 @@ def take_confirmation(
         pause = find_pause(session)
     if not is_first:
         return _show_used(context, token, subscriber)
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show(
         "confirmed.html",
         subscriber=subscriber,

@@ -77,7 +77,7 @@ def take_pause(context: Context, token: str) -> HTMLResponse:
             queue_paused(session, subscriber, now)
     if not is_running:
         return _show(context, token, subscriber)
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show(
         "less_mail.html",
         token=token,
@@ -127,7 +127,7 @@ def take_undo(context: Context, token: str, cadence: Annotated[str, Form()] = ""
                 subscriber.cadence = Cadence(cadence)
     if subscriber is None or subscriber.state not in SUBSCRIBED:
         return context.pages.show("not_resubscribed.html", status=409)
-    context.enqueue("deliver")
+    context.enqueue("deliver_urgent")
     return context.pages.show("resubscribed.html", subscriber=subscriber, token=token)
 
 

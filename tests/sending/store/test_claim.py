@@ -20,6 +20,7 @@ from service.editions.store.models import Edition
 from service.platform.database.engine import make_engine, make_sessions
 from service.sending.store.claim import (
     Claimer,
+    Scope,
     claim_due,
     count_due,
     count_in_doubt,
@@ -169,6 +170,21 @@ def test_an_import_takes_half_of_a_claim_and_a_sign_up_goes_before_it(
     assert claim(press, limit=4, edition=edition_id) == [4, 5]
     # With no digests left, the whole claim is the import's.
     assert claim(press, limit=6) == imported[4:9]
+
+
+def test_a_claim_in_a_scope_takes_only_urgent_mail_or_none(press: Press, edition_id: int) -> None:
+    imported = queue_import(press, 2)
+    with press.sessions.begin() as session:
+        now = press.clock()
+        link = insert_mail(session, DeliveryKind.PERSONAL_LINK, 1, "1", now, now + MAIL_LIFETIME)
+
+    def claim_in(scope: Scope) -> list[int]:
+        with press.sessions.begin() as session:
+            claimer = Claimer(ME, LEASE, scope=scope)
+            return sorted(claim.id for claim in claim_due(session, claimer, 20, press.clock()))
+
+    assert claim_in(Scope.OTHERS) == [1, 2, 3, 4, 5, *imported]
+    assert claim_in(Scope.URGENT) == [link]
 
 
 def test_a_digest_that_returned_to_the_queue_does_not_wait_for_the_end_of_an_import(

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, insert, text
 from sqlalchemy.orm import Session
 from support.newsletter.stored import count_lanes
 
@@ -15,6 +15,7 @@ from service.editions.store.models import Edition
 from service.platform.database.engine import make_sessions
 from service.sending.domain.provider_limits import BreakerState, ProviderLimitView
 from service.sending.store.provider_limits import (
+    CLAIM_WAITING,
     LimitClaim,
     ParkedRow,
     claim_waiting_for,
@@ -161,21 +162,35 @@ def test_rows_of_a_provider_without_a_limit_become_due_at_once(
     assert count_lanes(session) == {"outlook": 1}
 
 
+def test_urgent_mail_takes_the_slot_of_a_slow_provider_before_older_digests(
+    session: Session, now: datetime
+) -> None:
+    edition = Edition(
+        cadence=Cadence.DAILY, local_date=now.date(), state=EditionState.FROZEN, opened_at=now
+    )
+    session.add(edition)
+    session.flush()
+    digests = add_rows(session, now, 3, kind=DeliveryKind.DIGEST, edition_id=edition.id)
+    imported = add_rows(session, now, 1, send_not_after=now + timedelta(days=7))
+    urgent = add_rows(session, now, 1)
+    park(session, [*digests, *imported, *urgent], "gmail", now)
+    only_urgent = LimitClaim(owner=7, lease=LEASE, others=False)
+    taken = [claim.id for claim in claim_waiting_for(session, ME, "gmail", 2, now)]
+    assert sorted(taken) == sorted([urgent[0], digests[0]])
+    assert claim_waiting_for(session, only_urgent, "gmail", 5, now) == []
+    (late,) = add_rows(session, now, 1)
+    park(session, [late], "gmail", now)
+    assert [one.id for one in claim_waiting_for(session, only_urgent, "gmail", 5, now)] == [late]
+
+
 def test_waiting_rows_are_read_by_their_index(session: Session, now: datetime) -> None:
     ids = add_rows(session, now, 3000)
     park(session, ids[:1000], "gmail", now)
     park(session, ids[1000:2000], "outlook", now)
     session.commit()
     session.execute(text("ANALYZE deliveries"))
-    waiting = (
-        select(Delivery.id)
-        .where(
-            Delivery.lane == "outlook", Delivery.lane != "", Delivery.state == DeliveryState.QUEUED
-        )
-        .order_by(Delivery.id)
-        .limit(20)
-    )
-    statement = str(waiting.compile(session.connection(), compile_kwargs={"literal_binds": True}))
-    plan = "\n".join(session.execute(text(f"EXPLAIN {statement}")).scalars())
+    given = {"owner": 1, "until": now, "edition_id": None, "others": True, "lane": "outlook"}
+    given |= {"limit": 20, "now": now}
+    plan = "\n".join(session.execute(text(f"EXPLAIN {CLAIM_WAITING}"), given).scalars())
     assert "ix_deliveries_lane" in plan
     assert "Sort" not in plan

@@ -18,6 +18,7 @@ from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
 from support.chaos.lane import email_of
+from support.chaos.plan import QUEUES
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ async def _post(site: FastAPI, path: str) -> int:
 
 def double(queue: redis.Redis) -> None:
     """Duplicate every queued task."""
-    for name in ("paperboy.send", "paperboy.compose"):
+    for name in QUEUES:
         for message in queue.lrange(name, 0, -1):
             queue.rpush(name, message)
 

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# What a chaos worker serves: all but ingest.
+QUEUES = ("paperboy.compose", "paperboy.send", "paperboy.urgent")
+
 # The sender's timeout for the relay: short only where the relay is to exceed it, because on a busy
 # machine every relay is slow.
 PATIENCE_SECONDS = 60.0

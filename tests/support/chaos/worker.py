@@ -34,7 +34,7 @@ from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 from support.chaos.orders import Orders, SharedClock
-from support.chaos.plan import ProcessFault
+from support.chaos.plan import QUEUES, ProcessFault
 from support.mail.invented_digests import make_digest
 from support.servers.hosts import enter_host
 from workers.app import app, process
@@ -61,7 +61,7 @@ def run(orders: Orders) -> None:
     if orders.fault:
         _Commits(orders.fault).watch()
     app.Worker(
-        pool="solo", queues=["paperboy.compose", "paperboy.send"], loglevel="WARNING", quiet=True,
+        pool="solo", queues=list(QUEUES), loglevel="WARNING", quiet=True,
         without_gossip=True, without_mingle=True, without_heartbeat=True,
     ).start()  # fmt: skip
 

@@ -41,7 +41,15 @@ from support.chaos.deeds import (
 )
 from support.chaos.lane import LEASE_SECONDS, START, Lane
 from support.chaos.orders import Orders, SharedClock, work
-from support.chaos.plan import HANGING_SECONDS, PATIENCE_SECONDS, Deed, Event, Plan, ProcessFault
+from support.chaos.plan import (
+    HANGING_SECONDS,
+    PATIENCE_SECONDS,
+    QUEUES,
+    Deed,
+    Event,
+    Plan,
+    ProcessFault,
+)
 from support.chaos.relay import ChaosRelay
 from support.servers.databases import clone_database
 from support.servers.processes import settings_environ
@@ -210,7 +218,7 @@ class Story:
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + _BEAT_SECONDS
             # A queue without consumers must not grow for ever.
-            is_short = self.queue.llen("paperboy.send") + self.queue.llen("paperboy.compose") < 3
+            is_short = sum(map(self.queue.llen, QUEUES)) < 3
             for enqueued in tasks:
                 # It enqueues a task per chunk each time, so it runs more rarely than the others.
                 if is_short and (enqueued != "open_editions" or self._beats % 3 == 0):
@@ -337,7 +345,7 @@ class Story:
             case Deed.WIPE:
                 self.queue.flushdb()
             case Deed.LOSE:
-                self.queue.delete("paperboy.send", "paperboy.compose")
+                self.queue.delete(*QUEUES)
             case Deed.DOUBLE:
                 double(self.queue)
                 for enqueued in ("deliver", "deliver", "sweep", "open_editions"):

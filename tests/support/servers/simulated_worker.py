@@ -15,7 +15,7 @@ if __name__ == "__main__":
     process.use(replace(runtime, clock=clock, sender=replace(runtime.sender, clock=clock)))
     app.Worker(
         pool="solo",
-        queues=["paperboy.ingest", "paperboy.compose", "paperboy.send"],
+        queues=["paperboy.ingest", "paperboy.compose", "paperboy.send", "paperboy.urgent"],
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

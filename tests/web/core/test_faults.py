@@ -49,7 +49,7 @@ def test_the_operator_gets_the_number_that_the_visitor_sees(
 ) -> None:
     answer = visit(failing)
     assert PROMISE in answer.text
-    assert enqueued.tasks == [("deliver",)]
+    assert enqueued.tasks == [("deliver_urgent",)]
     transport = PlannedTransport()
     deliver(press.sender(transport))
     (sent,) = transport.sent

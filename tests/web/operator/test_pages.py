@@ -209,10 +209,10 @@ def test_a_resolution_needs_confirmation_and_is_idempotent(
     )
     assert "1 mail: the operator asked for it to be sent again." in done.text
     assert press.states(doubtful) == {"queued": 1}
-    assert enqueued.tasks == [("deliver",)]
+    assert enqueued.tasks == [("deliver",), ("deliver_urgent",)]
     again = operator.post(f"{path}/resolve", data={**form, "sure": "yes"})
     assert "0 mails" in again.text
-    assert len(enqueued.tasks) == 1
+    assert len(enqueued.tasks) == 2
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_restored_backup_is_reported_and_accepted_after_confirmation(
     done = operator.post("/admin/restored", data={"token": token_in(question), "sure": "yes"})
     assert "0 mails in doubt; sending resumes." in done.text
     assert "it was restored from a backup" not in operator.get("/admin").text
-    assert enqueued.tasks == [("deliver",)]
+    assert enqueued.tasks == [("deliver",), ("deliver_urgent",)]
 
 
 def test_lost_marks_are_answered_on_the_page(

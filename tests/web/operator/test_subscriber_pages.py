@@ -246,7 +246,7 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
         "/admin/subscribers/new", data={**form, "email": "two@example.org", "confirmed": "no"}
     )
     assert "Pending." in asked.text
-    assert enqueued.tasks == [("deliver",)] * 2
+    assert enqueued.tasks == [("deliver_urgent",)] * 2
     wrong = operator.post("/admin/subscribers/new", data={**form, "topic": "(", "hour": "25"})
     assert wrong.status_code == 422
     assert 'id="topic-fault-0"' in wrong.text
@@ -391,7 +391,7 @@ def test_all_sending_is_paused_and_resumed_on_the_overview(
     assert "Sending is paused at the moment" in sent.text
     operator.post("/admin/sending", data={**form, "answer": "resume"})
     assert "All sending is paused" not in operator.get("/admin").text
-    assert enqueued.tasks[-1] == ("deliver",)
+    assert enqueued.tasks[-2:] == [("deliver",), ("deliver_urgent",)]
     assert (
         "Sending is paused" not in operator.post("/subscribe", data={"email": "b@example.org"}).text
     )
