@@ -19,7 +19,7 @@ from service.platform.database.engine import WORKER_SECONDS, make_engine, make_s
 from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.demo_guard import DemoDatabase, refuse_demo
-from service.sending.send_loop import Clock, Sender
+from service.sending.sender import Clock, Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 

@@ -20,7 +20,7 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver_for, finish_hanging
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.sending.smtp.transport import SmtpTransport
 
 LONGEST = timedelta(seconds=60)

@@ -18,7 +18,8 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.logs import configure
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.sending.send_loop import DeliverReport, Sender
+from service.sending.report import DeliverReport
+from service.sending.sender import Sender
 from service.sending.smtp.transport import SmtpTransport
 
 

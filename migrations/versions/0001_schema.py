@@ -32,7 +32,7 @@ DROP FUNCTION forget_canonical(), tell_paper_changes();
 DROP TYPE
     bounce_verdict, breaker_state, delivery_state, delivery_kind, edition_state, topic_change_kind,
     clause_kind, opinion_kind, suppression_reason, timing, cadence, subscriber_state, paper_event_kind,
-    batch_state, announce_type;
+    batch_state, source_answer, announce_type;
 """
 
 

@@ -208,14 +208,18 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
     if plan.is_sample:
         today = lambda: nearest_weekday(announcement_date(clock()))  # noqa: E731
         url = stack.enter_context(SampleServer(today)).url
-        settings = settings.model_copy(update={"arxiv_feed_url": url, "huggingface_url": url})
+        settings = settings.model_copy(
+            update={
+                "arxiv_feed_url": url, "arxiv_list_url": f"{url}/list", "huggingface_url": url,
+            }
+        )  # fmt: skip
     port = listening_port(settings)
     port = port if is_free(port) else free_port()
     own = {"base_url": f"http://{LOOPBACK}:{port}", "admin_password": secrets.token_urlsafe(18)}
     settings = settings.model_copy(update=own)
     changes = {
         f"{PREFIX}{name.upper()}": str(getattr(settings, name))
-        for name in (*own, "mailbox_url", "arxiv_feed_url", "huggingface_url")
+        for name in (*own, "mailbox_url", "arxiv_feed_url", "arxiv_list_url", "huggingface_url")
     }
     changes[DEMO_CLOCK] = str(clock_file)
     services = stack.enter_context(

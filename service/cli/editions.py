@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from service.operations.status import EditionStory
     from service.papers.ingest import BatchReport
     from service.papers.sources.base import Source
+    from service.sending.report import DeliverReport
     from service.sending.restore_guard import RestoreReport
-    from service.sending.send_loop import DeliverReport
 
 
 def register(app: typer.Typer) -> None:

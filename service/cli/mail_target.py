@@ -11,7 +11,7 @@ from service.cli.context import CommandContext
 from service.messages.identity import make_sending_renderer
 from service.platform.dev_mailbox import Mailbox
 from service.platform.settings.settings import Settings
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport
 

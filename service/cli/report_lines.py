@@ -190,10 +190,14 @@ def story_lines(story: Story) -> list[str]:
 
 
 def _delivery_lines(story: DeliveryStory) -> list[str]:
+    from service.presentation.coverage import coverage_text
+
     reason = f": {story.reason}" if story.reason else ""
     edition = f" of the {story.cadence} edition {story.edition_id}" if story.edition_id else ""
     name = story.kind.replace("_", " ").capitalize()
     lines = [f"{name}{edition}: {story.state}{reason}"]
+    if story.coverage:
+        lines.append(f"  {coverage_text(story.coverage)}")
     if story.message_id:
         lines.append(f"  {story.message_id}")
     for topic, papers in groupby(story.papers, key=lambda paper: paper.topic):

@@ -79,9 +79,16 @@ def status(context: typer.Context, date: Date = None, as_json: Json = False) -> 
 def _status_lines(found: Status) -> list[str]:
     from service.presentation.coverage import coverage_text
 
-    columns = ("batch", "state", ">announced", ">unreadable", "note")
+    columns = ("batch", "state", "source", ">announced", ">unreadable", "note")
     rows = [
-        (f"{b.source} {b.category}".strip(), b.state, b.announced_count, b.bad_count, b.note)
+        (
+            f"{b.source} {b.category}".strip(),
+            b.state,
+            b.answer,
+            b.announced_count,
+            b.bad_count,
+            b.note,
+        )
         for b in found.batches
     ]
     batches = f"Batches of {found.on}\n{table(columns, rows)}"

@@ -20,6 +20,7 @@ from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
 from service.editions.domain.compose import EditionSubscriber, compose_digest
+from service.editions.domain.coverage import join_gaps, parse_coverage
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
 from service.editions.store import catch_ups as store
@@ -203,5 +204,6 @@ def _span_json(editions: Sequence[Edition], span: tuple[date, date], note: str) 
         "announced": sum(coverage.get("announced", 0) for coverage in coverages),
         "checked": sum(coverage.get("checked", 0) for coverage in coverages),
         "is_complete": all(coverage.get("is_complete", False) for coverage in coverages),
+        "gaps": join_gaps(parse_coverage(coverage).gaps for coverage in coverages),
         "note": note,
     }

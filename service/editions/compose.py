@@ -22,11 +22,12 @@ from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
-from service.editions.domain.coverage import join_coverages, parse_coverage
+from service.editions.domain.coverage import Coverage, join_coverages, parse_coverage
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.merge import merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
 from service.editions.domain.schedule import cap_papers, due_at, last_covered
+from service.editions.domain.silence import explain_silence
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
 from service.editions.recommend import load_rated_papers, load_tastes
@@ -37,6 +38,7 @@ from service.editions.store.models import Edition
 from service.editions.store.waiting_digests import WaitingDigest, end_merged, lock_waiting_digests
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
+from service.papers.watched_sources import gating_categories
 from service.platform.database.engine import savepoint, transaction
 from service.platform.logs import get_logger
 from service.platform.row_errors import is_of_one_row
@@ -229,6 +231,9 @@ class _Chunk:
     carried_papers: Mapping[int, PaperView]
     tastes: Mapping[int, Taste]
     candidates: Candidates
+    coverage: Coverage
+    watched: tuple[str, ...]
+    when: str
 
 
 def _load_chunk(
@@ -244,7 +249,11 @@ def _load_chunk(
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())
     tastes, candidates = _load_tastes(session, loaded, ids)
-    return _Chunk(index, topics, ledger, carried_papers, tastes, candidates)
+    when = "this week" if edition.cadence is Cadence.WEEKLY else "today"
+    coverage, watched = parse_coverage(edition.coverage), gating_categories(settings)
+    return _Chunk(
+        index, topics, ledger, carried_papers, tastes, candidates, coverage, watched, when
+    )
 
 
 def _load_tastes(
@@ -274,7 +283,9 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         return recommend(digest, chunk.tastes.get(subscriber.id), chunk.candidates, known_ids)
     if subscriber.has_empty_digests:
         # Paper updates are reported even where nothing matched.
-        return Digest((), updates=recipient.updates)
+        topics = [topic.canonical for topic in recipient.topics]
+        silence = explain_silence(chunk.coverage, topics, chunk.watched, chunk.when)
+        return Digest((), updates=recipient.updates, silence=silence)
     return None
 
 

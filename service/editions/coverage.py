@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage, join_coverages
+from service.editions.domain.day_report import BatchFacts, describe_day
 from service.editions.domain.schedule import days_between, last_covered
 from service.editions.store.edition_papers import count_late_by_day
 from service.editions.store.models import Edition
@@ -64,7 +65,7 @@ def describe_coverage(session: Session, edition: Edition, settings: Settings) ->
         day: found
         for day in days_between(edition.covers_from or on, last)
         if (
-            found := _expected_coverage(session, day, settings)
+            found := _measure(session, day, settings, with_expected=True)
             if day == on or (is_announcement_day(day) and not is_weekly)
             else _past_coverage(session, day, settings)
         )
@@ -76,41 +77,47 @@ def describe_coverage(session: Session, edition: Edition, settings: Settings) ->
     )
 
 
-def day_coverage(session: Session, on: date, settings: Settings) -> Coverage | None:
+def day_coverage(
+    session: Session, on: date, settings: Settings, today: date | None = None
+) -> Coverage | None:
     """Return the coverage of a date for pages and commands; None where nothing was expected.
 
     Only batches requested on that date count: a category watched since yesterday does not make
-    the days before it incomplete.
+    the days before it incomplete. With `today`, a day before it is described as a past one.
     """
-    batches = _gating_batches(session, on, settings)
-    coverage = _measure(session, on, batches, store.batch_statuses(batches))
-    return coverage if coverage.announced or not coverage.is_complete else None
+    if not _gating_batches(session, on, settings):
+        return None
+    coverage = _measure(session, on, settings)
+    return coverage.in_past() if today and on < today else coverage
 
 
 def _measure(
-    session: Session, on: date, batches: Sequence[Batch], statuses: Sequence[BatchStatus]
+    session: Session, on: date, settings: Settings, *, with_expected: bool = False
 ) -> Coverage:
-    """Count the papers that the sources say they announced, and those that were read.
-
-    A paper missing from one category may be in another one, so the difference is an upper bound.
-    """
-    missing = [status.category or status.source for status in unfinished(statuses, on)]
-    counted = [batch.id for batch in batches if batch.expected_count is not None]
-    found = store.count_first_by_batch(session, counted) if counted else {}
-    short = sum(_shortfall(batch, found.get(batch.id, 0)) for batch in batches)
-    checked = store.count_announced(session, on, {batch.source for batch in batches})
-    return Coverage(
-        announced=checked + short,
-        checked=checked,
-        is_complete=not missing and not short,
-        note=_coverage_note(on, checked, missing),
-    )
-
-
-def _expected_coverage(session: Session, on: date, settings: Settings) -> Coverage:
-    """Return the coverage of a day on which every watched category is expected."""
+    """Count the papers that the sources say they announced, and those that were read."""
     batches = _gating_batches(session, on, settings)
-    return _measure(session, on, batches, _with_expected(batches, on, settings))
+    found = store.count_first_by_batch(session, [batch.id for batch in batches])
+    facts = [_facts(batch, found.get(batch.id, 0)) for batch in batches]
+    if with_expected:
+        missing = _with_expected(batches, on, settings)[len(batches) :]
+        facts += [
+            BatchFacts(source=one.source, category=one.category, state=one.state) for one in missing
+        ]
+    checked = store.count_announced(session, on, {batch.source for batch in batches})
+    return describe_day(on, facts, checked)
+
+
+def _facts(batch: Batch, found_count: int) -> BatchFacts:
+    return BatchFacts(
+        source=batch.source,
+        category=batch.category,
+        state=batch.state,
+        answer=batch.answer,
+        found_count=found_count,
+        expected_count=batch.expected_count,
+        bad_count=batch.bad_count,
+        listed_on=batch.listed_on,
+    )
 
 
 def _past_coverage(session: Session, on: date, settings: Settings) -> Coverage | None:
@@ -119,23 +126,6 @@ def _past_coverage(session: Session, on: date, settings: Settings) -> Coverage |
     if coverage is None or is_announcement_day(on) or coverage.announced:
         return coverage
     return None
-
-
-def _shortfall(batch: Batch, found: int) -> int:
-    """Return how many announced papers the batch lacks, because they are unreadable or absent."""
-    if batch.expected_count is None:
-        return batch.bad_count
-    return max(batch.bad_count, batch.expected_count - found)
-
-
-def _coverage_note(on: date, checked: int, missing: list[str]) -> str:
-    if missing:
-        return f"Not complete yet: {', '.join(missing)}."
-    if checked:
-        return ""
-    if not is_announcement_day(on):
-        return "arXiv announces nothing at the weekend."
-    return "Nothing was announced: a holiday, or arXiv deferred."
 
 
 def find_unfinished(

@@ -148,6 +148,7 @@ def digest_context(
         brand=brand_of(settings),
         updates=_updates(digest, editions.papers, settings),
         cut_count=len(digest["cut"]),
+        silence=digest.get("silence", ""),
     )
 
 

@@ -12,6 +12,7 @@ from service.deliveries.domain.digest import ALSO_TITLE, UPDATES_TITLE, Digest
 from service.deliveries.domain.digest_json import BROKEN_DIGEST, digest_from_json
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
+from service.editions.domain.coverage import Coverage, parse_coverage
 from service.editions.store.models import Edition
 from service.operations.figures import ProviderLine, provider_line
 from service.operations.store import edition_reports
@@ -73,7 +74,7 @@ class DeliveryStory:
     """One delivery: its papers, the papers that were cut, and every step with the relay's reply.
 
     `carried_into` is the edition into which its papers were carried over; `carried_from` are the
-    editions whose papers were carried over into this one.
+    editions whose papers were carried over into this one. `coverage` is what the edition covers.
     """
 
     kind: str
@@ -90,6 +91,7 @@ class DeliveryStory:
     bounces: tuple[BounceStory, ...] = ()
     carried_into: EditionName | None = None
     carried_from: tuple[EditionName, ...] = ()
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def _delivery_story(
         kind=delivery.kind,
         edition_id=delivery.edition_id,
         cadence=edition.cadence if edition else "",
+        coverage=parse_coverage(edition.coverage) if edition else None,
         state=delivery.state,
         reason=delivery.reason,
         due_at=delivery.due_at,

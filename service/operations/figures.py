@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.bounces.store.quarantined import count_quarantined, list_quarantined
 from service.operations.store.counts import count_queued, count_suppressed
 from service.operations.store.edition_reports import DoubtRow, find_doubts, list_limits
-from service.papers.domain.types import BatchState
+from service.papers.domain.types import BatchState, SourceAnswer
 from service.papers.store.gates import list_closed_gates
 from service.papers.store.models import Batch, Gate
 from service.platform.settings.settings import Settings
@@ -77,12 +77,15 @@ class WarmUpLine:
 
 @dataclass(frozen=True, slots=True)
 class BatchLine:
-    """A batch. `expected_count` is the number in the source's own listing, if that was fetched."""
+    """A batch. `answer` is what the source last said of the day, `expected_count` the number in its
+    own listing, if that was fetched.
+    """
 
     source: str
     category: str
     announced_on: date
     state: BatchState
+    answer: SourceAnswer
     announced_count: int
     expected_count: int | None
     late_count: int

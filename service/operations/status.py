@@ -20,6 +20,7 @@ from service.operations.figures import (
     values_of,
 )
 from service.operations.store import edition_reports
+from service.papers.domain.announcement_days import announcement_date
 from service.papers.store.batches import get_batches, get_history
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -73,7 +74,7 @@ def find_status(
             **values_of(load_figures(session, settings, now)),
             on=on,
             batches=tuple(map(batch_line, get_batches(session, on))),
-            coverage=day_coverage(session, on, settings),
+            coverage=day_coverage(session, on, settings, announcement_date(now)),
             editions=tuple(load_edition_story(session, edition, now) for edition in editions),
             restored=str(suspicion) if suspicion else None,
         )
@@ -87,11 +88,13 @@ class BatchHistory:
     coverage: Coverage | None
 
 
-def find_history(sessions: sessionmaker[Session], settings: Settings, since: date) -> BatchHistory:
-    """Return the batches of the configured sources since a date."""
+def find_history(
+    sessions: sessionmaker[Session], settings: Settings, since: date, today: date
+) -> BatchHistory:
+    """Return the batches of the configured sources since a date, as they are described today."""
     with transaction(sessions) as session:
         rows = get_history(session, since, settings.sources)
-        coverage = day_coverage(session, rows[-1].announced_on, settings) if rows else None
+        coverage = day_coverage(session, rows[-1].announced_on, settings, today) if rows else None
         return BatchHistory(tuple(map(batch_line, rows)), coverage)
 
 

@@ -23,6 +23,7 @@ from service.papers.domain.types import (
     PaperEventKind,
     ParsedAnnouncement,
     ParsedBatch,
+    SourceAnswer,
 )
 from service.papers.listing_check import close
 from service.papers.sources.arxiv_oai import ArxivOai, OaiPage, OaiRecord, set_of
@@ -301,6 +302,8 @@ def _add_missed(
     stored = store_announcements(session, batch, missed, now)
     if was_done or is_past_deadline(day, now):
         batch.late_count += len(missed) - len(stored.refused)
+    if len(missed) > len(stored.refused):
+        batch.answer, batch.failure = SourceAnswer.READ, ""
     _settle(session, batch, now)
     return stored
 

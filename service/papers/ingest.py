@@ -16,12 +16,14 @@ from service.papers.domain.completeness import (
     Verdict,
     advance,
     describe_faults,
+    judge_answer,
     judge_batch,
+    later_answer,
     select_evidence,
 )
 from service.papers.domain.record_limits import FAULTS
 from service.papers.domain.repeats import merge_repeats
-from service.papers.domain.types import BatchState, ParsedBatch
+from service.papers.domain.types import BatchState, ParsedBatch, SourceAnswer
 from service.papers.listing_check import fetch_expected_count
 from service.papers.sources.base import (
     FetchState,
@@ -176,13 +178,16 @@ def _ingest_batch(
     except (SourceUnavailable, SourceUnreadable) as error:
         # What is read by hand, of any date, says nothing of the next poll.
         is_poll = on is None and not isinstance(error, SourceClosed)
-        return _record_failure(sessions, batch, str(error), now, is_poll=is_poll)
+        failed = _judge_failure(batch, error)
+        return _record_failure(sessions, batch, failed, str(error), now, is_poll=is_poll)
     except FAULTS as error:
         # An answer that no parser foresaw; the other categories are still read.
         log.exception("ingest.fault", source=source.name, category=category)
         reason = normalise_line(f"unreadable: {type(error).__name__}: {error}")
-        return _record_failure(sessions, batch, reason, now)
+        return _record_failure(sessions, batch, SourceAnswer.UNREADABLE, reason, now)
     with transaction(sessions) as session:
+        if answer.shown_on != batch.announced_on:
+            _record_other_day(session, batch, answer, now)
         return _store(session, source, answer, now)
 
 
@@ -204,6 +209,7 @@ def _shown_on(parsed: ParsedBatch, wanted: date | None, today: date) -> date:
 def _record_failure(
     sessions: sessionmaker[Session],
     batch: Batch,
+    answer: SourceAnswer,
     error: str,
     now: datetime,
     *,
@@ -213,10 +219,29 @@ def _record_failure(
     with transaction(sessions) as session:
         row = batches.open_batch(session, batch.source, batch.category, batch.announced_on, now)
         if row.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
-            row.note = error[:300]
+            row.note = row.failure = error[:300]
+            row.answer = later_answer(row.answer, answer)
         if is_poll:
             row.failed_at = now
         return _report(row, error=error)
+
+
+def _judge_failure(batch: Batch, error: SourceUnavailable | SourceUnreadable) -> SourceAnswer:
+    """Return what a failure says of the source: a request that was never sent, after an answer,
+    says nothing new.
+    """
+    if isinstance(error, SourceUnreadable):
+        return SourceAnswer.UNREADABLE
+    is_unasked = isinstance(error, SourceClosed) and batch.fetched_at is not None
+    return batch.answer if is_unasked else SourceAnswer.UNREACHABLE
+
+
+def _record_other_day(session: Session, batch: Batch, answer: _Answer, now: datetime) -> None:
+    """Note in the batch that was fetched that the source answered, but with another day."""
+    row = batches.open_batch(session, batch.source, batch.category, batch.announced_on, now)
+    if row.state in {BatchState.EXPECTED, BatchState.PARTIAL}:
+        row.answer, row.failure = later_answer(row.answer, SourceAnswer.SILENT), ""
+        row.note = f"the source still shows {answer.shown_on}"
 
 
 def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> BatchReport:
@@ -224,7 +249,7 @@ def _store(session: Session, source: Source, answer: _Answer, now: datetime) -> 
     batch = batches.open_batch(session, source.name, answer.category, on, now)
     evidence = select_evidence(parsed)
     repeats = batches.count_repeated(session, source.name, answer.category, on, evidence)
-    verdict = judge_batch(parsed, on, repeats, batch.expected_count)
+    verdict = judge_batch(parsed, on, repeats, batch.expected_count, batch.listed_ids)
     announcements = parsed.announcements if verdict.is_fresh else ()
     stored = store_announcements(session, batch, announcements, now)
     if stored.refused:
@@ -263,6 +288,9 @@ def _record_look(batch: Batch, answer: _Answer, verdict: Verdict, now: datetime)
     was_done = batch.state in {BatchState.COMPLETE, BatchState.CLOSED}
     is_complete = verdict.state is BatchState.COMPLETE
     batch.state = advance(batch.state, verdict.state)
+    found = judge_answer(answer.parsed, verdict)
+    if found is SourceAnswer.READ or not was_done:
+        batch.answer, batch.failure = later_answer(batch.answer, found), ""
     if is_complete or not was_done:
         batch.note = verdict.note
     if verdict.is_fresh and (answer.parsed.announcements or answer.parsed.bad_entries):

@@ -13,9 +13,9 @@ from service.papers.domain.announcement_days import (
     is_past_deadline,
     polled_date,
 )
-from service.papers.domain.completeness import judge_closed
+from service.papers.domain.completeness import judge_closed, later_answer
 from service.papers.domain.record_limits import FAULTS
-from service.papers.domain.types import BatchState
+from service.papers.domain.types import BatchState, SourceAnswer
 from service.papers.sources.base import Source, SourceClosed, SourceUnavailable, SourceUnreadable
 from service.papers.store.batches import count_first_announced, find_batch, find_overdue, open_batch
 from service.papers.store.models import Batch
@@ -54,10 +54,15 @@ def fetch_expected_count(
     if expected is None or expected.on > awaited:
         return
     with transaction(sessions) as session:
+        if expected.on < announcement_date(now):
+            today = open_batch(session, source.name, category, announcement_date(now), now)
+            today.listed_on = expected.on
         batch = open_batch(session, source.name, category, expected.on, now)
+        batch.listed_on, batch.listed_ids = expected.on, list(expected.new_ids)
         batch.expected_count = expected.first_count
         if not expected.first_count and batch.state is BatchState.EXPECTED:
             batch.state = BatchState.COMPLETE
+            batch.answer = later_answer(batch.answer, SourceAnswer.NOTHING)
             batch.note = "the listing says: no updates today"
             batch.completed_at = now
             _log_state(session, batch)
@@ -124,7 +129,7 @@ def close(session: Session, batch: Batch, now: datetime) -> None:
     batch.state = BatchState.CLOSED
     batch.closed_at = now
     found = count_first_announced(session, batch.id)
-    batch.note = judge_closed(found, batch.expected_count)
+    batch.note = judge_closed(found, batch.expected_count, batch.answer, batch.failure)
     _log_state(session, batch)
 
 

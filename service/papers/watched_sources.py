@@ -16,6 +16,12 @@ def gating_sources(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in settings.sources if ranks.get(name) == first)
 
 
+def gating_categories(settings: Settings) -> tuple[str, ...]:
+    """Return the categories that an edition waits for, none of a source with a single list."""
+    sources = gating_sources(settings)
+    return tuple(filter(None, (c for name in sources for c in watched_categories(settings, name))))
+
+
 def watched_categories(settings: Settings, source: str) -> tuple[str, ...]:
     """Return the categories to request from a source; a source with a single list has only ""."""
     if source == "arxiv":

@@ -36,7 +36,7 @@ class SampleServer:
     """A server of sample days, started at once; use it as a context manager or call `close`.
 
     `today` is the day it shows, or a function that is called for each request, where time passes.
-    `/rss/<q>` and `/atom/<q>` have only that day, as arXiv has only today;
+    `/rss/<q>`, `/atom/<q>` and `/list/<category>/new` have only that day, as arXiv has only today;
     `/api/daily_papers?date=` has every day up to it, with the upvotes of that day.
     """
 
@@ -106,6 +106,8 @@ def _respond(target: str, on: date) -> _Response:
     if parts.path == "/api/daily_papers":
         return _daily_papers(parse_qs(parts.query), on)
     kind, _, query = parts.path.removeprefix("/").partition("/")
+    if kind == "list":
+        return _listing(unquote(query.removesuffix("/new")), on)
     if kind not in _FEEDS or not query:
         return _Response(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
     return _feed(kind, unquote(query), on)
@@ -125,6 +127,13 @@ def _feed(kind: str, query: str, on: date) -> _Response:
     except wire.BadQuery as error:
         body = render(wire.Heading((query,), on, error=str(error)), [])
         return _Response(body, content_type, HTTPStatus.BAD_REQUEST)
+
+
+def _listing(category: str, on: date) -> _Response:
+    try:
+        return _Response(wire.listing(category, on), "text/html; charset=utf-8")
+    except wire.BadQuery as error:
+        return _Response(str(error).encode(), "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
 
 
 def _daily_papers(query: dict[str, list[str]], today: date) -> _Response:

@@ -5,6 +5,7 @@ arxiv-feed, and feeds of that server. Text is built by hand because a serializer
 order of attributes and its own white space.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -99,6 +100,26 @@ def rss_feed(query: str, on: date) -> bytes:
 def atom_feed(query: str, on: date) -> bytes:
     """Return Atom 1.0 of a day for a category, an archive, or several joined by `+`. Raises BadQuery."""
     return render_atom(Heading(_names(query), on), items(query, on))
+
+
+def listing(query: str, on: date) -> bytes:
+    """Return the listing page of a category's day, as much of it as is read. Raises BadQuery."""
+    counts = Counter(item.announce_type for item in items(query, on))
+    sections = (
+        ("New submissions", counts["new"]),
+        ("Cross submissions", counts["cross"]),
+        ("Replacement submissions", counts["replace"] + counts["replace-cross"]),
+    )
+    day = f"{on:%A}, {on.day} {on:%B %Y}"
+    headings = "".join(
+        f"<h3>{name} (showing {count} of {count} entries)</h3>\n"
+        for name, count in sections
+        if count
+    )
+    return (
+        f"<html><body><h1>{escape(query)}</h1>\n<h3>Showing new listings for {day}</h3>\n"
+        f"{headings or '<p>No updates today.</p>'}</body></html>"
+    ).encode()
 
 
 def items(query: str, on: date) -> list[Item]:

@@ -17,8 +17,10 @@ from service.editions.store.editions import close_finished
 from service.platform.database.engine import BULK_SECONDS, limit_time, transaction
 from service.platform.logs import get_logger
 from service.sending.demo_guard import refuse_demo
+from service.sending.report import DeliverReport
 from service.sending.restore_guard import DatabaseRestored, refuse_restored
-from service.sending.send_loop import DeliverReport, Sender, SendRequest, record_hanging, run_sender
+from service.sending.send_loop import record_hanging, run_sender
+from service.sending.sender import Sender, SendRequest
 from service.sending.store.claim import Scope, resolve_in_doubt, sweep_abandoned
 from service.sending.store.provider_limits import release_orphans
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from service.deliveries.alerts import report_hanging, report_relay
 from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
@@ -17,15 +16,12 @@ from service.deliveries.store.claimed_rows import Claim
 from service.messages.browser_copy import store_copies
 from service.messages.build import BuiltMail, build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
-from service.messages.rendering.renderer import Renderer
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
-from service.platform.settings.settings import Settings
 from service.sending.apply_limits import LimitUpdater
 from service.sending.build_failures import BuildFailures
 from service.sending.eligibility import skip_unwanted
 from service.sending.gc_pause import reduced_gc
-from service.sending.on_wire import OnWire
 from service.sending.pause_switch import PauseWatch
 from service.sending.record_outcomes import (
     InFlight,
@@ -36,24 +32,13 @@ from service.sending.record_outcomes import (
 )
 from service.sending.report import DeliverReport
 from service.sending.restore_guard import WatermarkWriter
-from service.sending.smtp.transport import Transport
-from service.sending.steps import STEPS, Steps
-from service.sending.store.claim import (
-    Claimer,
-    Places,
-    Scope,
-    claim_alert,
-    claim_due,
-    release_claimed,
-)
+from service.sending.sender import Sender, SendRequest
+from service.sending.store.claim import Claimer, claim_alert, claim_due, release_claimed
 from service.sending.store.in_flight import TerminalTransition, end_claimed
 from service.sending.store.provider_limits import LimitClaim
 
-__all__ = ["DeliverReport", "SendRequest", "Sender", "record_hanging", "run_sender"]
-
 log = get_logger(__name__)
 
-Clock = Callable[[], datetime]
 _MIN_SPLIT = 16
 
 # The longest wait for a slow provider within a run; after it the next wake-up task continues.
@@ -71,44 +56,6 @@ _ABORT_SECONDS = 5.0
 # The same when all sending is paused or the process ends: the ten minutes of RFC 5321 §4.5.3.2.6, so
 # that neither puts mail in doubt.
 _PAUSE_SECONDS = 660.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """The dependencies of sending; one per process. `clock` returns aware UTC.
-
-    `places` is the position of its runs in each edition (see `Claimer`): the next run continues
-    there and does not scan what was already sent. `on_wire` are its rows in flight, some of which
-    hang for longer than a run.
-    """
-
-    sessions: sessionmaker[Session]
-    settings: Settings
-    renderer: Renderer
-    transport: Transport
-    clock: Clock
-    places: Places = field(default_factory=dict)
-    on_wire: OnWire = field(default_factory=OnWire)
-    steps: Steps = STEPS
-
-
-@dataclass(frozen=True, slots=True)
-class SendRequest:
-    """The task of a run: the due rows in its scope, one edition's, or the alert with this `occasion`.
-
-    With `leaves_hanging` it ends while messages hang, and the process records their outcomes later;
-    otherwise it waits for them, and `on_hanging` gets their number when nothing else is left. Once
-    `is_ending` is true nothing more is sent.
-    """
-
-    sender: Sender
-    edition_id: int | None = None
-    stops_at: datetime | None = None
-    occasion: str = ""
-    scope: Scope = Scope.ALL
-    leaves_hanging: bool = False
-    on_hanging: Callable[[int], None] = lambda _: None
-    is_ending: Callable[[], bool] = lambda: False
 
 
 def run_sender(request: SendRequest, on_window: Callable[[DeliverReport], None]) -> DeliverReport:

@@ -46,6 +46,7 @@ def test_five_hundred_seeds_have_every_deed_point_and_phase() -> None:
     assert {plan.workers for plan in plans} == {1, 2}
     assert {plan.relays for plan in plans} == {1, 2}
     assert {plan.missed_days for plan in plans} == {0, 3, 4}
+    assert {plan.outage for plan in plans} == {"", "all", "category"}
     assert {plan.pipelining for plan in plans} == {False, True}
 
 

@@ -142,7 +142,7 @@ def test_an_empty_day_says_why_it_is_empty(press: Press, session: Session) -> No
         assert (coverage.announced, coverage.is_complete) == (0, True)
         notes[on] = coverage.note
     assert notes == {
-        FRIDAY: "Nothing was announced: a holiday, or arXiv deferred.",
+        FRIDAY: "arXiv announced nothing today.",
         SATURDAY: "arXiv announces nothing at the weekend.",
     }
 
@@ -152,13 +152,14 @@ def test_mails_pages_and_commands_agree_on_an_unreadable_entry(
 ) -> None:
     press.add_papers(1, 2)
     (batch,) = get_batches(session, FRIDAY)
-    batch.bad_count = 1
+    batch.bad_count, batch.expected_count = 1, 3
     session.commit()
     edition = insert_edition(session, Cadence.DAILY, FRIDAY, press.clock(), sends_now=True)
     assert edition is not None
     settings = only(press, "cs.CL")
     coverage = describe_coverage(session, edition, settings)
-    assert coverage_line(coverage) == "2 of 3 announced papers checked (day incomplete)"
+    assert coverage_line(coverage) == "2 of 3 announced papers checked"
+    assert coverage.note == "1 entry could not be read (cs.CL)."
     assert day_coverage(session, FRIDAY, settings) == coverage
     session.commit()
     status = find_status(press.sessions, settings, FRIDAY, press.clock())

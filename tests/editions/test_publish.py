@@ -31,7 +31,7 @@ from service.editions.store.models import Edition, EditionChunk, EditionPaper
 from service.papers.domain.types import AnnounceType, BatchState
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 
 ANNE, BERT, CLEO = "anne@example.org", "bert@example.org", "cleo@example.org"
 SATURDAY = FRIDAY + timedelta(days=1)

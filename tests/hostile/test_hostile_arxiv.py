@@ -329,9 +329,7 @@ def test_a_holiday_is_closed_as_one_and_repeats_nothing(world: World, feed: str)
     for category in CATEGORIES:
         assert world.here.states(category, FRIDAY) == ["expected", "closed"]
         closed = world.here.latest(category, FRIDAY)
-        assert closed.note == (
-            "nothing was announced by the deadline: a holiday, or arXiv deferred"
-        )
+        assert closed.note == "closed: nothing was announced that is confirmed"
     assert lates(world) == {}
 
 

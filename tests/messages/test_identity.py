@@ -11,7 +11,7 @@ from service.messages.identity import signer_of
 from service.platform.settings.dkim_keys import DkimKey
 from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 
 ANNE = "anne@example.org"
 

@@ -9,7 +9,7 @@ from support.sources.feeds import Told, render_feed
 from support.sources.open_gate import OpenGate
 from support.sources.provider import morning
 
-from service.papers.domain.types import BatchState
+from service.papers.domain.types import BatchState, SourceAnswer
 from service.papers.ingest import ingest_source
 from service.papers.listing_check import close_overdue, fetch_expected_count
 from service.papers.sources.base import Source
@@ -90,7 +90,9 @@ def test_a_day_without_any_answer_is_closed_at_its_deadline_with_a_note(
     assert close_overdue(sessions, later) == 1
     batch = found(session)
     assert (batch.state, batch.closed_at) == (BatchState.CLOSED, later)
-    assert batch.note.startswith("nothing was announced by the deadline")
+    assert batch.answer is SourceAnswer.UNREACHABLE
+    assert batch.note.startswith("closed: the source could not be reached; ")
+    assert "HTTP 404" in batch.failure
     assert close_overdue(sessions, later) == 0
 
 

@@ -12,6 +12,7 @@ from lxml import etree
 
 from service.papers.domain.works import is_withdrawal
 from service.papers.sources.arxiv_feed import parse_feed
+from service.papers.sources.arxiv_list import parse_listing
 from service.sample.papers import new_papers, sample_day
 from service.sample.people import names_in
 from service.sample.wire import (
@@ -19,6 +20,7 @@ from service.sample.wire import (
     Heading,
     Item,
     atom_feed,
+    listing,
     render_atom,
     render_rss,
     rss_feed,
@@ -53,6 +55,17 @@ def test_every_watched_category_has_new_papers_and_cross_lists() -> None:
         counts = Counter(_types(category).values())
         assert counts["new"] >= 5, category
         assert counts["cross"] >= 3, category
+
+
+def test_the_listing_counts_what_the_feed_holds() -> None:
+    for category in WATCHED:
+        counts, page = Counter(_types(category).values()), parse_listing(listing(category, TUESDAY))
+        assert (page.on, page.new_count, page.cross_count) == (
+            TUESDAY,
+            counts["new"],
+            counts["cross"],
+        )
+    assert parse_listing(listing("cs.CL", SATURDAY)).is_empty
 
 
 @pytest.mark.parametrize("on", [TUESDAY, TUESDAY + timedelta(days=1)])

@@ -26,7 +26,7 @@ from service.sending.domain.provider_limits import (
     ProviderLimitView,
 )
 from service.sending.domain.providers import provider_of
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.sending.smtp.relay_pool import RelayError
 from service.sending.store.provider_limits import find_limits
 from service.subscribers.lifecycle import erase, unsubscribe

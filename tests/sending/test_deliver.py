@@ -19,7 +19,7 @@ from service.platform.settings.settings import Settings
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.retries import RETRY_MINUTES
 from service.sending.domain.smtp_replies import ReplyKind
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.subscribers.lifecycle import erase, pause, suppress_address, unsubscribe
 from service.subscribers.store.models import Subscriber
 

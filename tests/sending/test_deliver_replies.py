@@ -19,7 +19,7 @@ from service.deliveries.domain.states import Phase, SendOutcome
 from service.sending.deliver import deliver, sweep
 from service.sending.domain.retries import JITTER, RETRY_MINUTES
 from service.sending.domain.smtp_replies import ReplyKind
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.subscribers.lifecycle import erase
 from service.subscribers.store.subscribers import get_subscriber
 from service.subscribers.store.suppressions import find_reason

@@ -18,7 +18,9 @@ from service.editions.domain.states import EditionState
 from service.platform.settings.relays import SmtpRelay
 from service.sending.deliver import deliver, deliver_for, resolve, sweep
 from service.sending.pause_switch import pause_sending, resume_sending
-from service.sending.send_loop import DeliverReport, Sender, SendRequest, run_sender
+from service.sending.report import DeliverReport
+from service.sending.send_loop import run_sender
+from service.sending.sender import Sender, SendRequest
 from service.sending.smtp.limits import SmtpLimits
 from service.sending.smtp.transport import SmtpTransport
 

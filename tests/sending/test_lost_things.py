@@ -16,6 +16,7 @@ from support.web.papers import FRIDAY
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import insert_mail
 from service.sending.deliver import deliver
+from service.sending.report import DeliverReport
 from service.sending.restore_guard import (
     DatabaseRestored,
     MarkUnwritten,
@@ -23,7 +24,6 @@ from service.sending.restore_guard import (
     accept_newest,
     accept_restored,
 )
-from service.sending.send_loop import DeliverReport
 from service.sending.watermark_files import watermark_paths
 
 SATURDAY, SUNDAY = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)

@@ -26,7 +26,7 @@ from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryState, SendOutcome
 from service.editions.domain.states import EditionState
 from service.sending.deliver import RESOLUTIONS, deliver, resolve, sweep
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.subscribers.store.suppressions import find_reason
 
 ANNE, BERT = "anne@example.org", "bert@example.org"

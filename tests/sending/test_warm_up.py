@@ -21,10 +21,10 @@ from service.operations.figures import WarmUpLine
 from service.operations.metrics import measure
 from service.operations.status import Status, find_status
 from service.platform.signing.address_hash import email_key
-from service.sending.deliver import deliver, sweep
+from service.sending.deliver import deliver, deliver_for, sweep
 from service.sending.domain.providers import provider_of
 from service.sending.domain.warm_up import FIRST_LIMIT
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.sending.store.models import WarmUpCount
 from service.web.operator.metrics import write_metrics
 
@@ -71,7 +71,7 @@ def test_two_days_of_a_new_domain_over_real_smtp(press: Press, smtp_sink: SmtpSi
     edition_id = begin(press, *gmail, *uni)
     sender = press.sender()
     assert deliver(sender) == DeliverReport(sent=FIRST_LIMIT + 3)
-    assert deliver(sender, longest=timedelta(minutes=1)) == DeliverReport()
+    assert deliver_for(sender, timedelta(minutes=1)) == DeliverReport()
     press.clock.forward(hours=12)
     assert deliver(sender) == DeliverReport()
     assert sweep(press.sessions, press.clock()) == (0, 0)

@@ -18,7 +18,7 @@ from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import Purpose, make_token
 from service.sending.deliver import deliver
 from service.sending.record_outcomes import suppress_dead_addresses
-from service.sending.send_loop import DeliverReport
+from service.sending.report import DeliverReport
 from service.sending.store.in_flight import RecordedResult
 from service.subscribers.bulk_import import ImportChoices, ImportReport, blank_sign_up, import_file
 from service.subscribers.import_file import inspect_file

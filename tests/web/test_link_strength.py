@@ -24,7 +24,7 @@ from service.messages.transactional import address_change_detail
 from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import TERMS, Purpose, verify_token
 from service.sending.deliver import deliver
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.subscribers.address_change import confirm_address, request_address
 from service.subscribers.lifecycle import end_links
 from service.subscribers.store.models import Subscriber

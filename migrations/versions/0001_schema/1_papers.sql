@@ -2,6 +2,7 @@
 
 CREATE TYPE announce_type AS ENUM ('new', 'cross', 'replace', 'replace-cross', 'listed');
 CREATE TYPE batch_state AS ENUM ('expected', 'partial', 'complete', 'closed');
+CREATE TYPE source_answer AS ENUM ('silent', 'read', 'nothing', 'unreadable', 'unreachable');
 CREATE TYPE paper_event_kind AS ENUM ('withdrawn', 'revised', 'published', 'code');
 
 CREATE TABLE papers (
@@ -89,6 +90,10 @@ CREATE TABLE batches (
     category text NOT NULL DEFAULT '',
     announced_on date NOT NULL,
     state batch_state NOT NULL,
+    answer source_answer NOT NULL DEFAULT 'silent',
+    failure text NOT NULL DEFAULT '',
+    listed_on date,
+    listed_ids text[] NOT NULL DEFAULT '{}',
     announced_count bigint NOT NULL DEFAULT '0',
     expected_count bigint,
     late_count bigint NOT NULL DEFAULT '0',

@@ -51,13 +51,15 @@ class PaperUpdate:
 class Digest:
     """Groups in the subscriber's order of topics, each paper once; `cut_ids` did not fit.
 
-    `also` are a few papers that no topic matched but the subscriber's feedback suggests.
+    `also` are a few papers that no topic matched but the subscriber's feedback suggests. `silence` is
+    the sentence of a digest without papers whose topics name only categories that could not be read.
     """
 
     groups: tuple[DigestGroup, ...]
     cut_ids: tuple[int, ...] = ()
     updates: tuple[PaperUpdate, ...] = ()
     also: tuple[DigestEntry, ...] = ()
+    silence: str = ""
 
     @property
     def paper_ids(self) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
         [int(is_maybe_seen), revision, *(reasons.setdefault(one, len(reasons)) for one in found)]
         for found, is_maybe_seen, revision in notes
     ]
-    return {
+    value = {
         "reasons": [[one.clause, one.field, [*one.words], one.is_guess] for one in reasons],
         "notes": numbered,
         "groups": groups,
@@ -42,6 +42,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
         "updates": [[one.paper_id, str(one.kind), one.detail] for one in digest.updates],
         "also": also,
     }
+    return value | {"silence": digest.silence} if digest.silence else value
 
 
 def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
@@ -62,7 +63,8 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
         DigestGroup(title, read(ids, numbers), topic_id)
         for title, topic_id, ids, numbers in value["groups"]
     )
-    return Digest(groups, tuple(value["cut"]), find_updates(value), read(*value["also"]))
+    cut, silence = tuple(value["cut"]), value.get("silence", "")
+    return Digest(groups, cut, find_updates(value), read(*value["also"]), silence)
 
 
 # What reading a digest raises whose JSON is not what `digest_to_json` writes.

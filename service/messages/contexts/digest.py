@@ -104,6 +104,7 @@ class DigestContext(MailBase):
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `Renderer.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
     the subscriber's locale for dates (`de-AT`), empty for plain English. `topics` are their names.
+    `silence` says why a digest has no papers where the topics' categories could not be read.
     """
 
     cadence: Cadence
@@ -122,6 +123,7 @@ class DigestContext(MailBase):
     since: date | None = None
     covers: tuple[date, date] | None = None
     remarks: tuple[str, ...] = ()
+    silence: str = ""
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
 

@@ -28,7 +28,9 @@ def subject_topic(mail: DigestContext) -> str:
 
 
 def nothing_line(mail: DigestContext) -> str:
-    """Return the sentence of a digest without papers: nothing new, or nothing new so far."""
+    """Return the sentence of a digest without papers: nothing new, nothing new so far, or not read."""
+    if mail.silence:
+        return mail.silence
     when = "in these days" if mail.covers else "today"
     if mail.cadence is Cadence.WEEKLY:
         when = "this week"

@@ -32,6 +32,21 @@ def is_announcement_day(on: date) -> bool:
     return on.weekday() < 5
 
 
+# The days of 2026 on which arXiv defers its announcements, by its own list. A list alone proves
+# nothing: a day is a holiday where the listing agrees, and unlisted deferrals happen.
+DEFERRALS = frozenset(
+    date(2026, month, day)
+    for month, day in (
+        (1, 1), (1, 19), (6, 19), (7, 3), (9, 7), (11, 26), (12, 25), (12, 29), (12, 31),
+    )
+)  # fmt: skip
+
+
+def is_listed_holiday(on: date) -> bool:
+    """Return whether arXiv's calendar has the date, or the evening on which it is announced."""
+    return not DEFERRALS.isdisjoint({on, on - timedelta(days=1)})
+
+
 def is_past_deadline(on: date, now: datetime) -> bool:
     """Return whether an edition of a date must stop waiting for its sources."""
     deadline = datetime.combine(on, time(DEADLINE_HOUR), tzinfo=ARXIV_ZONE)

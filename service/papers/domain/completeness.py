@@ -5,7 +5,7 @@ those are computed when the feed is rendered (arXiv's RSS documentation), and st
 today's date are a known fault. Holidays and deferrals are detected, not predicted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,6 +16,7 @@ from service.papers.domain.types import (
     BatchState,
     ParsedAnnouncement,
     ParsedBatch,
+    SourceAnswer,
 )
 
 
@@ -81,18 +82,26 @@ def select_evidence(parsed: ParsedBatch) -> tuple[ParsedAnnouncement, ...]:
 
 
 def judge_batch(
-    parsed: ParsedBatch, on: date, repeated_count: int, expected_count: int | None = None
+    parsed: ParsedBatch,
+    on: date,
+    repeated_count: int,
+    expected_count: int | None = None,
+    listed_ids: Collection[str] = (),
 ) -> Verdict:
     """Return the state of the batch of `on` after one answer.
 
     `repeated_count` is how many of its `select_evidence` an earlier batch of the category holds:
     if all, the source still shows the day before. `expected_count` is the listing's count of new
-    and cross-listed papers, None if unknown.
+    and cross-listed papers, None if unknown; `listed_ids` are the new papers that it names for
+    `on`, none if it does not name all: an answer without any of them shows another day.
     """
     if not parsed.announcements:
         return _judge_empty(parsed, on, expected_count)
     if repeated_count and repeated_count == len(select_evidence(parsed)):
         return Verdict(BatchState.EXPECTED, "still the day before", is_fresh=False)
+    if _shows_another_day(parsed, listed_ids):
+        note = "another day’s papers: the listing names none of them for this day"
+        return Verdict(BatchState.EXPECTED, note, is_fresh=False)
     faults = describe_faults(parsed)
     if parsed.is_truncated:
         return Verdict(BatchState.PARTIAL, _joined("cut at the source's limit of items", faults))
@@ -101,6 +110,31 @@ def judge_batch(
         progress = f"{found} of {expected_count} papers so far"
         return Verdict(BatchState.PARTIAL, _joined(progress, faults))
     return Verdict(BatchState.COMPLETE, faults)
+
+
+def _shows_another_day(parsed: ParsedBatch, listed_ids: Collection[str]) -> bool:
+    new = {a.identifier for a in parsed.announcements if a.announce_type is AnnounceType.NEW}
+    return bool(new and listed_ids) and new.isdisjoint(listed_ids)
+
+
+def judge_answer(parsed: ParsedBatch, verdict: Verdict) -> SourceAnswer:
+    """Return what a source that answered has said of the batch's day."""
+    if parsed.announcements:
+        return SourceAnswer.READ if verdict.is_fresh else SourceAnswer.SILENT
+    if parsed.bad_entries:
+        return SourceAnswer.UNREADABLE
+    is_denied = verdict.state is BatchState.COMPLETE
+    return SourceAnswer.NOTHING if is_denied else SourceAnswer.SILENT
+
+
+def later_answer(current: SourceAnswer, found: SourceAnswer) -> SourceAnswer:
+    """Return the answer that a batch keeps after a look: the last one, unless an earlier one said more.
+
+    A failure after papers were read, or after the source said that there are none, changes nothing.
+    """
+    if current is SourceAnswer.READ or found is SourceAnswer.READ:
+        return SourceAnswer.READ
+    return current if current is SourceAnswer.NOTHING else found
 
 
 def _judge_empty(parsed: ParsedBatch, on: date, expected_count: int | None) -> Verdict:
@@ -117,13 +151,23 @@ def _joined(*parts: str) -> str:
     return "; ".join(filter(None, parts))
 
 
-def judge_closed(announced_count: int, expected_count: int | None) -> str:
-    """Return the note for a batch that is closed at its deadline."""
+def judge_closed(
+    announced_count: int,
+    expected_count: int | None,
+    answer: SourceAnswer = SourceAnswer.SILENT,
+    failure: str = "",
+) -> str:
+    """Return the note for a batch that is closed at its deadline: what came, and what did not."""
     if expected_count is not None and announced_count < expected_count:
-        return f"closed with {announced_count} of {expected_count} papers; the rest comes late"
-    if not announced_count:
-        return "nothing was announced by the deadline: a holiday, or arXiv deferred"
-    return "closed at the deadline; what comes now is late"
+        came = f"closed with {announced_count} of {expected_count} papers; the rest comes late"
+        return _joined(came, failure)
+    if announced_count or answer is SourceAnswer.READ:
+        return "closed at the deadline; what comes now is late"
+    failed = {
+        SourceAnswer.UNREACHABLE: "closed: the source could not be reached",
+        SourceAnswer.UNREADABLE: "closed: the source could not be read",
+    }
+    return _joined(failed.get(answer, "closed: nothing was announced that is confirmed"), failure)
 
 
 def advance(current: BatchState, found: BatchState) -> BatchState:

@@ -46,6 +46,8 @@ _YEARS: Final = range(1900, 2101)
 NO_DATE: Final = datetime.min.replace(tzinfo=UTC)
 # Stands for a character that no document may hold, where a parser had to replace one.
 NO_CHARACTER: Final = "\U000f0000"
+# Stands for a byte that is no text: what it was, nobody can know, so its record is not stored.
+NO_TEXT: Final = "\U000f0001"
 # NUL and lone surrogates, which PostgreSQL refuses; other control characters, which mails refuse.
 _UNSTORABLE = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff{NO_CHARACTER}]")
 
@@ -55,10 +57,14 @@ def drop_unstorable(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
+class NotText(ValueError):
+    """A record with a byte that is no text in its document's encoding."""
+
+
 def limit_record(one: ParsedAnnouncement) -> ParsedAnnouncement:
     """Return a record whose every value can be stored; `refused` names what was left out.
 
-    Raises ValueError, with the reason, where identifier, version or title is absurd.
+    Raises ValueError, with the reason, where identifier, version or title is absurd, and NotText.
     """
     _check_identity(one)
     record = _Limits()
@@ -113,6 +119,8 @@ class _Limits:
     refused: dict[str, str] = field(default_factory=dict)
 
     def text(self, what: str, value: str, longest: int) -> str:
+        if NO_TEXT in value:
+            raise NotText(f"{what} with a byte that is no text")
         if len(value) > longest:
             self.refused.setdefault(what, f"{what} of {len(value):,} characters")
             return ""

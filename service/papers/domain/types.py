@@ -34,6 +34,22 @@ class BatchState(StrEnum):
     CLOSED = "closed"
 
 
+class SourceAnswer(StrEnum):
+    """What a source last answered about a batch; closing the batch does not change it.
+
+    `silent`: it announced nothing for the day (an empty answer, or another day's papers), and
+    nothing confirms it. `read`: papers of the day were read. `nothing`: the source said that it
+    announces nothing. `unreadable`: an answer came and could not be read. `unreachable`: no answer
+    came, or a refusal.
+    """
+
+    SILENT = "silent"
+    READ = "read"
+    NOTHING = "nothing"
+    UNREADABLE = "unreadable"
+    UNREACHABLE = "unreachable"
+
+
 class PaperEventKind(StrEnum):
     """What can happen to a paper after it was announced."""
 

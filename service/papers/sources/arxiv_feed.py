@@ -70,7 +70,8 @@ class ArxivFeed:
         if self.listing is None:
             return None
         found = self.listing.fetch(category)
-        return Expectation(found.on, found.new_count + found.cross_count)
+        new_ids = found.new if len(found.new) == found.new_count else ()
+        return Expectation(found.on, found.new_count + found.cross_count, new_ids)
 
     def parse(self, payload: bytes) -> ParsedBatch:
         return parse_feed(payload)

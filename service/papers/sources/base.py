@@ -61,10 +61,14 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """How many papers a source says it announced in a category on a date, new or cross-listed."""
+    """How many papers a source says it announced in a category on a date, new or cross-listed.
+
+    `new_ids` are the identifiers of the new papers, none where the source does not name all.
+    """
 
     on: date
     first_count: int
+    new_ids: tuple[str, ...] = ()
 
 
 class RateLimiter(Protocol):

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from service.papers.domain.record_limits import NO_CHARACTER
+from service.papers.domain.record_limits import NO_CHARACTER, NO_TEXT
 from service.papers.sources.base import SourceUnreadable
 
 # A page of bioRxiv has 30 rows in 100 kB, a list of Hugging Face 100 papers in 2 MB.
@@ -12,6 +12,8 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_PARTS: Final = 500_000
 # More digits than any count or limit, and few enough to convert: Python refuses 4,301.
 _MOST_DIGITS: Final = 19
+# Bytes that are no UTF-8, as `surrogateescape` decodes them.
+_NO_TEXTS: Final = dict.fromkeys(range(0xDC80, 0xDD00), NO_TEXT)
 _HALVES: Final = dict.fromkeys(range(0xD800, 0xE000), NO_CHARACTER)
 
 
@@ -25,13 +27,22 @@ def parse_json(payload: bytes, what: str) -> object:
     if len(payload) > _MOST_BYTES or parts > _MOST_PARTS:
         raise SourceUnreadable(f"not {what}: the answer is too large to be one")
     try:
-        answer: object = json.loads(payload, parse_int=lambda digits: int(digits[:_MOST_DIGITS]))
+        text = _text(payload)
+        answer: object = json.loads(text, parse_int=lambda digits: int(digits[:_MOST_DIGITS]))
         return _without_halves(answer)
     except json.JSONDecodeError as error:
+        if NO_TEXT in error.doc:
+            raise SourceUnreadable(f"not {what}: not readable as JSON, line 1") from error
         where = f"line {error.lineno} column {error.colno}"
         raise SourceUnreadable(f"not {what}: {error.msg}, {where}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
         raise SourceUnreadable(f"not {what}: not readable as JSON, line 1") from error
+
+
+def _text(payload: bytes) -> str:
+    """Return the text of UTF-8, with a mark for each byte that is none: it costs only its record."""
+    escaped = payload.decode("utf-8-sig", "surrogateescape")
+    return escaped if escaped.isascii() else escaped.translate(_NO_TEXTS)
 
 
 def _without_halves(answer: object) -> object:

@@ -4,9 +4,11 @@ All functions are pure. An unreadable entry does not affect the rest of its page
 page raises an error of one line that names the place.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final, TypeAlias, TypeVar
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -29,6 +31,14 @@ _OPENING = linear_regex.compile(rb"\A(?:\xef\xbb\xbf)?\s*<")
 # arXiv's fullest feed has some 60,000; a document's memory grows with its tags, not its bytes.
 MOST_TAGS: Final = 500_000
 _REFERENCE = linear_regex.compile(r"&#(?:x([0-9a-fA-F]+)|([0-9]+));")
+# Bytes that are no UTF-8, as `surrogateescape` decodes them.
+_NO_TEXTS: Final = dict.fromkeys(range(0xDC80, 0xDD00), record_limits.NO_TEXT)
+# One byte may break anywhere; in one entry of ten it is the encoding.
+_ENTRIES_PER_NO_TEXT: Final = 10
+_RECORD = linear_regex.compile(rb"<(item|entry|record)[\s>]")
+# What stands before and after the records is parsed with each of them.
+_LONGEST_FRAME: Final = 20_000
+_FAULT: Final = "paperboy-fault"
 _ENCODING = linear_regex.compile(rb"\A[^>]{0,100}encoding\s*=\s*['\"]([\w.:-]*)", "i")
 
 
@@ -52,7 +62,7 @@ def parse_xml(payload: bytes, what: str) -> Element:
     except etree.XMLSyntaxError as error:
         kind = what.removeprefix("an ")
         try:
-            root = _root(_without_impossible(clean))
+            root = _recovered(_without_impossible(clean))
         except (etree.XMLSyntaxError, ValueError):
             # The first error names the place in the document as it came.
             message = f"malformed {kind}: {one_line(str(error.msg))}"
@@ -89,8 +99,55 @@ def _without_impossible(payload: bytes) -> bytes:
     declared = _ENCODING.search(payload)
     if declared and declared[1].lower() not in {b"utf-8", b"utf8"}:
         return payload
-    text = payload.decode("utf-8", "replace").replace("\ufffd", record_limits.NO_CHARACTER)
+    text = payload.decode("utf-8", "surrogateescape").translate(_NO_TEXTS)
     return _REFERENCE.sub(_possible, text).encode()
+
+
+def _recovered(payload: bytes) -> Element:
+    """Return the root of a document, in which a malformed record is an empty one with its fault.
+
+    Raises XMLSyntaxError where what is around the records is not whole, so for a document that was
+    cut off, and where less than half of the records can be parsed.
+    """
+    try:
+        return _root(payload)
+    except etree.XMLSyntaxError:
+        found = list(_RECORD.finditer(payload))
+        frame = _frame(payload, found)
+        if frame is None:
+            raise
+        head, end = frame
+        starts = [*(one.start() for one in found), len(payload) - len(end)]
+        records = [payload[start:stop] for start, stop in pairwise(starts)]
+        faults = [_fault_of(head + record + end) for record in records]
+        if 2 * sum(map(bool, faults)) > len(faults):
+            raise
+        written = [
+            f"<{one[1].decode()} {_FAULT}={quoteattr(fault)}/>".encode() if fault else record
+            for one, record, fault in zip(found, records, faults, strict=True)
+        ]
+        return _root(head + b"".join(written) + end)
+
+
+def _frame(
+    payload: bytes, found: Sequence[linear_regex.Match[bytes]]
+) -> tuple[bytes, bytes] | None:
+    """Return what is before and after all records; None where it would be parsed too often."""
+    if not 0 < len(found) <= record_limits.MOST_ENTRIES:
+        return None
+    closing = b"</" + found[-1][1] + b">"
+    stop = payload.rfind(closing)
+    head, end = payload[: found[0].start()], payload[stop + len(closing) :]
+    is_short = len(head) + len(end) <= _LONGEST_FRAME
+    return (head, end) if stop > found[-1].start() and is_short else None
+
+
+def _fault_of(document: bytes) -> str:
+    try:
+        _root(document)
+    except etree.XMLSyntaxError as error:
+        return one_line(str(error.msg))
+    return ""
 
 
 def _possible(reference: linear_regex.Match[str]) -> str:
@@ -103,6 +160,13 @@ def _possible(reference: linear_regex.Match[str]) -> str:
     return record_limits.NO_CHARACTER
 
 
+def _read_whole(entry: _Entry, read_one: Callable[[_Entry], _Read]) -> _Read:
+    fault = entry.get(_FAULT) if etree.iselement(entry) else None  # type: ignore[attr-defined]
+    if fault:
+        raise ValueError(f"malformed: {fault}")
+    return read_one(entry)
+
+
 def parse_each(
     entries: Iterable[_Entry],
     read_one: Callable[[_Entry], _Read],
@@ -111,19 +175,24 @@ def parse_each(
     """Read every entry; one for which `read_one` raises becomes a BadEntry.
 
     `place_of` returns an entry's place for messages; it is called for bad entries only. Raises
-    SourceUnreadable for more entries than any source has.
+    SourceUnreadable for more entries than any source has, and where bytes are no text in so many
+    that the whole document must be in another encoding.
     """
     read: list[_Read] = []
     bad: list[BadEntry] = []
+    no_text_count = 0
     for position, entry in enumerate(entries):
         if position >= record_limits.MOST_ENTRIES:
             most = record_limits.MOST_ENTRIES
             raise SourceUnreadable(f"the answer holds more than {most:,} entries")
         try:
-            read.append(read_one(entry))
+            read.append(_read_whole(entry, read_one))
         except record_limits.FAULTS as error:
+            no_text_count += isinstance(error, record_limits.NotText)
             place = place_of(entry)
             bad.append(BadEntry(position, one_line(f"{error}, {place}" if place else f"{error}")))
+    if no_text_count > max(1, (len(read) + len(bad)) // _ENTRIES_PER_NO_TEXT):
+        raise SourceUnreadable(f"{no_text_count:,} entries have bytes that are no UTF-8")
     return tuple(read), tuple(bad)
 
 

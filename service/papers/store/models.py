@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
+from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind, SourceAnswer
 from service.platform.database.base import Base, enum_type
 
 
@@ -132,7 +132,9 @@ class Batch(Base):
     """What one source announced for one category on one date, and how complete it is.
 
     `fetched_at` is the time of the last good answer, `failed_at` that of a bad one since then,
-    `listed_at` that of the last request for the listing.
+    `listed_at` that of the last request for the listing. `failure` is why the source could not be
+    read or reached, "" where it could. `listed_on` is the day that its listing showed at the last
+    look, `listed_ids` the new papers it named for this day.
     """
 
     __tablename__ = "batches"
@@ -143,6 +145,12 @@ class Batch(Base):
     category: Mapped[str] = mapped_column(server_default="")
     announced_on: Mapped[date] = mapped_column(index=True)
     state: Mapped[BatchState] = mapped_column(enum_type(BatchState, "batch_state"))
+    answer: Mapped[SourceAnswer] = mapped_column(
+        enum_type(SourceAnswer, "source_answer"), server_default="silent"
+    )
+    failure: Mapped[str] = mapped_column(server_default="")
+    listed_on: Mapped[date | None]
+    listed_ids: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     announced_count: Mapped[int] = mapped_column(server_default="0")
     expected_count: Mapped[int | None]
     late_count: Mapped[int] = mapped_column(server_default="0")

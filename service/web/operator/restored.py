@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse
 
+from service.platform.queue import wake_senders
 from service.presentation.phrases import count_of
 from service.sending.restore_guard import WrongAnswer, accept_newest, accept_restored
 from service.web.core.context import AppContext, Context
@@ -55,7 +56,7 @@ def take_restored(
         notice = _resume(context, answer)
     except WrongAnswer as error:
         raise PageNotFound("This cannot be", f"{error}.".capitalize(), 422) from error
-    context.enqueue("deliver")
+    wake_senders(context.enqueue)
     return show_done(context, f"{notice}; sending resumes.")
 
 

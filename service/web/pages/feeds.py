@@ -17,6 +17,8 @@ from fastapi.responses import PlainTextResponse, Response
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 
+from service.editions.coverage import day_coverage
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import BRAND
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.paper_order import rank_papers
@@ -24,6 +26,7 @@ from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
+from service.presentation.coverage import coverage_text
 from service.presentation.dates import long_date
 from service.presentation.phrases import count_of
 from service.presentation.sanitize import clean
@@ -79,7 +82,8 @@ def _answer_daily(context: AppContext, request: Request, form: str) -> Response:
     """Return one entry a day with its top papers: the digest without topics, as a feed."""
     url = f"{_base(context)}/feeds/daily.{form}"
     with transaction(context.sessions) as session:
-        feed = _load_days(session, _base(context), url, announcement_date(context.clock()))
+        today = announcement_date(context.clock())
+        feed = _load_days(session, context.settings, _base(context), url, today)
     return _answer(request, feed, form)
 
 
@@ -145,15 +149,20 @@ def _morning(on: date) -> datetime:
     return datetime.combine(on, time(), UTC)
 
 
-def _load_days(session: Session, base: str, url: str, today: date) -> Feed:
+def _load_days(session: Session, settings: Settings, base: str, url: str, today: date) -> Feed:
+    """Return the latest days with papers, and today without any if its source could not be read."""
     entries: list[Entry] = []
     all_ids: list[int] = []
     on = latest_day(session, today)
+    outage = day_coverage(session, today, settings)
+    if on != today and outage and outage.has_outage:
+        entries.append(_day_entry(today, [], 0, outage, base))
     while on is not None and len(entries) < MOST_DAYS:
         listed = list_papers_announced_on(session, on)
         best = [paper.id for paper in rank_papers(listed)[:PAPERS_A_DAY]]
         papers = get_papers(session, best)
-        entries.append(_day_entry(on, [papers[i] for i in best], len(listed), base))
+        coverage = day_coverage(session, on, settings, today)
+        entries.append(_day_entry(on, [papers[i] for i in best], len(listed), coverage, base))
         all_ids += [paper.id for paper in listed]
         on = latest_day(session, on - timedelta(days=1))
     return Feed(
@@ -165,13 +174,17 @@ def _load_days(session: Session, base: str, url: str, today: date) -> Feed:
     )
 
 
-def _day_entry(on: date, best: Sequence[PaperView], count: int, base: str) -> Entry:
+def _day_entry(
+    on: date, best: Sequence[PaperView], count: int, coverage: Coverage | None, base: str
+) -> Entry:
     items = "".join(
         f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
         for paper in best
     )
     title = f"{long_date(on)}: {count_of(count, 'new paper')}"
-    return Entry(f"{base}/daily/{on}", title, f"<ol>{items}</ol>", _morning(on))
+    covered = f"<p>{escape(coverage_text(coverage))}</p>" if coverage else ""
+    listed = f"<ol>{items}</ol>" if items else ""
+    return Entry(f"{base}/daily/{on}", title, covered + listed, _morning(on))
 
 
 def _answer(request: Request, feed: Feed, form: str) -> Response:

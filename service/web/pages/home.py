@@ -31,7 +31,10 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class DayPage:
-    """The data of one day's page. `field` is the requested category, empty for all."""
+    """The data of one day's page. `field` is the requested category, empty for all.
+
+    `outage` says that today's papers could not be read, on a page that shows an earlier day.
+    """
 
     on: date
     field: str
@@ -42,6 +45,7 @@ class DayPage:
     later: date | None
     is_trending: bool
     silence: str
+    outage: str
     is_sample: bool
 
 
@@ -100,6 +104,7 @@ def load_day(
     later = _next_announcement_day(on)
     listed = cut(rank_papers(shown), parse_page_number(page), PAGE_SIZE)
     papers = get_papers(session, [paper.id for paper in listed.items])
+    coverage = day_coverage(session, on, settings, today)
     return DayPage(
         on=on,
         field=field,
@@ -107,23 +112,28 @@ def load_day(
             tuple(papers[p.id] for p in listed.items), listed.number, listed.pages, listed.first
         ),
         total=len(shown),
-        coverage=day_coverage(session, on, settings),
+        coverage=coverage if coverage and (coverage.announced or coverage.gaps) else None,
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
         is_trending=any(paper.upvotes for paper in announced),
         is_sample=has_sample_papers(session),
-        silence="" if shown else _explain_silence(on, today, has_other_fields=bool(announced)),
+        silence="" if shown else _explain_silence(on, today, coverage, field if announced else ""),
+        outage=_explain_outage(session, settings, today) if on < today else "",
     )
 
 
 def _in_field(papers: list[ListedPaper], field: str) -> list[ListedPaper]:
     if not field:
         return papers
+    wanted = _codes(field)
+    return [paper for paper in papers if wanted & {*paper.categories}]
+
+
+def _codes(field: str) -> frozenset[str]:
     try:
-        wanted = expand(field)
+        return expand(field)
     except UnknownCategory as error:
         raise PageNotFound("There is no such field", str(error)) from error
-    return [paper for paper in papers if wanted & {*paper.categories}]
 
 
 def _next_announcement_day(on: date) -> date:
@@ -133,11 +143,20 @@ def _next_announcement_day(on: date) -> date:
     return later
 
 
-def _explain_silence(on: date, today: date, *, has_other_fields: bool) -> str:
-    if has_other_fields:
+def _explain_outage(session: Session, settings: Settings, today: date) -> str:
+    coverage = day_coverage(session, today, settings)
+    return coverage.note if coverage and coverage.has_outage else ""
+
+
+def _explain_silence(on: date, today: date, coverage: Coverage | None, field: str) -> str:
+    """Return why there is nothing to show; `field` is the requested one on a day with papers."""
+    lost = {gap.category for gap in coverage.gaps if gap.kind.is_lost} if coverage else set()
+    if coverage and (lost & _codes(field) if field else coverage.has_outage):
+        return coverage.note
+    if field:
         return "Nothing was announced in this field on this day."
     if not is_announcement_day(on):
         return "arXiv announces nothing on Saturdays and Sundays. Have a good weekend."
-    if on == today:
+    if on == today and not (coverage and coverage.is_empty):
         return "Today’s papers are not announced yet. They usually come shortly after midnight in New York."
-    return "No papers were announced on this day."
+    return coverage.note if coverage and coverage.note else "No papers were announced on this day."

@@ -21,6 +21,13 @@ KEYS = {
     "expected": "expected",
     "closed": "closed at the deadline",
 }
+ANSWERS = {
+    "silent": "announced nothing yet",
+    "read": "was read",
+    "nothing": "says there is nothing",
+    "unreadable": "could not be read",
+    "unreachable": "could not be reached",
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,9 +54,11 @@ class StatusPicture:
 def show_status(context: Context) -> HTMLResponse:
     last = announcement_date(context.clock())
     first = last - timedelta(days=DAYS - 1)
-    history = find_history(context.sessions, context.settings, first)
+    history = find_history(context.sessions, context.settings, first, last)
     picture = draw_status(history.batches, first, last)
-    return context.pages.show("status.html", picture=picture, keys=KEYS, coverage=history.coverage)
+    return context.pages.show(
+        "status.html", picture=picture, keys=KEYS, answers=ANSWERS, coverage=history.coverage
+    )
 
 
 def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> StatusPicture:

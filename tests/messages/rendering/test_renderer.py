@@ -100,7 +100,7 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
     assert mail.subject == "24 new on Prompt tuning · Tue 21 Apr"
     for shown_text in (Page(mail.html).shown_text, paragraphs(mail.text)):
         assert "Tuesday 21 April 2026 · 24 papers for you" in shown_text
-        assert "380 of 412 announced papers checked (day incomplete) · 3 late" in shown_text
+        assert "380 of 412 announced papers checked · 3 late" in shown_text
         assert note in shown_text
         assert "Efficient Prompt Tuning by Invented Means" in shown_text
         assert (

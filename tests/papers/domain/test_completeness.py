@@ -6,13 +6,20 @@ from itertools import product
 
 import pytest
 
-from service.papers.domain.completeness import advance, judge_batch, judge_closed, select_evidence
+from service.papers.domain.completeness import (
+    advance,
+    judge_batch,
+    judge_closed,
+    later_answer,
+    select_evidence,
+)
 from service.papers.domain.types import (
     AnnounceType,
     BadEntry,
     BatchState,
     ParsedAnnouncement,
     ParsedBatch,
+    SourceAnswer,
 )
 
 FRIDAY, SATURDAY = date(2026, 9, 18), date(2026, 9, 19)
@@ -140,8 +147,8 @@ def test_an_empty_day_is_complete_where_the_listing_says_so() -> None:
 @pytest.mark.parametrize(
     ("announced", "expected", "start"),
     [
-        (0, None, "nothing was announced by the deadline: a holiday"),
-        (0, 0, "nothing was announced by the deadline: a holiday"),
+        (0, None, "closed: nothing was announced that is confirmed"),
+        (0, 0, "closed: nothing was announced that is confirmed"),
         (0, 8, "closed with 0 of 8 papers"),
         (5, 8, "closed with 5 of 8 papers"),
         (8, 8, "closed at the deadline"),
@@ -152,3 +159,42 @@ def test_the_note_of_a_closed_batch_counts_the_missing_papers(
     announced: int, expected: int | None, start: str
 ) -> None:
     assert judge_closed(announced, expected).startswith(start)
+
+
+def test_the_note_of_a_closed_batch_says_why_its_source_gave_nothing() -> None:
+    refused, unread = SourceAnswer.UNREACHABLE, SourceAnswer.UNREADABLE
+    assert judge_closed(0, None, refused, "arxiv.org: HTTP 503") == (
+        "closed: the source could not be reached; arxiv.org: HTTP 503"
+    )
+    assert judge_closed(0, None, unread, "cut off").startswith(
+        "closed: the source could not be read"
+    )
+    assert judge_closed(0, 8, refused, "HTTP 403").endswith("the rest comes late; HTTP 403")
+
+
+@pytest.mark.parametrize(
+    ("looks", "kept"),
+    [
+        (("unreachable", "read"), "read"),
+        (("read", "unreachable"), "read"),
+        (("unreachable", "silent"), "silent"),
+        (("silent", "unreachable"), "unreachable"),
+        (("nothing", "unreachable"), "nothing"),
+        (("nothing", "read"), "read"),
+    ],
+)
+def test_a_batch_keeps_the_last_answer_unless_an_earlier_one_said_more(
+    looks: tuple[str, str], kept: str
+) -> None:
+    first, second = map(SourceAnswer, looks)
+    assert later_answer(first, second) is SourceAnswer(kept)
+
+
+def test_an_answer_without_any_paper_that_the_listing_names_shows_another_day() -> None:
+    parsed = ParsedBatch((NEW, CROSS))
+    listed = (NEW.identifier, "2609.99999")
+    assert judge_batch(parsed, FRIDAY, 0, 2, listed).is_fresh
+    verdict = judge_batch(parsed, FRIDAY, 0, 2, ("2609.99999",))
+    assert (verdict.state, verdict.is_fresh) == (BatchState.EXPECTED, False)
+    # Cross-listed papers are announced elsewhere, so they prove nothing.
+    assert judge_batch(ParsedBatch((CROSS,)), FRIDAY, 0, 2, ("2609.99999",)).is_fresh

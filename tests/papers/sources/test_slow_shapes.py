@@ -120,7 +120,7 @@ def test_a_slow_value_in_an_entry_is_not_slow(shape: str) -> None:
 def test_an_entry_with_a_character_that_xml_does_not_have_does_not_spoil_the_others() -> None:
     parsed = parse_feed(
         rss(
-            b"<item><title>A &#0;b &#xD800; \xed\xa0\x80 &#99999999999; &#x41;</title>"
+            b"<item><title>A &#0;b &#xD800; &#99999999999; &#x41;</title>"
             b"<guid>oai:arXiv.org:2609.00077v1</guid>"
             b"<announce_type xmlns='http://arxiv.org/schemas/atom'>new</announce_type></item>"
         )

@@ -23,7 +23,7 @@ from service.deliveries.domain.recipients import Cadence, SubscriberState, Suppr
 from service.deliveries.domain.states import BounceVerdict, DeliveryKind, DeliveryState
 from service.editions.domain.states import EditionState
 from service.operations.store.tables import Base
-from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind
+from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind, SourceAnswer
 from service.platform.database.base import NAMING_CONVENTION
 from service.platform.database.engine import make_engine
 from service.platform.database.migrate import (
@@ -135,6 +135,7 @@ def test_a_migrated_database_is_at_head_and_migrating_again_changes_nothing(
 ENUMS = {
     "announce_type": AnnounceType,
     "batch_state": BatchState,
+    "source_answer": SourceAnswer,
     "subscriber_state": SubscriberState,
     "cadence": Cadence,
     "clause_kind": ClauseKind,

@@ -18,8 +18,9 @@ from service.sending.restore_guard import accept_restored, find_suspicion, refus
 from service.sending.watermark_files import load_watermarks, watermark_paths
 from support.chaos import promises
 from support.chaos.plan import Plan, make_plan
+from support.chaos.pool import end_worker
 from support.chaos.promises import Aftermath
-from support.chaos.world import Story, end_worker
+from support.chaos.world import Story
 from support.servers.dumps import dump_database, restore_database
 from support.web.papers import FRIDAY, THURSDAY
 

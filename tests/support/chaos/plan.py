@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from support.chaos.outages import OUTAGES
+
 # What a chaos worker serves: all but ingest.
 QUEUES = ("paperboy.compose", "paperboy.send", "paperboy.urgent")
 
@@ -95,7 +97,7 @@ class Event:
 class Plan:
     """All choices of one seed. `skews`: seconds by which workers' clocks differ; `lost_share`: the
     share of tasks that are lost; `missed_days`: for how many days after the first one's night the
-    service is down.
+    service is down; `outage`: what of the source is away on the first day.
     """
 
     seed: int
@@ -116,6 +118,7 @@ class Plan:
     lost_share: float = 0.0
     relays: int = 1
     missed_days: int = 0
+    outage: str = ""
 
     @property
     def has_hanging(self) -> bool:
@@ -270,6 +273,7 @@ def make_plan(seed: int) -> Plan:
     is_slow = any(fault.seconds for fault in draft.wire)
     workers = 2 if is_slept else dice.randint(1, 2)
     dice.shuffle(draft.faults)
+    outage = random.Random(f"paperboy outages {seed}").choice(OUTAGES)
     return Plan(
         seed=seed,
         kind=kind,
@@ -289,7 +293,11 @@ def make_plan(seed: int) -> Plan:
         lost_share=draft.lost_share,
         # A generator of its own keeps the rest of each seed as it was before several relays existed.
         relays=random.Random(f"paperboy relays {seed}").choice((1, 1, 2)),
-        missed_days=random.Random(f"paperboy missed days {seed}").choice((0, 0, 0, 3, 4)),
+        # Not both: the papers of an outage must be late in the very next edition.
+        missed_days=random.Random(f"paperboy missed days {seed}").choice((0, 0, 3, 4))
+        if not outage
+        else 0,
+        outage=outage,
     )
 
 

@@ -17,6 +17,7 @@ from service.editions.balance import edition_balance
 from service.editions.store.models import Edition
 from service.subscribers.store.models import Subscriber
 from support.chaos.missed_days import missed_days_come_once
+from support.chaos.outages import broken_by_outage
 from support.chaos.relay import Exchange
 from support.chaos.world import Story
 from support.web.papers import THURSDAY
@@ -246,6 +247,10 @@ def _the_mail_shows_its_papers(after: Aftermath) -> Iterator[str]:
             return
 
 
+def _an_outage_is_named(after: Aftermath) -> Iterator[str]:
+    yield from broken_by_outage(after.story)
+
+
 PROMISES: tuple[Callable[[Aftermath], Iterator[str]], ...] = (
     _each_message_is_whole,
     _nobody_has_two_copies,
@@ -262,6 +267,7 @@ PROMISES: tuple[Callable[[Aftermath], Iterator[str]], ...] = (
     _nothing_comes_twice,
     missed_days_come_once,
     _the_mail_shows_its_papers,
+    _an_outage_is_named,
 )
 
 

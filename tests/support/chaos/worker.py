@@ -29,7 +29,7 @@ from service.platform.logs import configure
 from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.domain.relay_health import REST_SECONDS
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.sending.smtp.limits import SMTP_LIMITS, SmtpLimits
 from service.sending.smtp.rate_limit import open_rate
 from service.sending.smtp.transport import SmtpTransport

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,15 +40,9 @@ from support.chaos.deeds import (
 )
 from support.chaos.lane import LEASE_SECONDS, START, Lane
 from support.chaos.orders import Orders, SharedClock, work
-from support.chaos.plan import (
-    HANGING_SECONDS,
-    PATIENCE_SECONDS,
-    QUEUES,
-    Deed,
-    Event,
-    Plan,
-    ProcessFault,
-)
+from support.chaos.outages import begin_outage, end_outage
+from support.chaos.plan import HANGING_SECONDS, PATIENCE_SECONDS, QUEUES, Deed, Event, Plan
+from support.chaos.pool import Worker, end_worker
 from support.chaos.relay import ChaosRelay
 from support.servers.databases import clone_database
 from support.servers.processes import settings_environ
@@ -62,33 +55,6 @@ _BEAT_SECONDS = 0.2
 
 class StoryEnded(Exception):
     """The lane was ended while its seed was running."""
-
-
-@dataclass
-class Worker:
-    name: str
-    process: BaseProcess
-    fault: ProcessFault | None
-    has_slept: bool = False
-
-    @property
-    def pid(self) -> int:
-        assert self.process.pid is not None
-        return self.process.pid
-
-    @property
-    def is_stopped(self) -> bool:
-        try:
-            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return stat.rpartition(") ")[2].startswith("T")
-
-
-def end_worker(worker: Worker) -> None:
-    worker.process.kill()
-    worker.process.join(5)
-    worker.process.close()
 
 
 @dataclass
@@ -144,6 +110,8 @@ class Story:
             session.execute(
                 text("DELETE FROM subscribers WHERE id > :last"), {"last": self.plan.subscribers}
             )
+        if self.plan.outage:
+            begin_outage(self)
         self.live_first_day()
         if self.plan.has_hanging:
             self.held_count, self.beside_hanging = self.relay.held_count, self._states()
@@ -156,6 +124,8 @@ class Story:
         for edition_id in self._edition_ids():
             resolve(self.sessions, edition_id, self.plan.answer, self.clock())
         self._settle("deliver")
+        if self.plan.outage:
+            end_outage(self)
         self._be_down()
         self.forget_until(datetime.combine(self.back_on, time_of_day(7, 40), tzinfo=UTC))
         self._settle("open_editions", "sweep", "deliver", on=self.back_on)
@@ -273,6 +243,7 @@ class Story:
             SEND_WINDOW=str(self.plan.window),
             SEND_CONNECTIONS=str(self.plan.connections),
             BOUNCE_DOMAIN=self.settings.bounce_domain,
+            ARXIV_CATEGORIES=" ".join(self.settings.arxiv_categories),
             EMBEDDER="none",
             LOG_LEVEL="ERROR",
             **self.reach(name),

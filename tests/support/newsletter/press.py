@@ -29,7 +29,7 @@ from service.operations.store.tables import Base
 from service.papers.domain.types import ParsedAnnouncement
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.sending.smtp.relay_pool import RelayError
 from service.sending.smtp.transport import SmtpTransport, Transport
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp

@@ -28,7 +28,8 @@ class LoopbackHttp:
     """Serves `routes` and records `requests`.
 
     A key is a path, or a path with its query where answers differ by query (looked up first). A
-    value is (status, headers, body) or a function of the request. Anything else is a 404.
+    value is (status, headers, body) or a function of the request; status 0 closes the connection
+    without an answer. Anything else is a 404.
     """
 
     def __init__(self) -> None:
@@ -76,6 +77,9 @@ def _make_handler(http: LoopbackHttp) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(self.command, parts.path, parts.query, self.headers, body)
             status, headers, content = http.answer(request)
+            if not status:
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

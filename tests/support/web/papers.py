@@ -7,8 +7,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.papers.domain.types import AnnounceType, BatchState, ParsedAnnouncement, Signals
-from service.papers.store.batches import open_batch
+from service.papers.domain.types import (
+    AnnounceType,
+    BatchState,
+    ParsedAnnouncement,
+    Signals,
+    SourceAnswer,
+)
+from service.papers.store.batches import count_first_announced, open_batch
 from service.papers.store.models import Paper
 from service.papers.store_announcements import store_announcements
 
@@ -42,12 +48,15 @@ def store_papers(
     category: str = "cs.CL",
     state: BatchState = BatchState.COMPLETE,
 ) -> dict[str, int]:
-    """Store a batch and commit; return key -> id."""
+    """Store a batch, which the listing confirms if it is complete, and commit; return key -> id."""
     now = datetime(on.year, on.month, on.day, 4, tzinfo=UTC)
     batch = open_batch(session, "arxiv", category, on, now)
     batch.state = state
     batch.announced_count = len(announcement)
     store_announcements(session, batch, announcement, now)
+    if state is BatchState.COMPLETE:
+        batch.answer = SourceAnswer.READ if announcement else SourceAnswer.NOTHING
+        batch.expected_count = count_first_announced(session, batch.id)
     keys = [one.key for one in announcement]
     rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
     ids = {key: paper_id for key, paper_id in rows}  # noqa: C416  # mypy does not take rows for pairs

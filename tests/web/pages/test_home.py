@@ -49,7 +49,7 @@ def test_the_dateline_names_the_categories_that_are_still_to_come(
     store_papers(session, [make_announcement(1, "One")])
     store_papers(session, [], category="cs.CV", state=BatchState.EXPECTED)
     page = web.get("/").text
-    coverage = "1 of 1 announced paper checked (day incomplete). Not complete yet: cs.CV."
+    coverage = "1 paper checked so far. Not complete yet: cs.CV."
     assert f'<p class="partly">{coverage}</p>' in page
 
 

@@ -24,7 +24,7 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 from service.sending.deliver import deliver
-from service.sending.send_loop import Sender
+from service.sending.sender import Sender
 from service.subscribers.lifecycle import pause, resume
 from service.subscribers.store.models import Subscriber
 
