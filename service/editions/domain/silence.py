@@ -30,10 +30,12 @@ def explain_silence(
     wanted = _wanted(topics, names)
     if not wanted or not lost.keys() >= set(wanted):
         return ""
+    if len(wanted) == len(names) > 1:
+        # The coverage says why.
+        return f"Nothing could be checked for your topics {when}."
     kinds = {lost[name] for name in wanted}
     kind = next(kind for kind in _WORDS if kind in kinds)
-    shown = "arXiv" if len(wanted) == len(names) > 1 else listed(wanted)
-    return _WORDS[kind].format(shown, when)
+    return _WORDS[kind].format(listed(wanted), when)
 
 
 def _wanted(topics: Sequence[str], watched: Sequence[str]) -> tuple[str, ...]:

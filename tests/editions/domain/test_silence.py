@@ -38,7 +38,7 @@ def test_only_subscribers_of_missing_categories_are_sent_the_sentence(
 @pytest.mark.parametrize("topics", [[], ["parsing"], ["cat:cs.*"]])
 def test_where_everything_is_missing_everybody_is(topics: list[str]) -> None:
     assert explain_silence(ALL_LOST, topics, WATCHED, "this week") == (
-        "arXiv could not be reached this week; what it announced will come late, marked."
+        "Nothing could be checked for your topics this week."
     )
 
 

@@ -11,6 +11,7 @@ from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.arrivals import Times, find_first_digest
 from service.editions.domain.coverage import Coverage
+from service.editions.domain.silence import explain_silence
 from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection, DigestUpdate
 from service.messages.contexts.transactional import (
@@ -42,6 +43,7 @@ from support.mail.invented_digests import (
     make_digest,
     make_entry,
 )
+from support.mail.unusual_days import missed_days, outage
 
 AT = datetime(2026, 4, 21, 7, 5, tzinfo=UTC)
 KNOWN_HOSTS = frozenset({"papers.example.org", "arxiv.org", "github.com", "logo.example.org"})
@@ -85,6 +87,27 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
                 announced=412, checked=371, is_complete=False, note="Not complete yet: stat.ML."
             ),
         ),
+    )
+    yield (
+        "outage",
+        "A category could not be reached",
+        replace(_typical(), coverage=outage("cs.LG")),
+    )
+    everything = outage("cs.LG", "cs.CL")
+    yield (
+        "outage-empty",
+        "Nothing could be reached",
+        make_digest(
+            topics=("Prompt tuning",),
+            coverage=everything,
+            silence=explain_silence(everything, ['"prompt tuning"'], ("cs.LG", "cs.CL"), "today"),
+        ),
+    )
+    missed = missed_days()
+    yield (
+        "missed-days",
+        "After days on which the service was down",
+        replace(_typical(), coverage=missed.coverage, covers=missed.covers, remarks=missed.remarks),
     )
     yield (
         "catch-up",
