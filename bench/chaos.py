@@ -30,10 +30,11 @@ from rich.table import Table
 # The harness is the tests' own.
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "")]
 
+from support.chaos import lost_machine, promises  # noqa: E402
 from support.chaos.lane import Lane, fork_environment, open_lane  # noqa: E402  # the path must come first
 from support.chaos.plan import KINDS, make_plan  # noqa: E402
 from support.chaos.promises import Result, check  # noqa: E402
-from support.chaos.world import play  # noqa: E402
+from support.chaos.world import Story, open_story  # noqa: E402
 from support.servers.databases import (  # noqa: E402
     make_home,
     make_template,
@@ -159,9 +160,13 @@ def progress_bar() -> Progress:
 
 
 def run_seed(lane: Lane, seed: int, *, is_alone: bool) -> Result:
-    plan = make_plan(seed)
-    with play(lane, plan) as story:
-        result = check(story)
+    plan, kind, kept = make_plan(seed), Story, promises.PROMISES
+    if lost_machine.loses_machine(seed):
+        plan, kind = lost_machine.plan_loss(seed), lost_machine.LostMachine
+        kept = lost_machine.PROMISES
+    with open_story(lane, plan, kind) as story:
+        story.run()
+        result = check(story, kept)
         if result.broken or is_alone:
             stderr.print_json(json.dumps(plan.as_json()))
         if result.broken:
@@ -185,7 +190,7 @@ def rows_of(results: Sequence[Result]) -> Iterator[tuple[str, dict[str, int]]]:
     by_kind: dict[str, list[Result]] = defaultdict(list)
     for one in results:
         by_kind[one.kind].append(one)
-    for kind in KINDS:
+    for kind in (*KINDS, lost_machine.KIND):
         if kind in by_kind:
             yield kind, figures_of(by_kind[kind])
     yield "all", figures_of(results)

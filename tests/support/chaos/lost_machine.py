@@ -17,7 +17,7 @@ from service.deliveries.store.restores import get_installation
 from service.sending.restore_guard import accept_restored, find_suspicion, refuse_restored
 from service.sending.watermark_files import load_watermarks, watermark_paths
 from support.chaos import promises
-from support.chaos.plan import Plan, make_plan
+from support.chaos.plan import QUEUES, Plan, make_plan
 from support.chaos.pool import end_worker
 from support.chaos.promises import Aftermath
 from support.chaos.world import Story
@@ -28,10 +28,29 @@ MARKS = ("lost", "kept", "lost in Valkey", "lost in the file")
 TASKS = ("open_editions", "sweep", "deliver")
 
 
+KIND = "machine lost"
+# No divisor of the number of kinds, so that the machine is lost in the middle of each of them.
+_EVERY = 11
+
+
+def loses_machine(seed: int) -> bool:
+    """Return whether a day of the whole test loses its machine."""
+    return seed % _EVERY == _EVERY - 1
+
+
 def plan_loss(seed: int) -> Plan:
-    """Return the faults of a seed, without the one answer that may send a second copy."""
+    """Return the faults of a seed, without the one answer that may send a second copy, and without
+    those that make more than one day of it.
+    """
     plan = make_plan(seed)
-    return replace(plan, answer="carry") if plan.answer == "resend" else plan
+    return replace(
+        plan,
+        kind=KIND,
+        answer="carry" if plan.answer == "resend" else plan.answer,
+        wire=tuple(fault for fault in plan.wire if not fault.hangs),
+        missed_days=0,
+        outage="",
+    )
 
 
 class LostMachine(Story):
@@ -51,7 +70,7 @@ class LostMachine(Story):
         lost_after = dice.randint(dumped_after, self.plan.subscribers)
         # It has been running for days.
         refuse_restored(self.sessions, self.settings, self.clock())
-        self._start_workers()
+        self._spawn_all()
         self._play_until(dumped_after)
         before_dump = self.relay.dot_count
         dump = dump_database(self.settings.database_url, self.home / "database.dump")
@@ -68,7 +87,7 @@ class LostMachine(Story):
             self._look_at_marks(dumped_at)
         self._lose_marks()
         self.clock.forward(minutes=3)
-        self._start_workers()
+        self._spawn_all()
         self._work_unanswered()
         self.answer(lost_at)
         # The operator unsubscribes again who left since the backup.
@@ -85,10 +104,6 @@ class LostMachine(Story):
     def forget_until(self, moment: datetime) -> None:
         self.thursday_count = len(self.relay.exchanges)
         super().forget_until(moment)
-
-    def _start_workers(self) -> None:
-        for _ in range(self.plan.workers):
-            self._spawn()
 
     def _play_until(self, messages: int) -> None:
         """Live until so many messages came to their final dot, or nothing is left to send."""
@@ -125,7 +140,7 @@ class LostMachine(Story):
             for task in TASKS:
                 self._enqueue(task)
             deadline = time.monotonic() + 60
-            while self.queue.llen("paperboy.send") + self.queue.llen("paperboy.compose"):
+            while sum(map(self.queue.llen, QUEUES)):
                 assert time.monotonic() < deadline, "the workers take no task"
                 self._replace_dead()
                 time.sleep(0.02)

@@ -53,7 +53,9 @@ class Aftermath:
     def __init__(self, story: Story) -> None:
         self.story = story
         with story.sessions() as session:
-            self.rows = {row.id: row for row in session.execute(select(Delivery)).scalars()}
+            # An alert to an operator without an address is a row of no edition.
+            digests = select(Delivery).where(Delivery.edition_id.is_not(None))
+            self.rows = {row.id: row for row in session.scalars(digests)}
             self.subscribers = {
                 row.id: row for row in session.execute(select(Subscriber)).scalars()
             }
