@@ -17,6 +17,7 @@ from service.editions.publish import open_due_editions, open_edition, pending_ch
 from service.editions.store.models import Edition
 from service.operations.explain import explain_date
 from service.papers.domain.types import BatchState
+from service.papers.listing_check import close_overdue
 from service.platform.database.engine import transaction
 from service.sending.deliver import deliver, sweep
 from service.sending.store.claim import Claimer, claim_due
@@ -38,6 +39,7 @@ def _one_category(press: Press) -> None:
 def live(press: Press, at: datetime, transport: PlannedTransport) -> None:
     """Run the tasks of beat at a time: open what is due, compose it, send what is due."""
     press.clock.now = at
+    close_overdue(press.sessions, at)
     open_due_editions(press.sessions, press.settings, at)
     for chunk in pending_chunks(press.sessions):
         compose_chunk(press.sessions, press.settings, chunk, at)
@@ -133,7 +135,8 @@ def test_a_merged_mail_says_which_days_it_covers_and_why_says_so(world: Press) -
         if mail.recipient == "berlin@example.org"
     ]
     assert "Thursday 17 September 2026 to Friday 18 September 2026 · 3 papers for you" in text
-    assert "3 of 3 announced papers checked" in text
+    # Nobody counted Thursday's papers, whose day was closed at its deadline.
+    assert "3 papers read; arXiv's own count was not available for cs.CL" in text
     # The papers of a topic stand together, the newest day's first.
     assert text.count("All of computational linguistics --") == 1
     with world.sessions() as session:
