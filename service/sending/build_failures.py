@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import Alert, alert_operator
-from service.deliveries.domain.states import DeliveryState
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
 from service.deliveries.store.claimed_rows import Claim
 from service.messages.domain.errors import MailError
 from service.platform.database.engine import transaction
@@ -51,7 +51,8 @@ class BuildFailures:
         is_traced = self.counts[edition_id] == 1 and not isinstance(error, MailError)
         log.warning("deliver.unbuildable", delivery_id=claim.id, reason=reason, exc_info=is_traced)
         is_stopped = edition_id not in self.built and self.counts[edition_id] >= MOST_UNBUILDABLE
-        if self.counts[edition_id] == 1 or is_stopped:
+        is_of_operator = claim.delivery.kind in OPERATOR_KINDS  # An alert about an alert helps nobody.
+        if (self.counts[edition_id] == 1 and not is_of_operator) or is_stopped:
             self._alert(edition_id, reason, now, is_stopped=is_stopped)
         if is_stopped:
             raise Unbuildable(f"edition {edition_id}: {reason}") from error

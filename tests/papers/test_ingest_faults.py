@@ -22,7 +22,7 @@ ERROR_FEED = (
 )
 ANSWERS: dict[str, Response] = {
     "cut off": (200, {}, WHOLE[: len(WHOLE) // 2]),
-    "malformed": (200, {}, WHOLE.replace(b"</item>", b"</otem>", 1)),
+    "malformed": (200, {}, WHOLE.replace(b"</channel>", b"</chanel>")),
     "a page of HTML": (200, {}, b"<!DOCTYPE html><html><body>Rate exceeded.</body></html>"),
     "an empty answer": (200, {}, b""),
     "badly compressed": (200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08 not gzip at all"),
