@@ -9,7 +9,6 @@ the last step touch the database.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -302,7 +301,8 @@ def _cache_due_times(edition: Edition, settings: Settings) -> Callable[[Candidat
     on, opened_at = edition.local_date, edition.opened_at
     lifetime = timedelta(hours=settings.send_not_after_hours)
 
-    @cache
+    known: dict[tuple[int, str, Timing], _Due] = {}
+
     def find(hour: int, zone: str, timing: Timing) -> _Due:
         if edition.sends_now:
             return _Due(opened_at, opened_at + lifetime)
@@ -310,7 +310,13 @@ def _cache_due_times(edition: Edition, settings: Settings) -> Callable[[Candidat
         is_late = edition.cadence is Cadence.WEEKLY and due > subscriber_hour(on, hour, zone)
         return _Due(due, due + lifetime, is_late)
 
-    return lambda one: find(one.hour, one.timezone, one.timing)
+    def due_times(one: Candidate) -> _Due:
+        key = (one.hour, one.timezone, one.timing)
+        if key not in known:
+            known[key] = find(*key)
+        return known[key]
+
+    return due_times
 
 
 def span_json(edition: Edition, earlier: Sequence[Edition]) -> dict[str, Any]:

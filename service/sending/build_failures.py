@@ -51,7 +51,9 @@ class BuildFailures:
         is_traced = self.counts[edition_id] == 1 and not isinstance(error, MailError)
         log.warning("deliver.unbuildable", delivery_id=claim.id, reason=reason, exc_info=is_traced)
         is_stopped = edition_id not in self.built and self.counts[edition_id] >= MOST_UNBUILDABLE
-        is_of_operator = claim.delivery.kind in OPERATOR_KINDS  # An alert about an alert helps nobody.
+        is_of_operator = (
+            claim.delivery.kind in OPERATOR_KINDS
+        )  # An alert about an alert helps nobody.
         if (self.counts[edition_id] == 1 and not is_of_operator) or is_stopped:
             self._alert(edition_id, reason, now, is_stopped=is_stopped)
         if is_stopped:

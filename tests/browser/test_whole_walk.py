@@ -99,6 +99,7 @@ def sign_up(page: Page) -> None:
 def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
     page: Page, press: Press
 ) -> None:
+    press.clock.now = datetime.combine(THURSDAY, press.clock.now.timetz())
     sign_up(page)
     tab = click_out(
         page, next_mail(page, press, "Confirm").get_by_role("link", name="Confirm").first

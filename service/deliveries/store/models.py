@@ -75,7 +75,10 @@ class Delivery(Base):
         Index(
             "ix_deliveries_lane",
             "lane",
-            text("(edition_id IS NOT NULL OR send_not_after - created_at > interval '5 days')"),
+            # As PostgreSQL prints it.
+            text(
+                "(edition_id IS NOT NULL OR (send_not_after - created_at) > '5 days'::interval)"
+            ),
             "id",
             postgresql_where=text("state = 'queued' AND lane <> ''"),
         ),

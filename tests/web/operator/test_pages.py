@@ -306,7 +306,7 @@ def test_lost_marks_are_answered_on_the_page(
     newest = answer(token=lose_marks(), answer="nothing lost")
     assert "Nothing is in doubt; sending resumes." in newest.text
     assert "no sent mark of it is left" not in operator.get("/admin").text
-    assert enqueued.tasks == [("deliver",), ("deliver",)]
+    assert enqueued.tasks == [("deliver",), ("deliver_urgent",)] * 2
 
 
 def test_relays_are_named_without_their_credentials(settings: Settings) -> None:
