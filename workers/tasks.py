@@ -83,15 +83,18 @@ def learn_meanings() -> None:
 def open_editions() -> None:
     """Open the editions that are due, enqueue their chunks, and compose catch-up mails."""
     here = process.runtime
-    if came_back(here.sessions, here.clock()):
-        here.enqueue("heal")
-    close_overdue(here.sessions, here.clock())
-    open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
-    finish_open_editions(here.sessions, here.clock())
-    if compose_catch_ups(here.sessions, here.settings, here.clock()):
-        here.enqueue("deliver_urgent")
-    for chunk_id in pending_chunks(here.sessions):
-        here.enqueue("compose", chunk_id)
+    with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
+        # An edition that was sent before is not made again until it is known what was sent.
+        refuse_restored(here.sessions, here.settings, here.clock())
+        if came_back(here.sessions, here.clock()):
+            here.enqueue("heal")
+        close_overdue(here.sessions, here.clock())
+        open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
+        finish_open_editions(here.sessions, here.clock())
+        if compose_catch_ups(here.sessions, here.settings, here.clock()):
+            here.enqueue("deliver_urgent")
+        for chunk_id in pending_chunks(here.sessions):
+            here.enqueue("compose", chunk_id)
 
 
 @app.task(name="paperboy.compose")

@@ -20,12 +20,13 @@ from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import SkipReason
 from service.deliveries.store.carry_over import carry_doubts_of_subscribers
 from service.deliveries.store.deliveries import DigestRow, insert_digests, mark_carried
+from service.deliveries.store.restores import is_made_again
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.coverage import Coverage, join_coverages, parse_coverage
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.merge import merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
-from service.editions.domain.schedule import cap_papers, due_at, last_covered
+from service.editions.domain.schedule import cap_papers, due_at, earliest_opening, last_covered
 from service.editions.domain.silence import explain_silence
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
@@ -191,7 +192,11 @@ def compose_subscribers(
     ids = [subscriber.id for subscriber in subscribers]
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
-    due_times = _cache_due_times(edition, settings)
+    opened_at = edition.opened_at
+    if is_made_again(session, edition.cadence, edition.local_date, opened_at):
+        # Due as at first, so that those are known who may have got theirs before.
+        opened_at = earliest_opening(edition.cadence, edition.local_date)
+    due_times = _cache_due_times(edition, settings, opened_at)
     dues = {subscriber.id: due_times(subscriber).at for subscriber in subscribers}
     # An edition published by hand goes out now, and the waiting digests at their hour.
     waiting = {} if edition.sends_now else lock_waiting_digests(session, edition, dues)
@@ -296,19 +301,21 @@ class _Due(NamedTuple):
     is_late: bool = False
 
 
-def _cache_due_times(edition: Edition, settings: Settings) -> Callable[[Candidate], _Due]:
-    """Return a cached function of a subscriber: when the edition's digest is due."""
-    on, opened_at = edition.local_date, edition.opened_at
+def _cache_due_times(
+    edition: Edition, settings: Settings, opened_at: datetime
+) -> Callable[[Candidate], _Due]:
+    """Return a cached function of a subscriber: when the digest is due of an edition opened then."""
+    on = edition.local_date
     lifetime = timedelta(hours=settings.send_not_after_hours)
 
     known: dict[tuple[int, str, Timing], _Due] = {}
 
     def find(hour: int, zone: str, timing: Timing) -> _Due:
         if edition.sends_now:
-            return _Due(opened_at, opened_at + lifetime)
+            return _Due(edition.opened_at, edition.opened_at + lifetime)
         due = due_at(edition.cadence, on, opened_at, hour, zone, timing)
         is_late = edition.cadence is Cadence.WEEKLY and due > subscriber_hour(on, hour, zone)
-        return _Due(due, due + lifetime, is_late)
+        return _Due(due, max(due, edition.opened_at) + lifetime, is_late)
 
     def due_times(one: Candidate) -> _Due:
         key = (one.hour, one.timezone, one.timing)

@@ -76,9 +76,7 @@ class Delivery(Base):
             "ix_deliveries_lane",
             "lane",
             # As PostgreSQL prints it.
-            text(
-                "(edition_id IS NOT NULL OR (send_not_after - created_at) > '5 days'::interval)"
-            ),
+            text("(edition_id IS NOT NULL OR (send_not_after - created_at) > '5 days'::interval)"),
             "id",
             postgresql_where=text("state = 'queued' AND lane <> ''"),
         ),

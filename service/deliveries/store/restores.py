@@ -77,6 +77,15 @@ def pass_used_ids(session: Session) -> None:
     session.execute(_MOVE_SEQUENCES, {"gap": _GAP}).all()
 
 
+def is_made_again(session: Session, cadence: Cadence, on: date, opened_at: datetime) -> bool:
+    """Return whether a restored database made an edition again, which was opened before its backup."""
+    return any(
+        restore.until < opened_at and on <= date.fromisoformat(restore.editions[cadence])
+        for restore in session.scalars(select(Restore))
+        if cadence in restore.editions
+    )
+
+
 def doubt_of_restored(
     session: Session, edition_id: int, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> int:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.papers.domain.announcement_days import (
+    ARXIV_ZONE,
+    POLLING_STARTS,
     announcement_date,
     is_announcement_day,
     is_past_deadline,
@@ -146,6 +148,14 @@ def weekly_date(now: datetime) -> date:
 def weekly_opens_at(monday: date) -> datetime:
     """Return when the weekly edition of a Monday opens."""
     return datetime.combine(monday, time(0), tzinfo=UTC) - WEEKLY_LEAD
+
+
+def earliest_opening(cadence: Cadence, on: date) -> datetime:
+    """Return the first moment at which the edition of a date can have been opened."""
+    if cadence is Cadence.WEEKLY:
+        return weekly_opens_at(on)
+    midnight = datetime.combine(on, time(0), tzinfo=ARXIV_ZONE)
+    return midnight.astimezone(UTC) - POLLING_STARTS
 
 
 def is_opened_late(cadence: Cadence, on: date, opened_at: datetime) -> bool:
