@@ -72,7 +72,7 @@ def test_two_hanging_messages_on_two_connections_stop_no_other_mail(
         with press.sessions.begin() as session:
             until = press.clock() + timedelta(hours=24)
             insert_mail(session, DeliveryKind.WELCOME, anne, "1", press.clock(), until)
-        make_enqueue(settings.queue_url)("deliver")
+        make_enqueue(settings.queue_url)("deliver_urgent")
         wait_until(lambda: copies(relay)["anne@example.org"] == 1, 60)
         assert press.states(edition_id) == {"sent": 28, "in_flight": 2}
         hold.released.set()
