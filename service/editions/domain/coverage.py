@@ -65,11 +65,6 @@ class Coverage:
         """Whether a category could not be reached or read."""
         return any(gap.kind in {GapKind.UNREACHED, GapKind.UNREAD} for gap in self.gaps)
 
-    @property
-    def is_of_unknown_size(self) -> bool:
-        """Whether nobody knows how many papers were announced."""
-        return any(not gap.number and gap.kind is not GapKind.BAD for gap in self.gaps)
-
     def in_past(self) -> "Coverage":
         """Return the coverage as it is described after its day."""
         return replace(self, note=self.note.replace(" today", " on that day"))

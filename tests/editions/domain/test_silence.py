@@ -49,3 +49,13 @@ def test_a_complete_day_has_no_such_sentence() -> None:
 def test_a_limit_is_what_every_match_must_have() -> None:
     assert find_limit(parse_query("cat:cs.CL parsing")) == frozenset({"cs.CL", "cmp-lg"})
     assert find_limit(parse_query("cat:cs.CL OR parsing")) is None
+
+
+def test_a_source_without_categories_is_missing_to_nobody_who_wants_a_category() -> None:
+    lost = Coverage(
+        announced=0, checked=0, is_complete=False, gaps=(Gap("a journal", GapKind.UNREACHED),)
+    )
+    assert explain_silence(lost, ["cat:cs.CL"], (), "today") == ""
+    assert explain_silence(lost, ["parsing"], (), "today") == (
+        "a journal could not be reached today; what it announced will come late, marked."
+    )

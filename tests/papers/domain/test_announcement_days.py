@@ -13,9 +13,11 @@ from service.editions.domain.schedule import (
     cap_papers,
     covered_days,
     due_at,
+    earliest_opening,
     editions_due,
     is_cadence_day,
     missed_dates,
+    weekly_opens_at,
 )
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
@@ -306,3 +308,12 @@ def test_the_cap_of_papers_grows_with_the_editions_that_were_missed(
 )
 def test_from_half_past_eight_in_new_york_tomorrows_batch_is_awaited(now: str, on: date) -> None:
     assert polled_date(datetime.fromisoformat(now)) == on
+
+
+@given(DATES)
+def test_no_edition_opens_before_its_earliest_opening(on: date) -> None:
+    opens = earliest_opening(Cadence.DAILY, on)
+    assert polled_date(opens) == on
+    assert polled_date(opens - timedelta(seconds=1)) == on - timedelta(days=1)
+    monday = on - timedelta(days=on.weekday())
+    assert earliest_opening(Cadence.WEEKLY, monday) == weekly_opens_at(monday)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -315,3 +316,16 @@ def test_a_page_that_fails_fails_the_day(loopback_http: LoopbackHttp) -> None:
     }
     with pytest.raises(SourceUnavailable, match="HTTP 503"):
         read(loopback_http)
+
+
+def test_pages_that_each_take_their_time_are_given_up_together(loopback_http: LoopbackHttp) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(0.7)
+        number = len(loopback_http.requests)
+        return 200, next_link(loopback_http, number), page_of(number)
+
+    loopback_http.routes = {LIST: slow}
+    fetcher = Fetcher(Caller(timeout_seconds=2), OpenGate(), timeouts=1)
+    with pytest.raises(SourceUnavailable, match="its pages did not end in time"):
+        HuggingFace(loopback_http.url, fetcher).fetch("", DAY, FetchState())
+    assert len(loopback_http.requests) < 10
