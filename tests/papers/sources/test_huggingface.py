@@ -320,7 +320,7 @@ def test_a_page_that_fails_fails_the_day(loopback_http: LoopbackHttp) -> None:
 
 def test_pages_that_each_take_their_time_are_given_up_together(loopback_http: LoopbackHttp) -> None:
     def slow(_: Request) -> Response:
-        time.sleep(0.7)
+        time.sleep(0.9)
         number = len(loopback_http.requests)
         return 200, next_link(loopback_http, number), page_of(number)
 
