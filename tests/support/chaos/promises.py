@@ -169,9 +169,10 @@ def _windows_are_kept(after: Aftermath) -> Iterator[str]:
 
 
 def _doubt_is_bounded(after: Aftermath) -> Iterator[str]:
-    """Rows in doubt are from windows in flight at a fault, or got no reply from the relay."""
+    """Rows in doubt are from windows in flight at a fault, hung beside one, or got no reply."""
     story = after.story
-    bound = story.windows * story.plan.window + story.relay.silence_count
+    hung = sum(fault.times for fault in story.plan.wire if fault.hangs)
+    bound = story.windows * (story.plan.window + hung) + story.relay.silence_count
     if len(story.doubted) > bound:
         yield f"{len(story.doubted)} in doubt, and the faults explain {bound}"
 
