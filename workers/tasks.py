@@ -6,20 +6,12 @@ from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.quarantine import delete_old_files
 from service.bounces.record import fetch_bounce_mailbox, settle_bounces
 from service.deliveries.alerts import report_mailbox
-from service.editions.catch_up import compose_catch_ups
 from service.editions.compose import compose_chunk
-from service.editions.publish import (
-    came_back,
-    finish_open_editions,
-    open_due_editions,
-    pending_chunks,
-)
 from service.operations.daily_report import queue_report
 from service.operations.monitoring import report_troubles as report_all
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import failed_last, ingest_source, refresh_lists
-from service.papers.listing_check import close_overdue
 from service.papers.trends import refresh_recent_trends
 from service.platform.queue import wake_senders
 from service.sending.deliver import deliver_for
@@ -34,6 +26,7 @@ from service.topics.compile_topics import compile_topics
 from service.topics.like_clauses import prepare_like_queries
 from service.topics.like_queries import renew_like_queries
 from workers.app import app, process
+from workers.openings import open_what_is_due
 
 # Other tasks wait for a running one, so `deliver` ends after this long and enqueues itself.
 LONGEST_DELIVER = timedelta(seconds=60)
@@ -86,15 +79,7 @@ def open_editions() -> None:
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
         # An edition that was sent before is not made again until it is known what was sent.
         refuse_restored(here.sessions, here.settings, here.clock())
-        if came_back(here.sessions, here.clock()):
-            here.enqueue("heal")
-        close_overdue(here.sessions, here.clock())
-        open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
-        finish_open_editions(here.sessions, here.clock())
-        if compose_catch_ups(here.sessions, here.settings, here.clock()):
-            here.enqueue("deliver_urgent")
-        for chunk_id in pending_chunks(here.sessions):
-            here.enqueue("compose", chunk_id)
+        open_what_is_due(here)
 
 
 @app.task(name="paperboy.compose")
