@@ -80,10 +80,15 @@ def pass_used_ids(session: Session) -> None:
 def is_made_again(session: Session, cadence: Cadence, on: date, opened_at: datetime) -> bool:
     """Return whether a restored database made an edition again, which was opened before its backup."""
     return any(
-        restore.until < opened_at and on <= date.fromisoformat(restore.editions[cadence])
+        restore.until < opened_at and _may_have_sent(restore, cadence, on)
         for restore in session.scalars(select(Restore))
-        if cadence in restore.editions
     )
+
+
+def _may_have_sent(restore: Restore, cadence: Cadence, on: date) -> bool:
+    """Return whether the edition of a date may have been sent before the database was restored."""
+    newest = restore.editions.get(cadence)
+    return newest is not None and on <= date.fromisoformat(newest)
 
 
 def doubt_of_restored(
@@ -94,8 +99,7 @@ def doubt_of_restored(
     Return how many. Call it before the edition is frozen, because no row can be claimed until then.
     """
     for restore in session.scalars(select(Restore)):
-        newest = restore.editions.get(cadence)
-        if newest is None or on > date.fromisoformat(newest):
+        if not _may_have_sent(restore, cadence, on):
             continue
         # An edition published by hand is due now, although its subscribers got it earlier.
         was_due = or_(Delivery.due_at <= restore.until, literal(value=sends_now))
