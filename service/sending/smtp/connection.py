@@ -98,9 +98,13 @@ class SmtpConnection(asyncio.Protocol):
         self.is_gone: asyncio.Future[None] = self._loop.create_future()
 
     @property
+    def is_closing(self) -> bool:
+        return self._wire.is_closing()
+
+    @property
     def is_stale(self) -> bool:
         idle_seconds = self._loop.time() - self._idle_since
-        return self._wire.is_closing() or idle_seconds > self._limits.idle_seconds
+        return self.is_closing or idle_seconds > self._limits.idle_seconds
 
     def start(self) -> None:
         """Send the first message, or the next one in the queue."""

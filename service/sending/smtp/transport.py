@@ -233,8 +233,14 @@ class SmtpTransport:
 
     @property
     def _is_crowded(self) -> bool:
-        """Whether there are too many connections, because some do not hang any more."""
-        return self._working_count > self._limit
+        """Whether there are too many connections, because some do not hang any more.
+
+        Those that are closing count no more, or each of the others would find one too many.
+        """
+        if self._working_count <= self._limit:
+            return False
+        closing = sum(connection.is_closing for connection in self._connections)
+        return self._working_count - closing > self._limit
 
     @property
     def hanging(self) -> Collection[int]:
