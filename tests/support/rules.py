@@ -55,7 +55,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         remove_home()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # `item.fixturenames` has those that its fixtures stand on, too.
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
     if not real_data_dir().is_dir():
         _deselect(config, items, "real", f"no real data at {real_data_dir()}")
     if any(item.get_closest_marker("hosts") for item in items) and why_no_hosts():
