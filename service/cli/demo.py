@@ -90,9 +90,9 @@ class _Plan:
     is_sample: bool
 
     def moment(self, on: date) -> datetime:
-        """Return the moment at which a day is shown: now if it is the only one or today, else noon."""
+        """Return the moment at which a day is shown: now if it is today, else its noon."""
         now = system_clock()
-        if len(self.days) == 1 or announcement_date(now) == on:
+        if announcement_date(now) == on:
             return now
         return datetime.combine(on, time_of_day(12), tzinfo=UTC)
 
@@ -206,8 +206,7 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
     clock = demo_clock(clock_file)
     settings = stack.enter_context(development_mailbox(command.settings))
     if plan.is_sample:
-        today = lambda: nearest_weekday(announcement_date(clock()))  # noqa: E731
-        url = stack.enter_context(SampleServer(today)).url
+        url = stack.enter_context(SampleServer(lambda: announcement_date(clock()))).url
         settings = settings.model_copy(
             update={
                 "arxiv_feed_url": url, "arxiv_list_url": f"{url}/list", "huggingface_url": url,
@@ -251,7 +250,9 @@ def _live(demo: _Demo) -> list[_Day]:
     days: list[_Day] = []
     with progress_bar("reading and sending") as set_done:
         for number, on in enumerate(demo.plan.days):
-            set_demo_clock(demo.clock_file, demo.plan.moment(on))
+            # Not back within a day: mails queued since its moment would not be due yet.
+            if announcement_date(demo.clock()) != on:
+                set_demo_clock(demo.clock_file, demo.plan.moment(on))
             done = iter(range(number * batch_count + 1, (number + 1) * batch_count + 1))
             whole = len(demo.plan.days) * batch_count
             reports = _ingest(demo, on, lambda: set_done(next(done), whole))  # noqa: B023

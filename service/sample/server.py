@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from service.sample import wire
 from service.sample.daily_papers import entries
+from service.sample.papers import nearest_weekday
 
 _LOOPBACK: Final = "127.0.0.1"
 _JSON: Final = "application/json; charset=utf-8"
@@ -36,8 +37,9 @@ class SampleServer:
     """A server of sample days, started at once; use it as a context manager or call `close`.
 
     `today` is the day it shows, or a function that is called for each request, where time passes.
-    `/rss/<q>`, `/atom/<q>` and `/list/<category>/new` have only that day, as arXiv has only today;
-    `/api/daily_papers?date=` has every day up to it, with the upvotes of that day.
+    `/rss/<q>`, `/atom/<q>` and `/list/<category>/new` have only that day, as arXiv has only today,
+    and at a weekend Friday; `/api/daily_papers?date=` has every day up to it, with the upvotes of
+    that day.
     """
 
     def __init__(self, today: date | Callable[[], date], *, port: int = 0) -> None:
@@ -107,10 +109,10 @@ def _respond(target: str, on: date) -> _Response:
         return _daily_papers(parse_qs(parts.query), on)
     kind, _, query = parts.path.removeprefix("/").partition("/")
     if kind == "list":
-        return _listing(unquote(query.removesuffix("/new")), on)
+        return _listing(unquote(query.removesuffix("/new")), nearest_weekday(on))
     if kind not in _FEEDS or not query:
         return _Response(b"Not Found", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
-    return _feed(kind, unquote(query), on)
+    return _feed(kind, unquote(query), nearest_weekday(on))
 
 
 _FEEDS: Final = {
@@ -144,7 +146,8 @@ def _daily_papers(query: dict[str, list[str]], today: date) -> _Response:
         page = int(query.get("p", ["0"])[0])
     except ValueError:
         return _refusal("Invalid query parameter")
-    if on > today:
+    # Its day is that of UTC, which is hours ahead of New York's.
+    if on > today + timedelta(days=1):
         return _refusal("date must not be in the future")
     return _Response(_dump(entries(on, today)[page * limit :][:limit]), _JSON)
 

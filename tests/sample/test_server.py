@@ -140,7 +140,7 @@ def test_daily_papers_of_a_weekend_are_an_empty_list(client: httpx2.Client) -> N
     assert (answer.status_code, answer.content) == (200, b"[]")
 
 
-@pytest.mark.parametrize("query", ["date=2026-11-25", "date=yesterday", "limit=many"])
+@pytest.mark.parametrize("query", ["date=2026-11-26", "date=yesterday", "limit=many"])
 def test_days_to_come_and_malformed_parameters_are_refused(
     client: httpx2.Client, query: str
 ) -> None:
