@@ -45,6 +45,7 @@ def test_a_date_has_the_format_of_its_locale(
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_dates_of_all_locales_are_those_of_babel() -> None:
     """Babel has all of CLDR; ours is written from it by `.ci/locale_dates.py`."""
     # Every month and every weekday, days of one digit and of two.

@@ -61,9 +61,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # `item.fixturenames` has those that its fixtures stand on, too.
         if "servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
-        if item.get_closest_marker("slow"):
-            # Measuring lines doubles the time of a test that computes; quicker ones run them, too.
-            item.add_marker("no_cover")
     if not real_data_dir().is_dir():
         _deselect(config, items, "real", f"no real data at {real_data_dir()}")
     if any(item.get_closest_marker("hosts") for item in items) and why_no_hosts():

@@ -55,6 +55,7 @@ def _count_steps(text: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_random_texts_are_each_parsed_in_few_steps() -> None:
     chance = random.Random(4)  # the same texts in every run
     assert max(_count_steps(random_text(chance)) for _ in range(20_000)) < MOST_STEPS
