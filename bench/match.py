@@ -125,7 +125,7 @@ def set_the_stage(database_url: str, data: Path, size: Size) -> list[str]:
     say("compiling topics …")
     compile_all(database_url)
     say("learning papers, making probes for like: …")
-    prepare_likes(database_url, topics, size)
+    prepare_likes(database_url, topics, size.papers, size.like_queries)
     return topics
 
 
