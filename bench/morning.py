@@ -139,7 +139,7 @@ def read_plan() -> Plan:
 def measure(
     servers: EmbeddedServices, data_dir: Path, plan: Plan
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the figures of a morning, and what is wrong with its end."""
+    """Return the figures, and what is wrong with the end."""
     log = data_dir / "sink.log"
     with run_sink(log) as (port, sink), running(servers, data_dir, port, sink) as (settings, watch):
         before = read_sizes(servers.database_url)

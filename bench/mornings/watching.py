@@ -12,7 +12,7 @@ SENDING = "worker-send"
 
 @dataclass
 class Watch:
-    """The processes of a morning: those of `paperboy up` by name, and the servers' ids."""
+    """The processes: those of `paperboy up` by name, and the servers' ids."""
 
     stack: dict[str, int]
     postgres: int

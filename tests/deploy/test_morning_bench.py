@@ -1,4 +1,4 @@
-"""`bench/morning.py` reports every figure of a morning, and fails where its end is not as it must be."""
+"""`bench/morning.py` reports every figure, and fails where a digest was lost or sent twice."""
 
 import json
 import os
