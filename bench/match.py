@@ -125,7 +125,7 @@ def set_the_stage(database_url: str, data: Path, size: Size) -> list[str]:
     say("compiling topics …")
     compile_all(database_url)
     say("learning papers, making probes for like: …")
-    prepare_likes(database_url, topics, size)
+    prepare_likes(database_url, topics, size.papers, size.like_queries)
     return topics
 
 
@@ -263,7 +263,7 @@ def prepare_composing(database_url: str, chunks: Sequence[int]) -> Callable[[], 
 
     def compose() -> None:
         for chunk in chunks:
-            assert compose_chunk(sessions, settings_of(database_url), chunk, NOW, cache)
+            compose_chunk(sessions, settings_of(database_url), chunk, NOW, cache)
 
     return compose
 

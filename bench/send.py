@@ -6,8 +6,9 @@ Everything runs on this machine, in one run: our senders, smtp-source (one text 
 size and number of connections) and django-post_office (the first of our digests, rendered at
 delivery and rendered before; two processes, its best number of threads, in an environment of
 its own from requirements/bench.txt), all against the same sink on a PostgreSQL that writes to the
-disk. Then the same through a forwarder that adds 20 ms to each round trip, and a longer run for the
-memory. Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout.
+disk. Then an edition of topics as diverse as real ones, with twelve papers a mail and not six; the
+first again through a forwarder that adds 20 ms to each round trip; and a longer run for the memory.
+Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout.
 """
 
 import argparse
@@ -21,12 +22,13 @@ import tempfile
 import time
 import venv
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sending.cpu import Servers, find_postgres, own_seconds, postgres_seconds
+from mornings.rows import TOPICS, complete_day, store_morning
+from sending.cpu import Servers, find_postgres, own_seconds, tree_seconds
 from sending.peer_rows import write_peer_rows
 from sending.queue_plan import measure_queue
 from sending.rows import store_day, store_edition
@@ -36,6 +38,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
+from service.deliveries.domain.recipients import Cadence
+from service.editions.publish import publish_now
+from service.papers.domain.announcement_days import announcement_date
+from service.platform.clock import system_clock
 from service.platform.database.engine import make_engine, make_sessions
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
@@ -52,17 +58,21 @@ ROUND_TRIP_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Size:
-    """Numbers of rows: of the compared run, the slow network's, the memory's and the queue's."""
+    """Numbers of rows: of the compared run, the diverse one's, the slow network's, the memory's and
+    the queue's; `topics` are the diverse one's distinct topics.
+    """
 
     rows: int
+    diverse_rows: int
+    topics: int
     slow_rows: int
     long_rows: int
     queue_rows: int
     peer_messages: int
 
 
-FULL = Size(20_000, 10_000, 200_000, 1_000_000, 3_000)
-QUICK = Size(20_000, 3_000, 0, 0, 800)
+FULL = Size(20_000, 20_000, TOPICS, 10_000, 200_000, 1_000_000, 3_000)
+QUICK = Size(20_000, 5_000, 5_000, 3_000, 0, 0, 800)
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,7 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
         f" {figures['ratio_post_office']} times the other ({figures['ratio_post_office_rendered']} where"
         " its texts were ready)"
     )
+    figures |= measure_diverse(bench, data, size)
     say(f"{size.slow_rows:,} digests with {ROUND_TRIP_SECONDS * 1000:.0f} ms more a round trip")
     slow_id = store_edition(bench.sessions, day, size.slow_rows, seed=2)
     with slow_wire(bench.sink, ROUND_TRIP_SECONDS) as port:
@@ -147,6 +158,31 @@ def measure(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
         upgrade(queue_url)
         figures |= measure_queue(queue_url, size.queue_rows, say)
     return figures | describe(size)
+
+
+def measure_diverse(bench: Bench, data: Path, size: Size) -> dict[str, Any]:
+    """Return the rate of an edition that our composer made, of topics as diverse as real ones."""
+    say(f"composing {size.diverse_rows:,} digests of {size.topics:,} distinct topics")
+    url, now = make_database(bench, "diverse"), system_clock()
+    upgrade(url)
+    store_morning(url, data, size.diverse_rows, size.topics, now)
+    complete_day(url, now)
+    # A home of its own, because what was sent is noted there as well.
+    sessions, home = make_sessions(make_engine(url)), bench.home / "diverse"
+    other = replace(bench, database_url=url, sessions=sessions, home=home)
+    settings = Settings.model_validate(make_settings(other, bench.sink, CONNECTIONS))
+    edition_id = publish_now(sessions, settings, Cadence.DAILY, announcement_date(now), now)
+    say("sending it")
+    ours = send_edition(other, edition_id, bench.sink, CONNECTIONS)
+    source = source_rate(bench.sink, size.diverse_rows, ours["bytes"], PROCESSES * CONNECTIONS)
+    return {
+        "messages_per_s_diverse": round(ours["rate"]),
+        "ratio_smtp_source_diverse": round(ours["rate"] / source, 2),
+        "sender_cpu_us_diverse": round(ours["cpu_us"]),
+        "message_bytes_diverse": ours["bytes"],
+        "worker_mib_diverse": round(ours["peak_mib"]),
+        "topics_diverse": size.topics,
+    }
 
 
 def measure_memory(bench: Bench, day: Any, rows: int) -> dict[str, Any]:
@@ -174,13 +210,13 @@ def send_edition(bench: Bench, edition_id: int, port: int, connections: int) -> 
     workers = [start_worker(orders) for _ in range(PROCESSES)]
     for worker in workers:
         read_result(worker)
-    postgres, sink = postgres_seconds(bench.servers.postgres), own_seconds(bench.servers.sink)
+    postgres, sink = tree_seconds(bench.servers.postgres), own_seconds(bench.servers.sink)
     began = time.monotonic()
     for worker in workers:
         write_line(worker, "\n")
     results = [read_result(worker) for worker in workers]
     seconds = time.monotonic() - began
-    postgres = postgres_seconds(bench.servers.postgres) - postgres
+    postgres = tree_seconds(bench.servers.postgres) - postgres
     sink = own_seconds(bench.servers.sink) - sink
     for worker in workers:
         worker.communicate()
@@ -302,6 +338,7 @@ def peer_python() -> Path:
 def describe(size: Size) -> dict[str, Any]:
     return {
         "rows": size.rows,
+        "diverse_rows": size.diverse_rows,
         "slow_rows": size.slow_rows,
         "sender_processes": PROCESSES,
         "connections_each": CONNECTIONS,

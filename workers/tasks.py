@@ -1,6 +1,7 @@
 """Celery tasks: each calls one action and enqueues the next. None is longer than twelve lines."""
 
 from datetime import timedelta
+from functools import partial
 
 from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.quarantine import delete_old_files
@@ -84,7 +85,7 @@ def open_editions() -> None:
 
 @app.task(name="paperboy.compose")
 def compose(chunk_id: int) -> None:
-    """Compose one chunk of subscribers, and enqueue sending."""
+    """Compose one chunk of subscribers, and enqueue sending where it was the edition's last."""
     here = process.runtime
     if compose_chunk(here.sessions, here.settings, chunk_id, here.clock(), here.editions):
         here.enqueue("deliver")
@@ -103,11 +104,11 @@ def settle_requests() -> None:
 
 @app.task(name="paperboy.deliver")
 def deliver() -> None:
-    """Send due digests, and an import's mails, for a minute; again if anything was sent."""
+    """Send due digests, and an import's mails, for a minute, with every process that is idle."""
     here = process.runtime
+    wake = partial(here.enqueue, "deliver")
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
-        if deliver_for(here.sender, LONGEST_DELIVER, process.is_ending, Scope.OTHERS).total:
-            here.enqueue("deliver")
+        deliver_for(here.sender, LONGEST_DELIVER, process.is_ending, Scope.OTHERS, wake)
 
 
 @app.task(name="paperboy.deliver_urgent")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import psycopg
@@ -50,10 +50,13 @@ def settings_of(database_url: str) -> Settings:
     return Settings(database_url=database_url)
 
 
-def store_papers(database_url: str, papers: Sequence[BenchPaper]) -> None:
+def store_papers(
+    database_url: str, papers: Sequence[BenchPaper], on: date = ON, now: datetime = NOW
+) -> None:
+    """Copy papers, new on this date, into an empty schema and update its statistics."""
     columns = (
         "key, source, sources, identifier, version, title, title_raw, abstract, abstract_raw, authors,"
-        " author_keys, categories, primary_category, first_announced_on, first_announced_at,"
+        " author_keys, categories, primary_category, url, first_announced_on, first_announced_at,"
         " announced_as, created_at, updated_at"
     )
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -62,11 +65,11 @@ def store_papers(database_url: str, papers: Sequence[BenchPaper]) -> None:
             cursor.copy(f"COPY papers ({columns}) FROM STDIN") as copy,
         ):
             for number, paper in enumerate(papers):
-                copy.write_row(_paper_row(number, paper))
+                copy.write_row(_paper_row(number, paper, on, now))
         connection.execute("VACUUM (ANALYZE) papers")
 
 
-def _paper_row(number: int, paper: BenchPaper) -> tuple[object, ...]:
+def _paper_row(number: int, paper: BenchPaper, on: date, now: datetime) -> tuple[object, ...]:
     identifier = f"2609.{number:05d}"
     return (
         f"arxiv:{identifier}",
@@ -82,11 +85,12 @@ def _paper_row(number: int, paper: BenchPaper) -> tuple[object, ...]:
         list(paper.author_keys),
         list(paper.categories),
         paper.categories[0] if paper.categories else "",
-        ON,
-        NOW,
+        f"https://arxiv.org/abs/{identifier}",
+        on,
+        now,
         "new",
-        NOW,
-        NOW,
+        now,
+        now,
     )
 
 
@@ -146,14 +150,14 @@ def store_edition(database_url: str, size: Size) -> None:
         plan_chunks(session, edition, CHUNK)
 
 
-def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
+def prepare_likes(database_url: str, topics: Sequence[str], papers: int, like_queries: int) -> int:
     """Embed the papers, as at ingest, and store like queries, as when topics are saved.
 
-    Compiling a like query reads the whole store and takes some 20 to 40 ms, so only `size.like_queries`
+    Compiling a like query reads the whole store and takes some 20 to 40 ms, so only `like_queries`
     are compiled, and copied into the rows of the other clauses.
     """
     sessions, settings = make_sessions(make_engine(database_url)), settings_of(database_url)
-    assert learn_meanings(sessions, settings) == size.papers
+    assert learn_meanings(sessions, settings) == papers
     count_lexemes(sessions, settings)
     texts = sorted(
         {
@@ -164,11 +168,9 @@ def prepare_likes(database_url: str, topics: Sequence[str], size: Size) -> int:
         }
     )
     with transaction(sessions) as session:
-        make_like_queries(session, settings, texts[: size.like_queries])
+        make_like_queries(session, settings, texts[:like_queries])
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            _COPY_PROBES, [texts[size.like_queries :], min(size.like_queries, len(texts))]
-        )
+        connection.execute(_COPY_PROBES, [texts[like_queries:], min(like_queries, len(texts))])
     return len(texts)
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 INSTALL = (
     "smtp-sink and smtp-source are missing: type `sudo apt-get install postfix` (not to run it)"
@@ -31,19 +32,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_sink() -> Iterator[tuple[int, int]]:
-    """Run a sink that accepts everything, with PIPELINING, as Postfix does; yield its port and pid."""
+def run_sink(log: Path | None = None) -> Iterator[tuple[int, int]]:
+    """Run a sink that accepts everything, with PIPELINING, as Postfix does; yield its port and pid.
+
+    With `log` it writes each command there, which takes a few microseconds a message.
+    """
     port = free_port()
     command = [str(shutil.which("smtp-sink", path=_path()))]
     if os.geteuid() == 0:
         command += ["-u", "nobody"]
-    process = subprocess.Popen([*command, f"127.0.0.1:{port}", "1000"])
-    try:
+    if log is not None:
+        command.append("-v")
+    with ExitStack() as stack:
+        stderr = stack.enter_context(log.open("wb")) if log is not None else None
+        process = subprocess.Popen([*command, f"127.0.0.1:{port}", "1000"], stderr=stderr)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
         wait_for_port(port)
         yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def wait_for_port(port: int) -> None:

@@ -67,9 +67,10 @@ def compose_chunk(
     now: datetime,
     cache: EditionCache | None = None,
 ) -> bool:
-    """Compose the digests of one chunk; return whether this run was the one that did.
+    """Compose the digests of one chunk; return whether the edition is frozen by it.
 
-    Idempotent: the chunk's row is locked meanwhile, so a second run waits and finds nothing to do.
+    Its digests may be sent from then on. Idempotent: the chunk's row is locked meanwhile, so a second
+    run waits and finds nothing to do.
     `cache` keeps the loaded edition for its next chunks; without it, the edition is loaded again.
     """
     try:
@@ -82,8 +83,7 @@ def compose_chunk(
     if edition_id is None:
         return False
     with transaction(sessions) as session:
-        freeze_if_composed(session, edition_id, now)
-    return True
+        return freeze_if_composed(session, edition_id, now)
 
 
 def _compose_chunk(

@@ -51,15 +51,19 @@ def deliver_for(
     longest: timedelta,
     is_ending: Callable[[], bool] = lambda: False,
     scope: Scope = Scope.ALL,
+    wake: Callable[[], None] = lambda: None,
 ) -> DeliverReport:
     """Send what is due in the scope as a worker does: claim for `longest`, and not once `is_ending`.
+
+    `wake` is called when there begins to be more than this process has claimed, so that an idle one begins,
+    too; otherwise at the end, if anything was sent. So wake-up tasks do not multiply.
 
     It does not wait for messages that hang. Their outcomes are recorded by a thread of this process,
     which ends with the last of them, or by the next call. Raises what `deliver` raises.
     """
     stops_at = sender.clock() + longest
     request = SendRequest(
-        sender, stops_at=stops_at, scope=scope, leaves_hanging=True, is_ending=is_ending
+        sender, stops_at=stops_at, scope=scope, leaves_hanging=True, is_ending=is_ending, wake=wake
     )
     try:
         return _deliver(request, lambda _: None)

@@ -18,6 +18,7 @@ from service.messages.build import BuiltMail, build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
+from service.platform.settings.settings import Settings
 from service.sending.apply_limits import LimitUpdater
 from service.sending.build_failures import BuildFailures
 from service.sending.eligibility import skip_unwanted
@@ -88,14 +89,25 @@ def record_hanging(sender: Sender, *, is_last: bool = False) -> DeliverReport:
     return run.report
 
 
+def limit_window(settings: Settings) -> int:
+    """Return how many rows a run may have in flight: `send_window`, or a minute's mail if that is less.
+
+    Where the rate is limited, rows in flight wait for their time slots, and more of them would gain
+    nothing, outlast their lease, and be in doubt if the process dies.
+    """
+    if settings.send_rate is None:
+        return settings.send_window
+    return max(1, min(settings.send_window, int(settings.send_rate * 60)))
+
+
 class _Run:
     """One run of a sender, pipelined: rows are claimed and built while others are on the wire.
 
-    At most `SEND_WINDOW` rows are in flight, in the database and on the wire, beside those whose
-    messages hang (decision 0018). One transaction
-    (`_exchange`) records finished messages and puts as many built ones in flight, half a window at a
-    time, so that the other half is on the wire meanwhile. A claim takes a whole window, because its
-    statements cost the same for few rows; claimed rows return to the queue if the process dies.
+    At most a window of rows (`limit_window`) is in flight, in the database and on the wire, beside
+    those whose messages hang (decision 0018). One transaction (`_exchange`) records finished messages
+    and puts as many built ones in flight, half a window at a time, so that the other half is on the
+    wire meanwhile. A claim takes a whole window, because its statements cost the same for few rows;
+    claimed rows return to the queue if the process dies.
     """
 
     def __init__(self, request: SendRequest, owner: int) -> None:
@@ -105,7 +117,7 @@ class _Run:
         self._owner = owner
         self._stops_at = request.stops_at
         self._occasion = request.occasion
-        self._window = sender.settings.send_window
+        self._window = limit_window(sender.settings)
         # A small window is not worth splitting.
         self._exchange_size = self._window // 2 if self._window >= _MIN_SPLIT else self._window
         self._editions = EditionDataCache()
@@ -116,6 +128,9 @@ class _Run:
         self._claimer = Claimer(owner, lease, request.edition_id, sender.places, request.scope)
         self._claims: deque[Claim] = deque()
         self._is_drained = False
+        # Whether the last claim was full, and whether another process was woken for what it left.
+        self._is_full = False
+        self._has_woken = False
         self._ready: list[BuiltMail] = []
         self._unbuildable: list[TerminalTransition] = []
         self._failures = BuildFailures(sender.sessions, sender.settings)
@@ -151,6 +166,8 @@ class _Run:
     def finish(self) -> None:
         """Leave the watermark of the last window, so that a backup of the last second is detected."""
         self._watermark_writer.finish()
+        if self.report.total and not self._has_woken:
+            self._request.wake()
 
     def record_late(self) -> None:
         """Record the replies to messages that hung when the previous run ended."""
@@ -253,8 +270,16 @@ class _Run:
             wanted = [claim for claim in wanted if claim.id not in self._in_flight]
             gather_edition_data(session, wanted, self._editions)
         self._is_drained = not (waiting or due)
+        self._note_full(is_full=len(waiting) + len(due) >= self._window)
         self._claims.extend(wanted)
         self.report = self.report.plus([DeliveryState.SKIPPED] * len(unwanted))
+
+    def _note_full(self, *, is_full: bool) -> None:
+        """Wake another process when there begins to be more than this one has claimed."""
+        if is_full and not self._is_full:
+            self._has_woken = True
+            self._request.wake()
+        self._is_full = is_full
 
     def _claim_waiting(self, session: Session, now: datetime) -> list[Claim]:
         """Claim rows that waited for their provider's limit; they go before other due rows."""

@@ -43,7 +43,7 @@ class SendRequest:
 
     With `leaves_hanging` it ends while messages hang, and the process records their outcomes later;
     otherwise it waits for them, and `on_hanging` gets their number when nothing else is left. Once
-    `is_ending` is true nothing more is sent.
+    `is_ending` is true nothing more is sent. `wake` wakes another process (see `deliver_for`).
     """
 
     sender: Sender
@@ -54,3 +54,4 @@ class SendRequest:
     leaves_hanging: bool = False
     on_hanging: Callable[[int], None] = lambda _: None
     is_ending: Callable[[], bool] = lambda: False
+    wake: Callable[[], None] = lambda: None

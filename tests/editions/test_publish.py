@@ -103,6 +103,15 @@ def test_a_redelivered_compose_adds_nothing(press: Press) -> None:
     assert dump_tables(press.sessions) == before
 
 
+def test_sending_may_begin_with_the_last_chunk(press: Press) -> None:
+    press.add_subscribers(ANNE, BERT, CLEO)
+    press.add_papers(1)
+    chunks = open_friday(press, Opening(chunk_size=1))
+    now = press.clock()
+    frozen = [compose_chunk(press.sessions, press.settings, chunk, now) for chunk in chunks]
+    assert frozen == [False, False, True]
+
+
 def test_a_deleted_chunk_is_not_composed(press: Press) -> None:
     assert not compose_chunk(press.sessions, press.settings, 4711, press.clock())
 
@@ -367,5 +376,5 @@ def test_a_digest_is_never_inserted_twice_for_a_subscriber(press: Press) -> None
     with press.sessions.begin() as session:
         # As if `composed_at` had been lost with a failing disk: the unique key still holds.
         session.get_one(EditionChunk, chunk).composed_at = None
-    assert compose_chunk(press.sessions, press.settings, chunk, press.clock())
+    compose_chunk(press.sessions, press.settings, chunk, press.clock())
     assert [row.state for row in press.rows()] == [DeliveryState.QUEUED]

@@ -115,8 +115,11 @@ def test_a_sender_killed_at_its_time_limit_sends_nothing_twice_and_the_rest_goes
         "SEND_CONNECTIONS": "1",
     }
     log = settings.data_dir / "logs" / "worker-send.log"
-    enqueue = make_enqueue(settings.queue_url)
-    with running_workers(settings, **changes):
+    enqueue, environ = make_enqueue(settings.queue_url), settings_environ(settings, **changes)
+    with Stack(settings, {}, stop_seconds=2, environ=environ) as stack:
+        # One process: another would send the rest at once.
+        stack.start("worker-send", "-c", "1")
+        stack.start("worker-urgent")
         app = Celery(broker=settings.queue_url, set_as_current=False)
         # The task's own limits are minutes; a message may shorten them. At the first the sender waits
         # some seconds for replies that are due, and is killed meanwhile by the second.

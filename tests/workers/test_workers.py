@@ -18,6 +18,7 @@ from support.rules import ROOT
 from support.servers.processes import SECRET_KEY, running_worker, settings_environ
 from support.smtp.smtp_sink import SmtpSink, wait_until
 
+from service.cli.processes import Stack
 from service.deliveries.domain.recipients import Timing
 from service.deliveries.domain.return_path import make_return_path
 from service.deliveries.domain.states import DeliveryState
@@ -94,6 +95,22 @@ def test_a_flushed_broker_loses_nothing(
         wait_until(lambda: press.states(edition_id) == {"sent": 40}, 20)
     assert sorted(smtp_sink.recipients()) == addresses(40)
     assert press.balance(edition_id).closes
+
+
+def test_one_wake_up_task_sets_every_process_to_an_edition(
+    press: Press, settings: Settings, smtp_sink: SmtpSink
+) -> None:
+    edition_id = edition_of_today(press, 200)
+    smtp_sink.delay_seconds = 0.05
+    environ = settings_environ(settings, SEND_WINDOW="4", SEND_CONNECTIONS="1")
+    # Without beat, which would wake the other process half a minute later.
+    with Stack(settings, {}, stop_seconds=5, environ=environ) as stack:
+        stack.start("worker-send")
+        make_enqueue(settings.queue_url)("deliver")
+        wait_until(lambda: press.states(edition_id) == {"sent": 200}, 120)
+    # One of each process.
+    assert smtp_sink.connection_count == 2
+    assert sorted(smtp_sink.recipients()) == sorted(addresses(200))
 
 
 def test_a_swept_row_is_enqueued_and_sent(

@@ -110,8 +110,12 @@ DEAD_ADDRESS_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5
 
 
 class Phase(StrEnum):
-    """The SMTP phase that a message reached before its outcome was known."""
+    """The SMTP phase that a message reached before its outcome was known.
 
+    `WITHDRAWN`: none, because its sender stopped before the message was given to a connection.
+    """
+
+    WITHDRAWN = "withdrawn"
     CONNECT = "connect"
     MAIL = "mail"
     RCPT = "rcpt"

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     smtputf8: bool = False
     send_rate: Seconds | None = None
     send_connections: Count = 10
-    send_window: Count = 32
+    send_window: Count = 128
     send_not_after_hours: Count = 20
     warm_up_days: kinds.WarmUpDays = 0
     lease_seconds: Count = 900

@@ -37,6 +37,8 @@ RETRY_MINUTES: dict[ReplyKind, tuple[int, ...]] = {
     # Not caused by the mail, so it does not count as a deferral; the relay itself rests meanwhile.
     K.RELAY: (2,),
 }
+# A withdrawn mail was refused by nobody, so it is due as before.
+_WITHOUT_WAIT = {K.ACCEPTED: S.SENT, K.UNANSWERED: S.IN_DOUBT, K.WITHDRAWN: S.QUEUED}
 # Up to this share of a wait is added to it, so that mails deferred together spread out.
 JITTER = 0.2
 
@@ -74,10 +76,8 @@ def decide(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
     `send_not_after` fails now, with the reason `late`.
     """
     kind = classify_reply(outcome)
-    if kind is K.ACCEPTED:
-        return Decision(S.SENT, outcome.reply)
-    if kind is K.UNANSWERED:
-        return Decision(S.IN_DOUBT, outcome.reply or "no reply after the message")
+    if kind in _WITHOUT_WAIT:
+        return Decision(_WITHOUT_WAIT[kind], outcome.reply or "no reply after the message")
     if kind is K.REFUSED:
         is_dead = enhanced_code(outcome.text) in DEAD_ADDRESS_CODES
         blame = SuppressionReason.HARD_BOUNCE if is_dead else None

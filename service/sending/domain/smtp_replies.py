@@ -17,6 +17,7 @@ class ReplyKind(StrEnum):
     THROTTLED = "throttled"
     POLICY = "policy"
     RELAY = "relay"
+    WITHDRAWN = "withdrawn"
     PUT_OFF = "put_off"
     REFUSED = "refused"
 
@@ -34,8 +35,8 @@ def classify_reply(outcome: SendOutcome) -> ReplyKind:
     Before RCPT a relay knows no recipient, so an error there is about the relay or about us.
     """
     code = outcome.code
-    if outcome.phase is Phase.CONNECT:
-        return K.RELAY
+    if outcome.phase in {Phase.WITHDRAWN, Phase.CONNECT}:
+        return K.WITHDRAWN if outcome.phase is Phase.WITHDRAWN else K.RELAY
     if outcome.phase is Phase.MAIL:
         return K.REFUSED if _is_this_mail(outcome) else K.RELAY
     if not code:

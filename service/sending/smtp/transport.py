@@ -29,7 +29,7 @@ __all__ = ["Envelope", "SmtpTransport", "Transport"]
 # How long no further connection is tried after a relay refused one more.
 FULL_SECONDS = 30.0
 
-_WITHDRAWN = SendOutcome(Phase.CONNECT, 0, "withdrawn before anything was sent")
+_WITHDRAWN = SendOutcome(Phase.WITHDRAWN, 0, "withdrawn before anything was sent")
 
 
 class Transport(Protocol):

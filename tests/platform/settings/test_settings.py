@@ -33,7 +33,7 @@ def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
     assert settings.arxiv_categories == ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
     assert (settings.digest_hour, settings.digest_timezone) == (7, "UTC")
     assert (settings.digest_max_papers, settings.digest_max_bytes) == (25, 90_000)
-    assert (settings.send_rate, settings.send_connections, settings.send_window) == (None, 10, 32)
+    assert (settings.send_rate, settings.send_connections, settings.send_window) == (None, 10, 128)
     assert settings.send_not_after_hours == 20
     assert find_risks(settings) == []
 

@@ -58,7 +58,8 @@ def test_every_outcome_has_a_decision_allowed_after_in_flight(
 ) -> None:
     decision = decide(outcome, past, NOW)
     assert may_follow(S.IN_FLIGHT, decision.state)
-    assert (decision.retry_after is not None) == (decision.state is S.QUEUED)
+    waits = decision.state is S.QUEUED and outcome.phase is not Phase.WITHDRAWN
+    assert (decision.retry_after is not None) == waits
     assert decide(outcome, past, NOW) == decision
 
 
@@ -106,6 +107,7 @@ def test_a_fault_of_the_relay_never_counts_as_a_deferral(outcome: SendOutcome, p
     ("outcome", "state", "is_suppressed"),
     [
         (SendOutcome(Phase.REPLIED, 250, "2.0.0 OK"), S.SENT, False),
+        (SendOutcome(Phase.WITHDRAWN, 0, "withdrawn"), S.QUEUED, False),
         (SendOutcome(Phase.CONNECT, 0, "refused"), S.QUEUED, False),
         (SendOutcome(Phase.CONNECT, 554, "go away"), S.QUEUED, False),
         (SendOutcome(Phase.MAIL, 421, "closing"), S.QUEUED, False),
