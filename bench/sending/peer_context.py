@@ -89,5 +89,8 @@ def _links(entry: DigestPaper, change: str, topic_id: int) -> dict[str, Any]:
         "keep": signed(links.keep),
         "less": signed(links.less),
         "follow": signed(links.follow),
-        "mutes": [{"word": word, "link": signed(query)} for word, query in entry.mutes],
+        "mutes": [
+            {"word": word, "link": signed(f"{query}&paper={entry.paper.id}")}
+            for word, query in entry.mutes
+        ],
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from service.deliveries.store.claimed_rows import Claim, RecipientView
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
-from service.messages.contexts.digest import DigestPaper, DigestSection
+from service.messages.contexts.digest import DigestPaper, DigestSection, ShownPaper
 from service.messages.digest_period import DigestDays, edition_days
 from service.messages.signed_links import mute_url, paper_links
 from service.papers.domain.types import PaperView
@@ -22,17 +22,25 @@ from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.presentation.reasons import mutable_words
 from service.subscribers.store.subscribers import get_named_topics
-from service.topics.domain.language import QueryError, parse_query
-from service.topics.domain.language.edits import leaves_nothing, parse_clause
-from service.topics.domain.types import NamedTopic
+from service.topics.domain.language.edits import can_mute
+from service.topics.domain.types import NamedTopic, Reason
 
 # Of a bigint.
 _LARGEST_ID = 2**63
 
 
+class _Note(NamedTuple):
+    """What entries of one topic often have in common: all but the paper."""
+
+    reasons: tuple[Reason, ...]
+    mutes: tuple[tuple[str, str], ...]
+    # Of each paper: whether its author was the reason, then as in `ShownPaper`.
+    shown_as: tuple[bool, bool, int, bool]
+
+
 @dataclass(slots=True)
 class PaperEntries:
-    """The papers of one edition as its messages show them, one value for all subscribers.
+    """The papers of one edition as its messages show them: one value of each for all topics.
 
     Renderers cache cards by these values, so a card is rendered only once. Without
     `has_ai_summaries` every paper shows its abstract.
@@ -42,93 +50,88 @@ class PaperEntries:
     late_ids: frozenset[int]
     settings: Settings
     has_ai_summaries: bool = True
-    # By the topic's query and note, then by paper. A clause matches the same words of a paper for everyone,
-    # so a note's key leaves the words out: comparing them would cost more.
-    _placed: dict[tuple[str | None, digest_json.NoteKey], dict[int, DigestPaper]] = field(
-        default_factory=dict
-    )
+    _shown: dict[tuple[int, tuple[bool, bool, int, bool]], ShownPaper] = field(default_factory=dict)
 
     def take(
         self, entries: Iterable[DigestEntry], topic: str | None = None
     ) -> Iterator[DigestPaper]:
         """Yield the frozen entries whose papers still exist; without a query, as suggestions."""
-        for entry in entries:
-            placed = self._placed.setdefault((topic, digest_json.note_key(entry)), {})
-            if entry.paper_id not in placed and entry.paper_id in self.papers:
-                placed[entry.paper_id] = self._place(entry, topic)
-            if entry.paper_id in placed:
-                yield placed[entry.paper_id]
+        for paper_id, reasons, maybe_seen, revision in entries:
+            if paper_id in self.papers:
+                note = _read_note(reasons, maybe_seen, revision, topic)
+                yield self._place(paper_id, note)
 
     def parse_groups(
         self, value: Mapping[str, Any], topics: Iterable[NamedTopic]
     ) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON; a group's topic may be gone from `topics`."""
-        keys = digest_json.note_keys(value)
+        notes = digest_json.parse_notes(value)
         queries = {topic.topic_id: topic.query for topic in topics}
         return tuple(
             DigestSection(
                 title=title,
-                papers=self._read(value, keys, ids, notes, queries.get(topic_id, "")),
+                papers=self._read(ids, numbers, notes, queries.get(topic_id, "")),
                 topic_id=topic_id,
             )
-            for title, topic_id, ids, notes in value["groups"]
+            for title, topic_id, ids, numbers in value["groups"]
         )
 
     def parse_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
         """Return the suggestions of a digest in JSON."""
-        ids, notes = value["also"]
-        return self._read(value, digest_json.note_keys(value), ids, notes, None) if ids else ()
+        ids, numbers = value["also"]
+        return self._read(ids, numbers, digest_json.parse_notes(value), None) if ids else ()
 
     def _read(
         self,
-        value: Mapping[str, Any],
-        keys: Sequence[digest_json.NoteKey],
         ids: Sequence[int],
-        notes: Sequence[int],
+        numbers: Sequence[int],
+        notes: Sequence[digest_json.EntryNote],
         topic: str | None,
     ) -> tuple[DigestPaper, ...]:
-        """Return the result of `take` for the same entries, without parsing cached ones."""
-        placed = {note: self._placed.setdefault((topic, keys[note]), {}) for note in set(notes)}
-        found = []
-        for paper_id, note in zip(ids, notes, strict=True):
-            paper = placed[note].get(paper_id)
-            if paper is None and paper_id in self.papers:
-                paper = self._place(digest_json.parse_entry(value, paper_id, note), topic)
-                placed[note][paper_id] = paper
-            if paper is not None:
-                found.append(paper)
-        return tuple(found)
+        """Return the result of `take` for the same entries."""
+        read = {number: _read_note(*notes[number], topic) for number in set(numbers)}
+        return tuple(
+            self._place(paper_id, read[number])
+            for paper_id, number in zip(ids, numbers, strict=True)
+            if paper_id in self.papers
+        )
 
-    def _place(self, entry: DigestEntry, topic: str | None) -> DigestPaper:
-        paper = self.papers[entry.paper_id]
-        query = topic or ""
-        words = [word for word in mutable_words(entry.reasons, query) if _can_mute(query, word)]
+    def _place(self, paper_id: int, note: _Note) -> DigestPaper:
+        key = (paper_id, note.shown_as)
+        shown = self._shown.get(key) or self._shown.setdefault(key, self._show(*key))
+        return DigestPaper(shown, note.reasons, note.mutes)
+
+    def _show(self, paper_id: int, shown_as: tuple[bool, bool, int, bool]) -> ShownPaper:
+        is_by_author, maybe_seen, revision, is_suggested = shown_as
+        paper = self.papers[paper_id]
         links = paper_links(self.settings, paper)
-        if any(reason.field == "author" for reason in entry.reasons):
+        if is_by_author:
             links = replace(links, follow="")
-        is_late = entry.paper_id in self.late_ids
+        is_late = paper_id in self.late_ids
         if paper.is_late != is_late:
             paper = replace(paper, is_late=is_late)
         if paper.summary and not self.has_ai_summaries:
             paper = replace(paper, summary="")
-        return DigestPaper(
+        return ShownPaper(
             paper=paper,
             links=links,
-            reasons=entry.reasons,
-            maybe_seen=entry.is_maybe_seen,
-            revision=entry.revision,
-            mutes=tuple((word, mute_url("", 0, word, paper.id)) for word in words),
-            is_suggested=topic is None,
+            maybe_seen=maybe_seen,
+            revision=revision,
+            is_suggested=is_suggested,
         )
 
 
-@cached("words to mute", maxsize=65_536)
-def _can_mute(topic: str, word: str) -> bool:
-    """Return whether the topic could still match without this word; if not, the link would fail."""
-    try:
-        return not leaves_nothing(parse_query(topic), parse_clause(word))
-    except QueryError:
-        return False  # there is no topic: trending or carried-over papers
+def _read_note(
+    reasons: tuple[Reason, ...], maybe_seen: bool, revision: int, topic: str | None
+) -> _Note:
+    is_by_author = any(reason.field == "author" for reason in reasons)
+    mutes = _mutes(topic or "", mutable_words(reasons, topic or ""))
+    return _Note(reasons, mutes, (is_by_author, maybe_seen, revision, topic is None))
+
+
+@cached("links to mute", maxsize=8_192)
+def _mutes(topic: str, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((word, mute_url("", 0, word)) for word in words if can_mute(topic, word))
 
 
 @dataclass(slots=True)

@@ -1,8 +1,11 @@
 """Highlighting of words in a text, and excerpts of long texts."""
 
+from __future__ import annotations
+
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -52,18 +55,56 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 # The same paper is rendered with several card templates, at different times.
 @cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
+    return _enclose(text, _find(text, words))
+
+
+def _enclose(
+    text: str, spans: Iterable[tuple[int, int]], write: Callable[[str], str] = escape
+) -> Markup:
     pieces: list[str] = []
     end = 0
-    for start, stop in _find(text, words):
-        pieces += [escape(text[end:start]), "<mark>", escape(text[start:stop]), "</mark>"]
+    for start, stop in spans:
+        pieces += [write(text[end:start]), "<mark>", write(text[start:stop]), "</mark>"]
         end = stop
-    pieces.append(escape(text[end:]))
+    pieces.append(write(text[end:]))
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence that is marked for many topics: its words are stemmed once."""
+
+    text: str
+    stems: tuple[str, ...]
+    is_plain: bool
+
+    def mark(self, wanted: WantedWords) -> Markup | None:
+        """Return what `mark` returns for the same words; None where none of them occurs."""
+        if wanted.starts.isdisjoint(self.stems):
+            return None
+        found = [at for at, stem in enumerate(self.stems) if stem in wanted.starts]
+        spans = list(_spans(self.text, wanted, found))
+        return _enclose(self.text, spans, str if self.is_plain else escape) if spans else None
+
+
+# Each card of the same paper needs them.
+@cached("sentences to mark", maxsize=4_096)
+def sentences(text: str) -> tuple[Sentence, ...]:
+    """Return the sentences of a text, which together are the text.
+
+    No phrase crosses their ends, so marking each is marking the whole: what ends a sentence is none
+    of the characters that may stand between the words of a phrase.
+    """
+    bounds = dict.fromkeys((0, *_sentence_ends(text), len(text)))
+    return tuple(
+        Sentence(one, tuple(map(_fold, _WORD.findall(one))), escape(one) == one)
+        for one in (text[start:end] for start, end in pairwise(bounds))
+    )
 
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans of `words`: left to right, the longest first, never overlapping."""
-    wanted = _look_for(tuple(words))
+    wanted = look_for(tuple(words))
     found = [
         at
         for at, word in enumerate(_WORD.findall(text))
@@ -71,8 +112,12 @@ def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
         and word.casefold().startswith(wanted.beginnings)
         and _fold(word) in wanted.starts
     ]
-    if not found:
-        return
+    if found:
+        yield from _spans(text, wanted, found)
+
+
+def _spans(text: str, wanted: WantedWords, found: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the spans of phrases that begin at the words numbered in `found`."""
     tokens = list(_WORD.finditer(text))
     end = 0
     for at in found:
@@ -83,7 +128,7 @@ def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
                 yield tokens[at].start(), tokens[end - 1].end()
 
 
-class _Wanted(NamedTuple):
+class WantedWords(NamedTuple):
     """Phrases as stems, the longest first, and prefilters for words that cannot begin a phrase.
 
     All but the last two letters of a stem, and always the first, begin its word too ("possibl" of
@@ -95,15 +140,20 @@ class _Wanted(NamedTuple):
     beginnings: tuple[str, ...]
     letters: frozenset[str]
 
+    def may_be_in(self, stems: str) -> bool:
+        """Return whether one of the words occurs among stems, each between two spaces."""
+        return any(f" {start} " in stems for start in self.starts)
+
 
 @cached("words to mark", maxsize=1_024)
-def _look_for(words: tuple[str, ...]) -> _Wanted:
+def look_for(words: tuple[str, ...]) -> WantedWords:
+    """Return the words to mark, prepared for many texts."""
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
     starts = frozenset(phrase[0] for phrase in wanted)
     beginnings = tuple(stem[: max(len(stem) - 2, 1)] for stem in starts)
     letters = frozenset(letter for stem in starts for letter in (stem[0], stem[0].upper()))
-    return _Wanted(wanted, starts, beginnings, letters)
+    return WantedWords(wanted, starts, beginnings, letters)
 
 
 def _stands_at(

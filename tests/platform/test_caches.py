@@ -11,7 +11,14 @@ import pytest
 from support.rules import ROOT
 
 from service.platform import caches
-from service.platform.caches import CacheUse, cached, clear_caches, list_caches, register_cache
+from service.platform.caches import (
+    CacheUse,
+    Generations,
+    cached,
+    clear_caches,
+    list_caches,
+    register_cache,
+)
 from service.presentation.dates import plain_date
 from service.web.core.cached_response import CachedResponse
 
@@ -87,7 +94,7 @@ def test_every_cached_function_is_listed_under_its_own_name() -> None:
     assert len(named) == len(set(named))
     listed = {use.name: use for use in list_caches()}
     assert set(named) <= listed.keys()
-    assert all(listed[name].maximum > 0 for name in named)
+    assert all(listed[name].maximum for name in named)
 
 
 def test_every_cache_of_an_object_has_a_name_of_its_own() -> None:
@@ -121,6 +128,24 @@ def test_objects_of_one_name_are_counted_together_and_as_long_as_they_live() -> 
     del one
     gc.collect()
     assert use_of("boxes") is None
+
+
+def test_a_cache_of_two_generations_holds_at_most_its_bytes() -> None:
+    texts: Generations[str] = Generations("texts", 10, len)
+    assert texts.get("a") is None
+    for letter in "abcdefgh":
+        texts.add(letter, letter * 4)
+        # One that is in use stays, and is counted once more in the new generation.
+        assert texts.get("a") == "aaaa"
+        assert texts.bytes <= 20
+    assert [letter for letter in "abcdefgh" if texts.get(letter) is not None] == ["a", "g", "h"]
+    assert use_of("texts") == CacheUse(
+        "texts", texts.count_entries(), None, misses=6, bytes=texts.bytes, maximum_bytes=20
+    )
+    texts.grow(7)
+    assert texts.bytes <= 20
+    texts.clear_entries()
+    assert use_of("texts") == CacheUse("texts", 0, None, misses=0, bytes=0, maximum_bytes=20)
 
 
 def test_all_are_cleared_at_once() -> None:

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from service.presentation.highlight import excerpt, first_sentences, mark, shorten
+from service.presentation.highlight import (
+    excerpt,
+    first_sentences,
+    look_for,
+    mark,
+    sentences,
+    shorten,
+)
 
 
 def marked(text: str, *words: str) -> list[str]:
@@ -179,3 +186,42 @@ def test_an_excerpt_shows_the_first_mention_between_whole_words(
     text: str, reach: int, expected: str
 ) -> None:
     assert excerpt(text, ["prompt"], reach) == expected
+
+
+PIECES = [
+    "prompt",
+    "Tuning",
+    "tuned prompts",
+    ".",
+    "? ",
+    "。",
+    "e.g. ",
+    "”",
+    "-",
+    "’",
+    " ",
+    "<",
+    "&",
+    "学習",
+    "x",
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join),
+    st.lists(
+        st.sampled_from(["prompt", "prompt tuning", "学習", "tune prompt", "x", ""]), max_size=3
+    ),
+)
+def test_marking_each_sentence_is_marking_the_text(text: str, words: list[str]) -> None:
+    pieces = sentences(text)
+    assert "".join(piece.text for piece in pieces) == text
+    wanted = look_for(tuple(words))
+    found = [piece.mark(wanted) for piece in pieces]
+    whole = "".join(
+        mark(piece.text, ()) if one is None else one
+        for piece, one in zip(pieces, found, strict=True)
+    )
+    assert whole == mark(text, words)
+    stems = "".join(f" {' '.join(piece.stems)} " for piece in pieces)
+    assert wanted.may_be_in(stems) or not any(found)

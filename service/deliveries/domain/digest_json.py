@@ -7,9 +7,8 @@ from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, P
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
 
-# The parts of a note that distinguish entries of one paper: `is_maybe_seen`, `revision`, and of
-# each reason its clause and its field.
-NoteKey: TypeAlias = tuple[Any, ...]
+# An entry without its paper: its reasons, whether an earlier mail is in doubt, its revision.
+EntryNote: TypeAlias = tuple[tuple[Reason, ...], bool, int]
 
 
 def digest_to_json(digest: Digest) -> dict[str, Any]:
@@ -49,11 +48,7 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
     """Return the digest of a delivery row; an empty digest if the row has none."""
     if value is None:
         return Digest(())
-    reasons = [_parse_reason(reason) for reason in value["reasons"]]
-    notes = [
-        (tuple(reasons[number] for number in numbers), bool(is_maybe_seen), revision)
-        for is_maybe_seen, revision, *numbers in value["notes"]
-    ]
+    notes = parse_notes(value)
 
     def read(ids: Sequence[int], numbers: Sequence[int]) -> tuple[DigestEntry, ...]:
         pairs = zip(ids, numbers, strict=True)
@@ -71,10 +66,6 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
 BROKEN_DIGEST = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
-# For callers that read thousands of rows with mostly known entries: these functions let them cache
-# entries and build only new ones.
-
-
 def named_papers(value: Mapping[str, Any]) -> list[int]:
     """Return every paper id in a row's digest, with those of its updates."""
     ids = [*value["also"][0], *(update[0] for update in value["updates"])]
@@ -83,26 +74,13 @@ def named_papers(value: Mapping[str, Any]) -> list[int]:
     return ids
 
 
-def note_keys(value: Mapping[str, Any]) -> list[NoteKey]:
-    """Return the keys of a row's notes, by index; `note_key` returns the same key for an entry."""
-    places = [(clause, field) for clause, field, *_ in value["reasons"]]
+def parse_notes(value: Mapping[str, Any]) -> list[EntryNote]:
+    """Return the notes of a row's digest by their number: what its entries hold but the paper."""
+    reasons = [_parse_reason(reason) for reason in value["reasons"]]
     return [
-        (is_maybe_seen, revision, *[places[number] for number in reasons])
-        for is_maybe_seen, revision, *reasons in value["notes"]
+        (tuple([reasons[number] for number in numbers]), bool(is_maybe_seen), revision)
+        for is_maybe_seen, revision, *numbers in value["notes"]
     ]
-
-
-def note_key(entry: DigestEntry) -> NoteKey:
-    """Return the key of an entry's note, equal to that of `note_keys`."""
-    places = [(reason.clause, reason.field) for reason in entry.reasons]
-    return (entry.is_maybe_seen, entry.revision, *places)
-
-
-def parse_entry(value: Mapping[str, Any], paper_id: int, note: int) -> DigestEntry:
-    """Return the entry of a paper with the row's note of this index."""
-    is_maybe_seen, revision, *numbers = value["notes"][note]
-    reasons = tuple(_parse_reason(value["reasons"][number]) for number in numbers)
-    return DigestEntry(paper_id, reasons, bool(is_maybe_seen), revision)
 
 
 def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:

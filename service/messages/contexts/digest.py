@@ -45,30 +45,65 @@ class SubscriberLinks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestPaper:
-    """One paper with the reasons of its match. `maybe_seen`: an earlier mail may contain it.
+class ShownPaper:
+    """What a mail shows of a paper for every topic. `maybe_seen`: an earlier mail may contain it.
 
-    `revision` is the version announced as a replacement, 0 for a new paper. `mutes` are the
-    words that can be muted, each with its query (`?topic=0&mute=survey`; the 0 stands for the
-    group's topic). `is_suggested` where it matched no topic.
+    `revision` is the version announced as a replacement, 0 for a new paper; `is_suggested` where it
+    matched no topic.
     """
 
     paper: PaperView
     links: PaperLinks
-    reasons: tuple[Reason, ...] = ()
     maybe_seen: bool = False
     revision: int = 0
-    mutes: tuple[tuple[str, str], ...] = ()
     is_suggested: bool = False
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compute the hash once: each mail looks up its cards by the value of their papers."""
-        fields = (self.paper, self.links, self.reasons, self.maybe_seen, self.revision, self.mutes)
+        fields = (self.paper, self.links, self.maybe_seen, self.revision, self.is_suggested)
         object.__setattr__(self, "_hash", hash(fields))
 
     def __hash__(self) -> int:
         return self._hash
+
+
+@dataclass(frozen=True, slots=True)
+class DigestPaper:
+    """One paper, and what its topic adds: the reasons of its match, and `mutes`.
+
+    `mutes` are the words that can be muted, each with its query (`?topic=0&mute=survey`; the 0 stands
+    for the group's topic).
+    """
+
+    shown: ShownPaper
+    reasons: tuple[Reason, ...] = ()
+    mutes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def paper(self) -> PaperView:
+        """The paper itself."""
+        return self.shown.paper
+
+    @property
+    def links(self) -> PaperLinks:
+        """The addresses of the paper."""
+        return self.shown.links
+
+    @property
+    def maybe_seen(self) -> bool:
+        """Whether an earlier mail may contain it."""
+        return self.shown.maybe_seen
+
+    @property
+    def revision(self) -> int:
+        """The version announced as a replacement, 0 for a new paper."""
+        return self.shown.revision
+
+    @property
+    def is_suggested(self) -> bool:
+        """Whether it matched no topic."""
+        return self.shown.is_suggested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

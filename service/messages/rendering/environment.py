@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
-from service.messages.rendering.paper_cards import Cards, WriteCards, cards_filter
+from service.messages.rendering.paper_cards import CardKind, WholeCards, cards_filter
 from service.messages.rendering.slots import sanitize
 from service.presentation import arrivals, coverage, dates, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, require_own_url, safe_url
@@ -33,14 +33,15 @@ class Templates:
 
     environment: Environment
     filters: Mapping[str, Callable[..., object]]
-    cards: Mapping[str, WriteCards]
+    cards: Mapping[str, CardKind]
+    whole_cards: WholeCards
 
 
 def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
     """Load templates from `template_dir`; a file of the same name in `own_dir` replaces ours."""
     environment = Environment(
         loader=FileSystemLoader([own_dir, template_dir] if own_dir else template_dir),
-        autoescape=_is_escaped,  # noqa: S701 - it escapes all but the text part
+        autoescape=is_escaped,  # noqa: S701 - it escapes all but the text part
         undefined=StrictUndefined,
         finalize=sanitize,
         trim_blocks=True,
@@ -49,16 +50,20 @@ def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
     )
     filters = {function.__name__: function for function in _FILTERS}
     environment.filters.update(filters)
-    cards = Cards(environment)
-    writers = {
-        "html_cards": cards.writer("_base/paper.mjml", "card", marks_last=True),
-        "html_briefs": cards.writer("_base/paper.mjml", "brief"),
-        "text_cards": cards.writer("_base/paper.txt", "card", is_numbered=True),
-    }
-    environment.filters.update({name: cards_filter(write) for name, write in writers.items()})
-    return Templates(environment, filters, writers)
+    templates = Templates(environment, filters, _CARDS, WholeCards(environment))
+    for name, kind in _CARDS.items():
+        environment.filters[name] = cards_filter(kind.writer(templates.whole_cards.placer(kind)))
+    return templates
 
 
-def _is_escaped(name: str | None) -> bool:
+_CARDS = {
+    "html_cards": CardKind("_base/paper.mjml", "card", marks_last=True),
+    "html_briefs": CardKind("_base/paper.mjml", "brief"),
+    "text_cards": CardKind("_base/paper.txt", "card", is_numbered=True),
+}
+
+
+def is_escaped(name: str | None) -> bool:
+    """Return whether a template writes HTML."""
     # Jinja's `select_autoescape` covers .html and .xml only; .mjml would stay unescaped.
     return name is None or not name.endswith(".txt")

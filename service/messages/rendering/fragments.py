@@ -27,7 +27,10 @@ _LONGEST_LINE = 76
 # Reserved for the header block of a message, including a signature that the relay may add.
 HEADER_RESERVE = 2_048
 _SOFT_END = b"=\r\n"
+_SHORTEST_SHARED = 48
 _DOT_AT_START = re.compile(rb"(?m)^\.+")
+# `binascii` lets a line that ends with a blank become one octet too long.
+_LATE_BLANK = re.compile(rb"(?m)^([^\r\n]{74})(=20|=09)(?=\r$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Fragment:
     body: bytes = field(repr=False)
     wire: bytes
     key: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """The bytes that a cache keeps for it, with its objects."""
+        return len(self.body) + len(self.wire) + 250
 
     @property
     def has_topic(self) -> bool:
@@ -101,7 +109,19 @@ def encode_shared(text: str) -> Fragment:
     return Fragment(body, _encode_body(body), sha256(body).digest()[:16])
 
 
+def encode(text: str) -> Fragment:
+    """Encode text that many mails share; a short one is cheaper to repeat in the archive than to name."""
+    return encode_body(to_body(text))
+
+
+def encode_body(body: bytes) -> Fragment:
+    """Return what `encode` returns for the text of this body."""
+    key = sha256(body).digest()[:16] if len(body) >= _SHORTEST_SHARED else b""
+    return Fragment(body, _encode_body(body), key)
+
+
 def to_body(text: str) -> bytes:
+    """Return a text in UTF-8 with CRLF, as the body of a fragment has it."""
     body = text.replace("\n", "\r\n").encode()
     return body.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
 
@@ -133,7 +153,10 @@ def _break(body: bytes) -> bytes:
 
 def _encode(body: bytes) -> bytes:
     # binascii uses the first line end of its input for soft breaks, hence the CRLF that is cut again.
-    wire = binascii.b2a_qp(body + b"\r\n", istext=True)[:-2]
+    wire = binascii.b2a_qp(body + b"\r\n", istext=True)
+    if b" \r" in body or b"\t\r" in body or body.endswith((b" ", b"\t")):
+        wire = _LATE_BLANK.sub(rb"\1=\r\n\2", wire)
+    wire = wire[:-2]
     if b"\n." in wire or wire.startswith(b"."):
         # Encode leading dots, so that no message needs dot-stuffing (RFC 5321 §4.5.2), which would
         # cost a search per message. The soft line break keeps the line short.

@@ -127,7 +127,7 @@ class Renderer:
     def _html_part(
         self, kind: DeliveryKind, context: contexts.MailContext, subject: str
     ) -> fragments.MailPartFragments:
-        places: list[fragments.Place] = []
+        places: list[tuple[int, fragments.Place]] = []
         shape, contents = split_shape(self._write(kind, "body.mjml", context, places, subject))
         placed: fragments.Place = []
         for piece in compile_shape(shape):
@@ -141,7 +141,7 @@ class Renderer:
     def _text_part(
         self, kind: DeliveryKind, context: contexts.MailContext, subject: str
     ) -> fragments.MailPartFragments:
-        places: list[fragments.Place] = []
+        places: list[tuple[int, fragments.Place]] = []
         skeleton = tidy_text(self._write(kind, "body.txt", context, places, subject))
         placed: fragments.Place = []
         _fill(placed, skeleton, places)
@@ -185,7 +185,7 @@ class Renderer:
         kind: DeliveryKind,
         name: str,
         context: contexts.MailContext,
-        places: list[fragments.Place],
+        places: list[tuple[int, fragments.Place]],
         subject: str = "",
     ) -> str:
         template = self._environment.get_template(f"{kind}/{name}")
@@ -197,11 +197,13 @@ def _change_of(context: contexts.MailContext) -> str:
     return require_own_url(change) if change else ""
 
 
-def _fill(placed: fragments.Place, text: str, places: Sequence[fragments.Place]) -> None:
+def _fill(
+    placed: fragments.Place, text: str, places: Sequence[tuple[int, fragments.Place]]
+) -> None:
     """Add what stands between the places of cards, encoded, and the cards themselves."""
     for number, piece in enumerate(_PLACE.split(text)):
         if number % 2:
-            placed += places[int(piece)]
+            placed += places[int(piece)][1]
         elif piece:
             encode = _small_fragment if len(piece) <= _SMALL else fragments.encode_private
             placed.append((encode(piece), 0))

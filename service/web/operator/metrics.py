@@ -122,17 +122,21 @@ def _of_caches(caches: Sequence[CacheUse]) -> Iterator[Metric]:
     scope = "of the answering process; each process has its own"
     entries = _family("cache_entries", f"Entries of a cache {scope}", ("cache",))
     maximum = _family("cache_maximum_entries", f"The most entries of a cache {scope}", ("cache",))
+    size = _family("cache_bytes", f"Bytes of a cache, estimated, {scope}", ("cache",))
+    most = _family("cache_maximum_bytes", f"The most bytes of a cache {scope}", ("cache",))
     hits = CounterMetricFamily("paperboy_cache_hits", f"Hits in a cache {scope}", labels=("cache",))
     misses = CounterMetricFamily(
         "paperboy_cache_misses", f"Misses in a cache {scope}", labels=("cache",)
     )
     for use in caches:
         entries.add_metric((use.name,), use.entries)
-        maximum.add_metric((use.name,), use.maximum)
-        if use.hits is not None and use.misses is not None:
-            hits.add_metric((use.name,), use.hits)
-            misses.add_metric((use.name,), use.misses)
-    yield from (entries, maximum, hits, misses)
+        for family, value in (
+            (maximum, use.maximum), (size, use.bytes), (most, use.maximum_bytes), (hits, use.hits),
+            (misses, use.misses),
+        ):  # fmt: skip
+            if value is not None:
+                family.add_metric((use.name,), value)
+    yield from (entries, maximum, size, most, hits, misses)
 
 
 def _family(name: str, text: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:

@@ -11,9 +11,7 @@ from service.deliveries.domain.digest_json import (
     digest_to_json,
     find_updates,
     named_papers,
-    note_key,
-    note_keys,
-    parse_entry,
+    parse_notes,
 )
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
@@ -58,13 +56,12 @@ def test_a_digest_survives_a_round_trip_through_json(digest: Digest) -> None:
 @given(DIGESTS)
 def test_a_row_can_be_read_entry_by_entry(digest: Digest) -> None:
     value = digest_to_json(digest)
-    keys = note_keys(value)
-    groups = [(title, ids, notes) for title, _, ids, notes in value["groups"]]
-    for group, (title, ids, notes) in zip(digest.groups, groups, strict=True):
+    notes = parse_notes(value)
+    groups = [(title, ids, numbers) for title, _, ids, numbers in value["groups"]]
+    for group, (title, ids, numbers) in zip(digest.groups, groups, strict=True):
         assert group.title == title
-        read = [parse_entry(value, *pair) for pair in zip(ids, notes, strict=True)]
-        assert tuple(read) == group.entries
-        assert [keys[note] for note in notes] == [note_key(entry) for entry in read]
+        pairs = zip(ids, numbers, strict=True)
+        assert tuple(DigestEntry(one, *notes[number]) for one, number in pairs) == group.entries
     assert find_updates(value) == digest.updates
     updated = [update.paper_id for update in digest.updates]
     assert sorted(named_papers(value)) == sorted([*digest.paper_ids, *updated])

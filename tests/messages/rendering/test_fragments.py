@@ -55,6 +55,15 @@ def test_a_run_of_any_length_ends_softly_within_its_line(length: int, letter: st
     assert quopri.decodestring(run.wire).decode() == letter * length
 
 
+@pytest.mark.parametrize("length", range(70, 82))
+@pytest.mark.parametrize("end", [" \n", "\t\n", " "])
+def test_a_blank_at_the_end_makes_no_line_too_long(length: int, end: str) -> None:
+    text = "x" * length + end
+    run = encode_private(text)
+    assert all(len(line) <= 76 for line in run.wire.split(b"\r\n"))
+    assert quopri.decodestring(run.wire).decode() == text.replace("\n", "\r\n")
+
+
 @given(text=st.text("ab./: ~", max_size=260))
 def test_letters_that_stand_for_themselves_are_only_broken_into_lines(text: str) -> None:
     run = encode_private(text)

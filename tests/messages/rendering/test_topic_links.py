@@ -35,7 +35,7 @@ def test_each_paper_has_links_that_change_its_topic(renderer: Renderer) -> None:
     assert changes(renderer, digest(make_entry(7))) == {
         f"{BASE}?keep=7",
         f"{BASE}?less=7",
-        f"{BASE}?topic=12&mute=language%20model",
+        f"{BASE}?topic=12&mute=language%20model&paper=7",
         f"{BASE}?follow=Ada%20Example",
     }
 
@@ -124,11 +124,12 @@ def test_no_word_name_or_address_leaves_its_link(
     word, author = encodable(word), encodable(author)
     entry = make_entry(7, authors=(author, "Bo Sample"), github_url=address)
     links = replace(entry.links, follow=follow_url("", author), abstract=address, similar=address)
-    entry = replace(entry, links=links, mutes=((word, mute_url("", 0, word)),))
+    shown = replace(entry.shown, links=links)
+    entry = replace(entry, shown=shown, mutes=((word, mute_url("", 0, word)),))
     mail = renderer.render(DeliveryKind.DIGEST, digest(entry))
     found = addresses(parse_strictly(mail.html))
     own = {a.partition("?")[2] for a in found if a.startswith(BASE)}
-    assert own == {"keep=7", "less=7", mute_url("", 12, word)[1:], follow_url("", author)[1:]}
+    assert own == {"keep=7", "less=7", mute_url("", 12, word, 7)[1:], follow_url("", author)[1:]}
     others = {a for a in found if not a.startswith(("https://papers.example.org/", "#"))}
     assert all(a.startswith(("http://", "https://")) for a in others)
     assert "\ufdd2" not in mail.html + mail.text
@@ -143,5 +144,7 @@ def test_an_unsafe_base_is_refused(renderer: Renderer) -> None:
 
 
 def test_a_paper_without_change_links_renders_none(renderer: Renderer) -> None:
-    entry = replace(make_entry(7), links=PaperLinks(abstract="https://arxiv.org/abs/1"), mutes=())
+    entry = make_entry(7, mutes=())
+    links = PaperLinks(abstract="https://arxiv.org/abs/1")
+    entry = replace(entry, shown=replace(entry.shown, links=links))
     assert changes(renderer, digest(entry)) == set()

@@ -18,6 +18,7 @@ from service.messages.contexts.digest import (
     DigestPaper,
     DigestSection,
     PaperLinks,
+    ShownPaper,
     SubscriberLinks,
 )
 from service.messages.contexts.transactional import (
@@ -106,12 +107,13 @@ def make_entry() -> Callable[..., DigestPaper]:
             pdf=f"https://arxiv.org/pdf/{identifier}",
             similar=f"{BASE}/papers/arxiv:{identifier}",
         )
-        return DigestPaper(
+        reasons, mutes = changes.pop("reasons", (A_REASON,)), changes.pop("mutes", ())
+        shown = ShownPaper(
             links=changes.pop("links", links),
-            reasons=changes.pop("reasons", (A_REASON,)),
             maybe_seen=changes.pop("maybe_seen", False),
             paper=replace(A_PAPER, id=number, identifier=identifier, **changes),
         )
+        return DigestPaper(shown, reasons, mutes)
 
     return make
 

@@ -11,6 +11,7 @@ from service.messages.contexts.digest import (
     DigestPaper,
     DigestSection,
     PaperLinks,
+    ShownPaper,
     SubscriberLinks,
 )
 from service.papers.domain.types import AnnounceType, PaperView
@@ -66,11 +67,10 @@ def make_paper(number: int, **changes: Any) -> PaperView:
 
 
 def make_entry(number: int, **changes: Any) -> DigestPaper:
-    own = {
-        name: changes.pop(name)
-        for name in ("reasons", "maybe_seen", "revision", "mutes", "is_suggested")
-        if name in changes
-    }
+    own, shown_as = (
+        {name: changes.pop(name) for name in names if name in changes}
+        for names in (("reasons", "mutes"), ("maybe_seen", "revision", "is_suggested"))
+    )
     paper = make_paper(number, **changes)
     links = PaperLinks(
         abstract=paper.url,
@@ -83,8 +83,7 @@ def make_entry(number: int, **changes: Any) -> DigestPaper:
     if any(reason.field == "author" for reason in own.get("reasons", ())):
         links = replace(links, follow="")
     entry = DigestPaper(
-        paper=paper,
-        links=links,
+        ShownPaper(paper=paper, links=links, **shown_as),
         reasons=_REASONS,
         mutes=(("language model", "?topic=0&mute=language%20model"),),
     )

@@ -8,11 +8,12 @@ from jinja2.runtime import Context
 
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.rendering.environment import Templates
-from service.messages.rendering.fast_path.skeletons import DigestSkeletons
+from service.messages.rendering.fast_path.cards import CardSkeletons
+from service.messages.rendering.fast_path.skeletons import DigestSkeletons, UnsupportedLog
 from service.messages.rendering.fast_path.slot_values import CannotShare, CardsSlot
 from service.messages.rendering.fast_path.symbolic import SymbolicValue, accept_symbolic, finalize
 from service.messages.rendering.fragments import Place
-from service.messages.rendering.paper_cards import WriteCards, card_slot
+from service.messages.rendering.paper_cards import WriteCards, card_slot, cards_filter
 from service.messages.rendering.slots import TextSlot
 
 
@@ -22,9 +23,15 @@ class FastPath:
     def __init__(self, templates: Templates) -> None:
         self.environment = templates.environment.overlay(finalize=finalize)
         filters = {name: accept_symbolic(function) for name, function in templates.filters.items()}
-        cards = {name: _cards_filter(write) for name, write in templates.cards.items()}
-        self.environment.filters = {**templates.environment.filters, **filters, **cards}
-        self.skeletons = DigestSkeletons(self.environment)
+        self.environment.filters = {**templates.environment.filters, **filters}
+        log_once = UnsupportedLog()
+        cards = CardSkeletons(self.environment, log_once)
+        for name, kind in templates.cards.items():
+            write = kind.writer(cards.placer(kind, templates.whole_cards.placer(kind)))
+            # The plain templates, which take over where no skeleton fits, show the same cards.
+            templates.environment.filters[name] = cards_filter(write)
+            self.environment.filters[name] = _cards_filter(write)
+        self.skeletons = DigestSkeletons(self.environment, log_once)
 
     def render(self, mail: DigestContext) -> tuple[str, Place, Place] | None:
         """Return the subject, and the fragments of HTML and text; None where no skeleton fits.

@@ -44,8 +44,6 @@ _MARKS = re.compile(
 # most of its fragments with others.
 _SKELETONS_KEPT = 256
 _EDITIONS_KEPT = 64
-# Shorter fragments are cheaper to repeat in the archive than to name.
-_SHORTEST_SHARED = 48
 
 F = TypeVar("F")
 
@@ -79,14 +77,26 @@ class SubjectSkeleton:
         return " ".join("".join(texts).split())
 
 
+class UnsupportedLog:
+    """Logs once per template that what it renders takes the slow path."""
+
+    def __init__(self) -> None:
+        self._reported: set[str] = set()
+
+    def report(self, name: str, reason: str) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            log.warning("fast_path.unsupported", template=name, reason=reason)
+
+
 class DigestSkeletons:
     """The skeletons of one process. Filling changes nothing but caches: threads share it."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
         self._environment = environment
+        self._log = log_once
         self._editions: dict[Hashable, _Edition] = {}
         self._slots = slot_values.SlotValues()
-        self._told: set[str] = set()
         register_cache("digest skeletons", self, maximum=_EDITIONS_KEPT * 3 * _SKELETONS_KEPT)
 
     def fill(self, mail: DigestContext) -> tuple[str, fragments.Place, fragments.Place]:
@@ -129,25 +139,19 @@ class DigestSkeletons:
         if found is None:
             if tree.count >= _SKELETONS_KEPT:
                 # The template asks so much that hardly two mails are alike.
-                self._report(name, "more variants than can be kept")
+                self._log.report(name, "more variants than can be kept")
                 raise CannotShare
             trace = symbolic.TemplateTrace(given)
             try:
                 found = write(trace, name)
             except Exception as error:  # noqa: BLE001 - the plain templates do without, or name the fault
-                self._report(name, f"{type(error).__name__}: {error}")
+                self._log.report(name, f"{type(error).__name__}: {error}")
                 found = UNSUPPORTED
             tree.add(trace.questions.values(), found)
             trace.forget()
         if isinstance(found, _Unsupported):
             raise CannotShare
         return found
-
-    def _report(self, name: str, reason: str) -> None:
-        """Log once per template that its mails take the slow path."""
-        if name not in self._told:
-            self._told.add(name)
-            log.warning("fast_path.unsupported", template=name, reason=reason)
 
     def _write(self, trace: symbolic.TemplateTrace, name: str) -> str:
         template = self._environment.get_template(f"{trace.given.mail.kind}/{name}")
@@ -158,7 +162,7 @@ class DigestSkeletons:
     def _write_subject(self, trace: symbolic.TemplateTrace, name: str) -> SubjectSkeleton:
         written = self._write(trace, name)
         pieces: list[str | symbolic.Read] = []
-        for piece in _split(written, trace.places):
+        for piece in split_slots(written, trace.places):
             if isinstance(piece, str):
                 pieces.append(piece)
             elif isinstance(piece, symbolic.SymbolicValue):
@@ -181,9 +185,9 @@ class DigestSkeletons:
     def _skeleton(self, written: str, places: list[Any], part: PartKind) -> DigestSkeleton:
         slots: list[tuple[fragments.Place, Slot]] = []
         static: fragments.Place = []
-        for piece in _split(written, places):
+        for piece in split_slots(written, places):
             if isinstance(piece, str):
-                static.append((_constant(piece), 0))
+                static.append((constant(piece), 0))
             else:
                 is_value = isinstance(piece, symbolic.SymbolicValue)
                 slots.append((static, self._slots.slot(piece, part) if is_value else piece))
@@ -242,7 +246,7 @@ class _Edition:
     text: _Tree[DigestSkeleton] = field(default_factory=_Tree)
 
 
-def _split(written: str, places: list[Any]) -> Iterator[str | Any]:
+def split_slots(written: str, places: list[Any]) -> Iterator[str | Any]:
     """Yield the constant texts and the slots between them. Raises `CannotShare` where one is missing:
     a filter has changed rendered text, and the plain templates would render something else.
     """
@@ -266,7 +270,5 @@ def _checked(text: str) -> str:
     return text
 
 
-@cached("skeleton fragments", maxsize=1_024)
-def _constant(text: str) -> fragments.Fragment:
-    is_shared = len(text) >= _SHORTEST_SHARED
-    return fragments.encode_shared(text) if is_shared else fragments.encode_private(text)
+# Skeletons, also those of cards, have most of their short texts in common.
+constant = cached("skeleton fragments", maxsize=1_024)(fragments.encode)

@@ -19,8 +19,9 @@ from service.messages.rendering.slots import sanitize
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import Generations
 
-# Per generation; a text takes about 600 bytes. A third of a mail's texts are its own.
-_TEXTS_KEPT = 8_192
+# Per generation: some 8,000 texts. A third of a mail's texts are its own.
+_MOST_TEXT_BYTES = 5_000_000
+_KEY_BYTES = 300
 
 
 class CannotShare(Exception):
@@ -56,7 +57,9 @@ class SlotValues:
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self._texts: Generations[tuple[Fragment, int]] = Generations("digest texts", _TEXTS_KEPT)
+        self._texts: Generations[tuple[Fragment, int]] = Generations(
+            "digest texts", _MOST_TEXT_BYTES, lambda text: text[0].size + _KEY_BYTES
+        )
 
     def slot(self, value: symbolic.SymbolicValue, part: PartKind) -> Slot:
         """Return the slot of a symbolic value in a part."""

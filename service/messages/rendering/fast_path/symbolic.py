@@ -13,6 +13,8 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any
 
+from markupsafe import soft_str
+
 from service.messages.contexts.digest import DigestContext
 from service.messages.rendering.fragments import OPEN_ENDS, OPEN_OPENS, Fragment
 from service.messages.rendering.slots import TextSlot, sanitize
@@ -30,15 +32,16 @@ class RenderInput:
     numbered: int = 0
 
 
-Read = Callable[[RenderInput], Any]
-Ask = Callable[[RenderInput], Hashable]
+# From what is rendered: a `RenderInput`, or what a topic adds to a card.
+Read = Callable[[Any], Any]
+Ask = Callable[[Any], Hashable]
 
 
 @dataclass(slots=True)
 class TemplateTrace:
-    """One rendering of a template for `mail`: its questions with their answers, and its slots."""
+    """One rendering of a template for `given`: its questions with their answers, and its slots."""
 
-    given: RenderInput
+    given: Any
     questions: dict[Hashable, tuple[Ask, Hashable]] = field(default_factory=dict)
     places: list[Any] = field(default_factory=list)
 
@@ -55,7 +58,7 @@ class TemplateTrace:
 @dataclass(frozen=True, slots=True)
 class _Spec:
     """How to get a symbolic value: `read` computes it from an input, `key` identifies it, `sources`
-    are the values of the mail that it is computed from.
+    are the values of the mail that it is computed from, `call` the filter that it comes from.
     """
 
     trace: TemplateTrace
@@ -64,6 +67,7 @@ class _Spec:
     sources: Mapping[Hashable, Read]
     # The dotted path, where attribute access alone leads to it: one `attrgetter` reads it.
     path: str = ""
+    call: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
 
     @property
     def now(self) -> Any:
@@ -83,8 +87,10 @@ class SymbolicValue:
         read: Read,
         sources: Mapping[Hashable, Read] | None = None,
         path: str = "",
+        call: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
     ) -> None:
-        self._spec = _Spec(trace, key, read, {key: read} if sources is None else sources, path)
+        sources = {key: read} if sources is None else sources
+        self._spec = _Spec(trace, key, read, sources, path, call)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -131,7 +137,9 @@ class SymbolicValue:
         return hash(self._learn("hash", hash))
 
     def __str__(self) -> str:
-        return str(self._learn("str", str))
+        # Markup stays markup, as for Jinja's own filters.
+        text: str = self._learn("str", soft_str)
+        return text
 
     def __format__(self, spec: str) -> str:
         return str(self._learn(f"format {spec}", lambda value: format(value, spec)))
@@ -179,7 +187,8 @@ def _pass(
     for each in symbolic:
         sources |= spec_of(each).sources
     read = _parse_by(function, values, options)
-    return SymbolicValue(spec_of(symbolic[0]).trace, key, read, sources)
+    call = None if options else (function, values)
+    return SymbolicValue(spec_of(symbolic[0]).trace, key, read, sources, call=call)
 
 
 def _parse_by(

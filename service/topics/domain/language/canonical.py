@@ -70,7 +70,7 @@ def _normalize_leaf(leaf: syntax.Leaf) -> syntax.Leaf:
     if not isinstance(leaf, syntax.Text):
         return leaf
     folded = syntax.fold_words(leaf.text)
-    return syntax.Text(leaf.field, folded, is_phrase=_BARE.fullmatch(folded) is None)
+    return syntax.Text(leaf.field, folded, is_phrase=not _is_bare(folded))
 
 
 @cached("category patterns", maxsize=512)
@@ -118,4 +118,9 @@ def write_leaf(leaf: syntax.Leaf) -> str:
 
 
 def _quote(words: str) -> str:
-    return words if _BARE.fullmatch(words) else f'"{words}"'
+    return words if _is_bare(words) else f'"{words}"'
+
+
+def _is_bare(words: str) -> bool:
+    # Most clauses are one plain word, for which no pattern is needed.
+    return (words.isascii() and words.isalnum()) or _BARE.fullmatch(words) is not None

@@ -116,7 +116,8 @@ def _cut_phrase(text: str, clean: str, start: int, field: str, quote_at: int) ->
 
 
 def _cut_word(text: str, clean: str, start: int) -> LexerToken:
-    if trend := _TREND.match(clean, start):
+    # Each guard spares a pattern where its text cannot occur: most words are plain.
+    if clean[start] in "tT" and (trend := _TREND.match(clean, start)):
         return _cut_trend(text, trend)
     matched = _WORD.match(clean, start)
     # The caller has checked that there is no blank, parenthesis or quote here.
@@ -124,9 +125,9 @@ def _cut_word(text: str, clean: str, start: int) -> LexerToken:
     end = start + len(whole)
     if kind := _OPERATORS.get(whole):
         return LexerToken(kind, start, end)
-    if prefix := _FIELD.match(whole):
+    if ":" in whole and (prefix := _FIELD.match(whole)):
         return _cut_field(text, clean, start, prefix.group(1), whole[prefix.end() :])
-    if condition := _CONDITION.match(clean, start):
+    if ("<" in clean or ">" in clean) and (condition := _CONDITION.match(clean, start)):
         end = max(end, condition.end())
         raise QueryError(
             "The only condition with < or > is trend, against a whole number",

@@ -1,0 +1,349 @@
+"""Skeletons of cards: a paper's card is rendered and encoded once for all topics.
+
+A topic adds to a paper its reasons and its mutes, and nothing else: its note. The ordinary macros
+render a card with a symbolic note. What they write of the note alone, such as the line of reasons, is
+made once per note; of a text with marked words only the sentences that have them are encoded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, count, zip_longest
+from typing import Any, TypeAlias, cast
+
+from jinja2 import Environment
+
+from service.messages.contexts.digest import DigestPaper
+from service.messages.rendering.environment import is_escaped
+from service.messages.rendering.fast_path import slot_values, symbolic
+from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
+from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering.fragments import Place, encode, encode_body, to_body
+from service.messages.rendering.paper_cards import (
+    CardKind,
+    CardText,
+    CardView,
+    PlaceCard,
+    add_text,
+    card_text,
+)
+from service.platform.caches import Generations
+from service.presentation.highlight import Sentence, WantedWords, look_for, mark, sentences
+from service.presentation.sanitize import clean
+from service.topics.domain.types import Reason
+
+# Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 45 MB.
+_MOST_CARD_BYTES = 64_000_000
+_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 500, 250, 80
+# Between two slots of a note most cards have the same few letters.
+_SHORT = 48
+# Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
+_MOST_NOTE_BYTES = 8_000_000
+_NOTE_BYTES = 1_200
+# What a template may ask of a note, and get as results, before its cards are rendered whole.
+_MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
+
+
+# Constant text, or a sentence as it is written unmarked, with the number of the words to mark in it.
+_Piece: TypeAlias = str | tuple[str, Sentence, int]
+
+
+@dataclass(slots=True)
+class _Note:
+    """What a topic adds to its papers. `shape` stands for the answers to the first `asked` questions.
+
+    `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
+    """
+
+    reasons: tuple[Reason, ...]
+    mutes: tuple[tuple[str, str], ...]
+    asked: int = 0
+    shape: int = 0
+    texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
+    words: dict[int, WantedWords] = field(default_factory=dict)
+    size: int = _NOTE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A card's text between two slots of its note; `whole` is all of it, as a note that marks nothing
+    shows it.
+
+    `ends` are the offsets at which its pieces end. Some pieces are sentences, each with the number
+    of the words to mark in it. `stems` are those of its sentences by that number. `runs` caches the
+    unmarked pieces between two marked ones.
+    """
+
+    whole: CardText
+    ends: tuple[int, ...]
+    stems: tuple[tuple[int, str], ...]
+    sentences: tuple[tuple[int, Sentence, int], ...]
+    runs: dict[tuple[int, int], CardText]
+
+
+@dataclass(slots=True)
+class _CardSkeleton:
+    """A card: its segments, with a slot of its note between each two. `signature` names the slots."""
+
+    segments: tuple[_Segment, ...]
+    signature: int
+    size: int
+
+
+class CardSkeletons:
+    """The cards of one process. Filling changes nothing but caches: threads share it."""
+
+    def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
+        self._environment = environment
+        self._log = log_once
+        self._cards: Generations[_CardSkeleton | _Whole] = Generations(
+            "paper cards", _MOST_CARD_BYTES, lambda card: card.size
+        )
+        self._notes: Generations[_Note] = Generations(
+            "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
+        )
+
+    def placer(self, kind: CardKind, place_whole: PlaceCard) -> PlaceCard:
+        """Return the function that places a card, by `place_whole` where no skeleton can hold it."""
+        render = kind.macro_of(self._environment)
+        name = f"{kind.template} {kind.macro}"
+        part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
+        return _CardPlacer(
+            kind, name, render, part.write, place_whole, self._cards, self._notes, self._log
+        ).place
+
+
+class _Whole:
+    """Marks a card that has no skeleton."""
+
+    size = _CARD_BYTES
+
+
+_WHOLE = _Whole()
+
+
+@dataclass(slots=True)
+class _CardPlacer:
+    """The cards of one kind. Questions, slots and words are numbered in the order they are met."""
+
+    kind: CardKind
+    name: str
+    render: Callable[[DigestPaper, CardView], str]
+    write: Callable[[Any], str]
+    place_whole: PlaceCard
+    cards: Generations[_CardSkeleton | _Whole]
+    notes: Generations[_Note]
+    log: UnsupportedLog
+    questions: dict[Hashable, symbolic.Ask] = field(default_factory=dict)
+    shapes: dict[Hashable, int] = field(default_factory=dict)
+    signatures: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
+    slots: dict[int, tuple[symbolic.Read, ...]] = field(default_factory=dict)
+    wanted: dict[Hashable, int] = field(default_factory=dict)
+    words: dict[int, symbolic.Read] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+    latest: tuple[object, object, _Note] = (None, None, _Note((), ()))
+    is_open: bool = True
+
+    def place(self, entry: DigestPaper, view: CardView, topic: int, placed: Place) -> None:
+        """Append the fragments of an entry's card."""
+        if self.is_open:
+            note = self._note(entry)
+            card = self.cards.get((self.name, entry.shown, view, note.shape))
+            if card is None:
+                card, note = self._add(entry, view, note)
+            if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
+                return
+        self.place_whole(entry, view, topic, placed)
+
+    def _note(self, entry: DigestPaper) -> _Note:
+        reasons, mutes, note = self.latest
+        if reasons is entry.reasons and mutes is entry.mutes and note.asked == len(self.questions):
+            # Papers of one topic follow each other and share these values.
+            return note
+        key = (self.name, entry.reasons, entry.mutes)
+        found = self.notes.get(key)
+        if found is None or found.asked < len(self.questions):
+            asks = list(self.questions.values())
+            found = _Note(entry.reasons, entry.mutes, len(asks))
+            # What a note has no answer to, its cards never ask, so a new question changes no shape.
+            known = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
+            answers = tuple(each for each in known if each[1] is not None)
+            found.shape = self.shapes.setdefault(answers, next(self.numbers))
+            self.notes.add(key, found)
+        self.latest = (entry.reasons, entry.mutes, found)
+        return found
+
+    def _add(
+        self, entry: DigestPaper, view: CardView, note: _Note
+    ) -> tuple[_CardSkeleton | _Whole, _Note]:
+        trace = symbolic.TemplateTrace(note)
+        card: _CardSkeleton | _Whole = _WHOLE
+        try:
+            card = self._render(entry, view, trace)
+        except Exception as error:  # noqa: BLE001 - the whole card does without, or names the fault
+            self._report(f"{type(error).__name__}: {error}")
+        self.questions |= {key: ask for key, (ask, _) in trace.questions.items()}
+        trace.forget()
+        if (
+            len(self.questions) > _MOST_QUESTIONS
+            or len(self.shapes) > _MOST_SHAPES
+            or len(self.slots) > _MOST_SIGNATURES
+        ):
+            self._report("it asks more of a topic's reasons than can be kept")
+            self.is_open = False
+        note = self._note(entry)
+        return self.cards.add((self.name, entry.shown, view, note.shape), card), note
+
+    def _report(self, reason: str) -> None:
+        self.log.report(self.name, reason)
+
+    def _render(
+        self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
+    ) -> _CardSkeleton:
+        reasons, mutes = (symbolic.symbolic_path(trace, name) for name in ("reasons", "mutes"))
+        shown = replace(entry, reasons=cast("Any", reasons), mutes=cast("Any", mutes))
+        written = self.render(shown, view)
+        segments: list[list[_Piece]] = [[]]
+        slots: list[symbolic.SymbolicValue] = []
+        for piece in split_slots(written, trace.places):
+            if isinstance(piece, str):
+                segments[-1].append(piece)
+            elif marked := _marked_text(piece):
+                segments[-1] += self._sentences(*marked)
+            else:
+                slots.append(piece)
+                segments.append([])
+        made = tuple(map(_segment, segments))
+        size = _CARD_BYTES + sum(map(_size_of_segment, made))
+        return _CardSkeleton(made, self._signature(slots), size)
+
+    def _sentences(
+        self, text: str, words: symbolic.SymbolicValue
+    ) -> Iterator[tuple[str, Sentence, int]]:
+        """Yield the sentences of a text, each as it is written unmarked."""
+        spec = symbolic.spec_of(words)
+        number = self.wanted.setdefault(spec.key, next(self.numbers))
+        self.words[number] = spec.read
+        pieces = [(self.write(mark(one.text, ())), one, number) for one in sentences(text)]
+        whole = self.write(mark(text, ()))
+        if not self._is_whole(whole) or "".join(piece for piece, _, _ in pieces) != whole:
+            raise CannotShare("a marked text that the whole card would be tidied for")
+        yield from pieces
+
+    def _signature(self, slots: Sequence[symbolic.SymbolicValue]) -> int:
+        specs = [symbolic.spec_of(slot) for slot in slots]
+        keys = tuple(spec.key for spec in specs)
+        number = self.signatures.setdefault(keys, next(self.numbers))
+        self.slots[number] = tuple(spec.read for spec in specs)
+        return number
+
+    def _fill(self, card: _CardSkeleton, note: _Note, topic: int, placed: Place) -> bool:
+        """Append a card's fragments; return whether it can be filled with the texts of this note."""
+        if card.signature not in note.texts:
+            texts = note.texts[card.signature] = self._texts(card.signature, note)
+            self._grow(self.notes, note, texts or ())
+        texts = note.texts[card.signature]
+        if texts is None:
+            return False
+        for segment, text in zip_longest(card.segments, texts):
+            if segment.sentences and self._may_mark(segment, note):
+                self._fill_marked(card, segment, note, topic, placed)
+            elif segment.ends:
+                placed.append((segment.whole[0], topic) if segment.whole[1] else segment.whole)
+            if text is not None:
+                placed.append((text[0], topic) if text[1] else text)
+        return True
+
+    def _may_mark(self, segment: _Segment, note: _Note) -> bool:
+        for number, stems in segment.stems:
+            wanted = note.words.get(number) or self._wanted(number, note)
+            if wanted.may_be_in(stems):
+                return True
+        return False
+
+    def _fill_marked(
+        self, card: _CardSkeleton, segment: _Segment, note: _Note, topic: int, placed: Place
+    ) -> None:
+        start, last = 0, len(segment.ends) - 1
+        for at, sentence, number in segment.sentences:
+            marked = sentence.mark(note.words[number])
+            if marked is not None:
+                if at > start:
+                    add_text(placed, self._run(card, segment, start, at), topic)
+                placed.append((encode(clean(str(marked))), 0))
+                start = at + 1
+        if start == 0:
+            add_text(placed, segment.whole, topic)
+        elif start < last:
+            add_text(placed, self._run(card, segment, start, last), topic)
+
+    def _run(self, card: _CardSkeleton, segment: _Segment, start: int, end: int) -> CardText:
+        """Return the text of the pieces of a segment from `start` to before `end`."""
+        found = segment.runs.get((start, end))
+        if found is None:
+            body = segment.whole[0].body[segment.ends[start] : segment.ends[end]]
+            found = segment.runs[start, end] = card_text(encode_body(body))
+            self._grow(self.cards, card, (found,))
+        return found
+
+    def _grow(
+        self, cache: Generations[Any], value: _Note | _CardSkeleton, texts: Iterable[CardText]
+    ) -> None:
+        """Count the texts that a cached value has got."""
+        size = sum(fragment.size for fragment, _ in texts)
+        value.size += size
+        cache.grow(size)
+
+    def _wanted(self, number: int, note: _Note) -> WantedWords:
+        wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+        return wanted
+
+    def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
+        texts = [self.write(read(note)) for read in self.slots[signature]]
+        if not all(map(self._is_whole, texts)):
+            return None
+        return tuple(card_text(encode(text)) for text in texts)
+
+    def _is_whole(self, text: str) -> bool:
+        """Whether tidying the whole card would leave this text as it is."""
+        if not text or text[0].isspace() or text[-1].isspace():
+            return False
+        return text.isprintable() or self.kind.tidy(text) == f"{text}\n"
+
+
+def _answer(ask: symbolic.Ask, note: _Note) -> Hashable:
+    """Return what a note answers; None for a question about a part that it does not have."""
+    try:
+        return ask(note)
+    except (IndexError, AttributeError, TypeError, ValueError):
+        return None
+
+
+def _marked_text(value: symbolic.SymbolicValue) -> tuple[str, symbolic.SymbolicValue] | None:
+    """Return the text and the words of a slot for `text | mark(words)`."""
+    match symbolic.spec_of(value).call:
+        case (function, (str() as text, symbolic.SymbolicValue() as words)) if function is mark:
+            return text, words
+    return None
+
+
+def _segment(pieces: Sequence[_Piece]) -> _Segment:
+    texts = [piece if isinstance(piece, str) else piece[0] for piece in pieces]
+    bodies = [to_body(text) for text in texts]
+    marked = tuple(
+        (at, *piece[1:]) for at, piece in enumerate(pieces) if not isinstance(piece, str)
+    )
+    stems: dict[int, str] = {}
+    for _, sentence, number in marked:
+        stems[number] = f"{stems.get(number, '')} {' '.join(sentence.stems)} "
+    ends = tuple(accumulate(map(len, bodies), initial=0)) if bodies else ()
+    text = "".join(texts)
+    whole = card_text((constant if len(text) < _SHORT else encode)(text))
+    return _Segment(whole, ends, tuple(stems.items()), marked, {})
+
+
+def _size_of_segment(segment: _Segment) -> int:
+    stems = sum(len(stems) for _, stems in segment.stems)
+    pieces = _PIECE_BYTES * len(segment.sentences)
+    return _SEGMENT_BYTES + segment.whole[0].size + stems + pieces
