@@ -80,7 +80,8 @@ CREATE INDEX ix_delivery_events_delivery_id ON delivery_events (delivery_id);
 CREATE INDEX ix_delivery_events_created_at ON delivery_events USING brin (created_at);
 
 CREATE TABLE mail_parts (
-    key bytea CONSTRAINT pk_mail_parts PRIMARY KEY,
+    id bigserial CONSTRAINT pk_mail_parts PRIMARY KEY,
+    key bytea NOT NULL CONSTRAINT uq_mail_parts_key UNIQUE,
     body bytea NOT NULL
 );
 

@@ -187,11 +187,12 @@ class Restore(Base):
 
 
 class MailPart(Base):
-    """A piece of HTML that many mails share, keyed by its hash."""
+    """A piece of HTML that many mails share: `key` is its hash, recipes name it by its `id`."""
 
     __tablename__ = "mail_parts"
 
-    key: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(unique=True)
     body: Mapped[bytes]
 
 

@@ -1,6 +1,7 @@
 """Cards: what a mail shows of one paper, rendered and encoded once for all its subscribers."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from jinja2 import Environment, pass_context
@@ -15,8 +16,12 @@ from service.platform.caches import Generations, cached
 # Per generation; a card takes about 2 kB.
 _CARDS_KEPT = 12_288
 
-# The card, and whether it differs from topic to topic.
-_Card: TypeAlias = tuple[fragments.Fragment, bool]
+# The pieces of a card, and whether each differs from topic to topic.
+_Card: TypeAlias = tuple[tuple[fragments.Fragment, bool], ...]
+# The sentence and its links to mute words, up to the link to follow the author.
+_REASON = re.compile(
+    f'<p class="why">You get.*?(?=( <a href="{fragments.CHANGE}\\?follow=[^>]*>[^<]*|</p>))'
+)
 # Entries, the macro's options, the topic's id, how many papers were numbered before.
 WriteCards: TypeAlias = Callable[
     [Sequence[DigestPaper], tuple[Any, ...], int, int], fragments.Place
@@ -51,11 +56,10 @@ class Cards:
                 card = self._kept.get(key)
                 if card is None:
                     text = render(entry, *options, is_last=at == last, has_topic=topic > 0)
-                    fragment = fragments.encode_shared(_tidy(text, strip))
-                    card = self._kept.add(key, (fragment, fragment.has_topic))
+                    card = self._kept.add(key, tuple(_cut(_tidy(text, strip))))
                 if is_numbered:
                     placed.append((_number(number + at + 1), 0))
-                placed.append((card[0], topic if card[1] else 0))
+                placed += [(piece, topic if has_topic else 0) for piece, has_topic in card]
             return placed
 
         return write
@@ -85,6 +89,20 @@ def card_slot(number: int) -> TextSlot:
 @cached("paper numbers", maxsize=1_024)
 def _number(number: int) -> fragments.Fragment:
     return fragments.encode_private(f"\n{number}. ")
+
+
+def _cut(text: str) -> Iterator[tuple[fragments.Fragment, bool]]:
+    """Yield the pieces of a card: what belongs to the paper is shared, and the reason is private."""
+    found = _REASON.search(text)
+    start, end = found.span() if found else (len(text), len(text))
+    for piece, encode in (
+        (text[:start], fragments.encode_shared),
+        (text[start:end], fragments.encode_private),
+        (text[end:], fragments.encode_shared),
+    ):
+        if piece:
+            fragment = encode(piece)
+            yield fragment, fragment.has_topic
 
 
 def _tidy(text: str, strip: Callable[[str], str]) -> str:

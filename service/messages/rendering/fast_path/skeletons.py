@@ -44,8 +44,6 @@ _MARKS = re.compile(
 # most of its fragments with others.
 _SKELETONS_KEPT = 256
 _EDITIONS_KEPT = 64
-# Shorter fragments are cheaper to repeat in the archive than to name.
-_SHORTEST_SHARED = 48
 
 F = TypeVar("F")
 
@@ -268,5 +266,4 @@ def _checked(text: str) -> str:
 
 @cached("skeleton fragments", maxsize=1_024)
 def _constant(text: str) -> fragments.Fragment:
-    is_shared = len(text) >= _SHORTEST_SHARED
-    return fragments.encode_shared(text) if is_shared else fragments.encode_private(text)
+    return fragments.encode_shared(text)
