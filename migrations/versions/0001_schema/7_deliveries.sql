@@ -29,10 +29,12 @@ CREATE TABLE deliveries (
     lease_owner bigint,
     lease_until timestamptz,
     paper_ids bigint[] NOT NULL DEFAULT '{}',
-    digest jsonb,
+    digest bytea,
     alert jsonb,
     message_id text NOT NULL DEFAULT '',
     last_reply text NOT NULL DEFAULT '',
+    sent_at timestamptz,
+    relay text NOT NULL DEFAULT '',
     carried_into_id bigint
         CONSTRAINT fk_deliveries_carried_into_id_deliveries
         REFERENCES deliveries ON DELETE SET NULL,
@@ -62,6 +64,7 @@ CREATE INDEX ix_deliveries_lease_until ON deliveries (lease_until)
 CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)
     WHERE state = 'in_doubt';
 CREATE INDEX ix_deliveries_edition_id_state ON deliveries (edition_id, state);
+CREATE INDEX ix_deliveries_sent_at ON deliveries (sent_at) WHERE sent_at IS NOT NULL;
 CREATE INDEX ix_deliveries_subscriber_id ON deliveries (subscriber_id);
 CREATE INDEX ix_deliveries_created_at ON deliveries (created_at) WHERE edition_id IS NULL;
 

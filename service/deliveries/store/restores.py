@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState, Phase
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
 from service.deliveries.store.bulk_update import transition_rows
-from service.deliveries.store.models import Delivery, DeliveryEvent, Installation, Restore
+from service.deliveries.store.models import Delivery, Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
 
@@ -36,13 +36,8 @@ def remember_mark(session: Session, at: datetime) -> None:
 def find_last_sent(session: Session) -> datetime | None:
     """Return when this database last recorded a mail to a subscriber as sent."""
     return session.scalars(
-        select(func.max(DeliveryEvent.created_at))
-        .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
-        .where(
-            DeliveryEvent.state == DeliveryState.SENT,
-            # Not an operator's answer to a doubt, which comes later.
-            DeliveryEvent.phase == Phase.REPLIED,
-            Delivery.kind.not_in(OPERATOR_KINDS),
+        select(func.max(Delivery.sent_at)).where(
+            Delivery.sent_at.is_not(None), Delivery.kind.not_in(OPERATOR_KINDS)
         )
     ).one()
 

@@ -7,15 +7,12 @@ marks are in the recipe, and signed links are signed again. So a recipe has some
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from service.messages.rendering.fragments import Fragment, MailPartFragments, put_marks
 from service.messages.rendering.renderer import RenderedMail
-
-if TYPE_CHECKING:
-    from zlib import _Compress
+from service.platform.packing import Packer
 
 # Separates the texts of a recipe; no text of a mail contains it.
 _NEXT = b"\x1e"
@@ -24,7 +21,7 @@ _SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
 # The kinds of a step, its two lowest bits; the rest is its value.
 _OWN, _SHARED, _MARKED, _TOPIC = range(4)
 # What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
-BROKEN_RECIPE = (KeyError, IndexError, ValueError, zlib.error)
+BROKEN_RECIPE: tuple[type[Exception], ...] = (KeyError, IndexError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
     for link, sign in zip(copy.links, _SIGNS, strict=False):
         if link:
             texts = texts.replace(link, sign)
-    return _pack(_NEXT.join((_write_steps(steps) + copy.links[0], texts)))
+    return _PACKER.pack(_NEXT.join((_write_steps(steps) + copy.links[0], texts)))
 
 
 def needed_numbers(recipe: bytes) -> set[int]:
@@ -107,7 +104,7 @@ _Step: TypeAlias = tuple[int, Sequence[int], int, int]
 
 def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
     """Return the private texts, and the steps."""
-    numbers, texts = _read_steps(_unpack(recipe))
+    numbers, texts = _read_steps(_PACKER.unpack(recipe))
     steps: list[_Step] = []
     given = iter(numbers)
     number = topic = own = 0
@@ -152,40 +149,21 @@ def _read_steps(octets: bytes) -> tuple[list[int], bytes]:
     raise ValueError("the recipe is cut off")
 
 
-def _pack(octets: bytes) -> bytes:
-    packer = _packer().copy()
-    return packer.compress(octets) + packer.flush()
-
-
-def _unpack(recipe: bytes) -> bytes:
-    unpacker = zlib.decompressobj(_WINDOW, zdict=_DICTIONARY)
-    octets = unpacker.decompress(recipe)
-    if not unpacker.eof:
-        raise ValueError("the recipe is cut off")
-    return octets
-
-
-# What private texts have in common, the most frequent last (RFC 1950 §2.2). A recipe is read with the
-# dictionary that it was written with, and zlib refuses another one: keep this beside any new one.
-_DICTIONARY = (
-    "Information Retrieval Robotics Cryptography and Security Databases Human-Computer Interaction"
-    "Neural and Evolutionary Computing Computers and Society Software Engineering Astrophysics "
-    "High Energy Physics Theory Statistics Optimization and Control Image and Video Processing"
-    "Computer Vision and Pattern Recognition Computation and Language Artificial Intelligence "
-    "Machine Learning the author is it is similar to your example mentions and 2 others"
-    "January February March April June July August September October November December 2026 2027"
-    " Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Trending Newest 1 paper more papers"
-    " new on  and  · Mon Tue Wed Thu Fri Sat Sun papers\x1e, “” and “”\x1e\x02/status\x1e"
-    "\x02\x03\x1e\x02\x03#pause\x1e\x02\x06\x1e\x02\x04\x1e\x02/\x1e\x02/privacy"
-    '<p class="why">You get this because the abstract says <mark></mark>, <mark>learning</mark> and the title'
-    ' says <mark>model</mark> and it is in Machine Learning.\r\n <a href="\x00?topic=\x01&amp;mute=large%20'
-    'language&amp;paper=1">Mute <bdi>large language</bdi></a> <a href="\x00?topic=\x01&amp;mute='
-).encode()
-_WINDOW, _LEVEL, _MEMORY = 11, 6, 4
-
-
-@cache
-def _packer() -> "_Compress":
-    """Return what each recipe copies, because reading the dictionary takes longer than a recipe."""
-    form = (_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_FIXED)
-    return zlib.compressobj(*form, _DICTIONARY)
+# What private texts have in common. Building Huffman tables would take longer than they save.
+_PACKER = Packer(
+    (
+        "Information Retrieval Robotics Cryptography and Security Databases Human-Computer Interaction"
+        "Neural and Evolutionary Computing Computers and Society Software Engineering Astrophysics "
+        "High Energy Physics Theory Statistics Optimization and Control Image and Video Processing"
+        "Computer Vision and Pattern Recognition Computation and Language Artificial Intelligence "
+        "Machine Learning the author is it is similar to your example mentions and 2 others"
+        "January February March April June July August September October November December 2026 2027"
+        " Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Trending Newest 1 paper more papers"
+        " new on  and  · Mon Tue Wed Thu Fri Sat Sun papers\x1e, “” and “”\x1e\x02/status\x1e"
+        "\x02\x03\x1e\x02\x03#pause\x1e\x02\x06\x1e\x02\x04\x1e\x02/\x1e\x02/privacy"
+        '<p class="why">You get this because the abstract says <mark></mark>, <mark>learning</mark> and the title'
+        ' says <mark>model</mark> and it is in Machine Learning.\r\n <a href="\x00?topic=\x01&amp;mute=large%20'
+        'language&amp;paper=1">Mute <bdi>large language</bdi></a> <a href="\x00?topic=\x01&amp;mute='
+    ).encode(),
+    zlib.Z_FIXED,
+)
