@@ -21,7 +21,7 @@ _SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
 # The kinds of a step, its two lowest bits; the rest is its value.
 _OWN, _SHARED, _MARKED, _TOPIC = range(4)
 # What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
-BROKEN_RECIPE: tuple[type[Exception], ...] = (KeyError, IndexError, ValueError)
+BROKEN_RECIPE = (KeyError, IndexError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
