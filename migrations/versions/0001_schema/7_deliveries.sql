@@ -28,7 +28,7 @@ CREATE TABLE deliveries (
     send_not_after timestamptz NOT NULL,
     lease_owner bigint,
     lease_until timestamptz,
-    paper_ids bigint[] NOT NULL DEFAULT '{}',
+    paper_ids integer[] NOT NULL DEFAULT '{}',
     digest bytea,
     alert jsonb,
     message_id text NOT NULL DEFAULT '',
@@ -48,7 +48,6 @@ CREATE UNIQUE INDEX uq_deliveries_kind_subscriber_id_occasion
     ON deliveries (kind, subscriber_id, occasion) WHERE edition_id IS NULL;
 CREATE UNIQUE INDEX uq_deliveries_alert_occasion
     ON deliveries (occasion) WHERE kind IN ('operator_alert', 'daily_report');
-CREATE INDEX ix_deliveries_due_at ON deliveries (due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_queued ON deliveries (edition_id, due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_urgent ON deliveries (due_at, id)
     WHERE edition_id IS NULL AND state = 'queued'

@@ -8,12 +8,14 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Integer,
     SmallInteger,
     UniqueConstraint,
     false,
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
@@ -43,7 +45,6 @@ class Delivery(Base):
             unique=True,
             postgresql_where=text("edition_id IS NULL"),
         ),
-        Index("ix_deliveries_due_at", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
             "ix_deliveries_queued",
             "edition_id",
@@ -119,7 +120,7 @@ class Delivery(Base):
     send_not_after: Mapped[datetime]
     lease_owner: Mapped[int | None]
     lease_until: Mapped[datetime | None]
-    paper_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
+    paper_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default=text("'{}'"))
     digest: Mapped[dict[str, Any] | None] = mapped_column(PackedDigest)
     alert: Mapped[dict[str, Any] | None]
     message_id: Mapped[str] = mapped_column(server_default="")

@@ -57,9 +57,13 @@ def insert_restore(
 
 
 # More rows than a table gets between a backup and its restore; a bigint has room for nine billion gaps.
-_GAP = 1_000_000_000
+# Deliveries name their papers by four octets, which have room for two hundred smaller ones.
+_GAP, _GAP_OF_PAPERS = 1_000_000_000, 10_000_000
 _MOVE_SEQUENCES = text("""
-SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + :gap)
+SELECT setval(
+  format('%I.%I', schemaname, sequencename)::regclass,
+  coalesce(last_value, 0) + CASE sequencename WHEN 'papers_id_seq' THEN :of_papers ELSE :gap END
+)
 FROM pg_sequences WHERE schemaname = current_schema()
 """)
 
@@ -69,7 +73,7 @@ def pass_used_ids(session: Session) -> None:
 
     Mails that were sent since then name them, in links, return paths and Message-IDs.
     """
-    session.execute(_MOVE_SEQUENCES, {"gap": _GAP}).all()
+    session.execute(_MOVE_SEQUENCES, {"gap": _GAP, "of_papers": _GAP_OF_PAPERS}).all()
 
 
 def is_made_again(session: Session, cadence: Cadence, on: date, opened_at: datetime) -> bool:
