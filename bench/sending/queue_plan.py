@@ -52,7 +52,7 @@ _FILL = (
     """INSERT INTO deliveries (kind, edition_id, subscriber_id, state, due_at, send_not_after,
                                digest, created_at, updated_at)
        SELECT 'digest', (SELECT max(id) FROM editions), id, 'queued',
-              :now - id % 7200 * interval '1 second', :late, to_jsonb('[' || repeat('1,', 300) || '1]'), :now, :now
+              :now - id % 7200 * interval '1 second', :late, sha512(CAST(id AS text)::bytea) || sha512(CAST(-id AS text)::bytea), :now, :now
        FROM subscribers WHERE email_key LIKE '%@queue.example'""",
 )
 # Three updates, as in a real edition: claimed, in flight, sent; each leaves a dead row version.

@@ -1,5 +1,6 @@
 """Browser copies of digests: stored before sending, shown byte for byte as they were sent."""
 
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,8 +14,15 @@ from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.messages.build import BuiltMail, digest_context, render_mail
 from service.messages.contexts.digest import DigestSection
 from service.messages.edition_data import EditionDataCache
-from service.messages.mime.archive_copy import restore_copy, shared_keys
+from service.messages.mime.archive_copy import (
+    BROKEN_RECIPE,
+    needed_numbers,
+    restore_copy,
+    write_recipe,
+)
+from service.messages.rendering.fragments import Fragment
 from service.messages.rendering.renderer import Renderer
+from service.messages.signed_links import archived_links, subscriber_links
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 
@@ -25,39 +33,51 @@ log = get_logger(__name__)
 
 def store_copies(
     session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
-) -> frozenset[bytes]:
+) -> dict[bytes, int]:
     """Store the copies of `built`, in the transaction that puts the messages in flight.
 
-    Returns the keys of the new shared fragments. Add them to `editions.stored_parts` only after the
-    transaction is committed.
+    Returns the numbers of new shared fragments by key. Add them to `editions.stored_parts` only
+    after the transaction is committed.
     """
-    rows: list[sent_copies.CopyRow] = []
-    parts: dict[bytes, bytes] = {}
-    for mail in built:
-        if mail.copy is not None:
-            number, content_hash = mail.envelope.number, mail.copy.content_hash
-            rows.append(sent_copies.CopyRow(number, content_hash, mail.copy.recipe))
-            parts.update(mail.copy.shared)
-    new = {key: body for key, body in parts.items() if key not in editions.stored_parts}
-    sent_copies.insert_parts(session, new)
+    copies = [(mail.envelope.number, mail.copy) for mail in built if mail.copy is not None]
+    stored = editions.stored_parts
+    new: dict[bytes, Fragment] = {}
+    for _, copy in copies:
+        for fragment, _ in copy.part.fragments:
+            if fragment.key and fragment.key not in stored:
+                new.setdefault(fragment.key, fragment)
+    numbers = sent_copies.number_parts(session, {key: one.plain_body for key, one in new.items()})
+    known = ChainMap(numbers, stored) if numbers else stored
+    rows = [
+        sent_copies.CopyRow(number, copy.content_hash, write_recipe(copy, known))
+        for number, copy in copies
+    ]
     sent_copies.upsert_copies(session, rows, now)
-    return frozenset(new)
+    return numbers
 
 
-def sent_html(session: Session, delivery_id: int) -> bytes | None:
-    """Return the HTML part of a sent digest, byte for byte; None without a complete copy."""
-    row = sent_copies.get_copy(session, delivery_id)
+def sent_html(
+    session: Session, delivery: DeliveryView, subscriber: RecipientView, settings: Settings
+) -> bytes | None:
+    """Return the HTML part of a sent digest, byte for byte; None without a complete copy.
+
+    Its links are signed again, with each of our keys: with the one that signed them the hash is right.
+    """
+    row = sent_copies.get_copy(session, delivery.id)
     if row is None:
         return None
     try:
-        shared = sent_copies.get_parts(session, shared_keys(row.recipe))
-        html = restore_copy(row.recipe, shared)
-    except KeyError:
-        html = b""
-    if sha256(html).digest() != row.content_hash:
-        log.error("copy.broken", delivery_id=delivery_id)
-        return None
-    return html
+        shared = sent_copies.get_parts(session, needed_numbers(row.recipe))
+        for key in settings.secret_key:
+            signing = settings.model_copy(update={"secret_key": (key,)})
+            links = subscriber_links(signing, subscriber, delivery.id, delivery.created_at)
+            html = restore_copy(row.recipe, shared, archived_links(links))
+            if sha256(html).digest() == row.content_hash:
+                return html
+    except BROKEN_RECIPE:
+        pass  # As one whose hash is wrong.
+    log.error("copy.broken", delivery_id=delivery.id)
+    return None
 
 
 def unsent_html(

@@ -31,7 +31,7 @@ from service.messages.mime.mime import (
     message_id,
 )
 from service.messages.rendering.renderer import RenderedMail, Renderer
-from service.messages.signed_links import paper_links, signed_url, subscriber_links
+from service.messages.signed_links import archived_links, paper_links, signed_url, subscriber_links
 from service.messages.transactional import operator_context, transactional_context
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
@@ -84,7 +84,9 @@ def build_mail(
         payload = signer.sign(payload, now)
     sender = ascii_address(_envelope_sender(settings, number), "From")
     envelope = Envelope(number, sender, wire_address(to), payload, is_wire=True)
-    copy = copy_mail(rendered) if isinstance(context, DigestContext) else None
+    copy = None
+    if isinstance(context, DigestContext):
+        copy = copy_mail(rendered, archived_links(context.links))
     return BuiltMail(envelope, identity, delivery.attempt, copy)
 
 

@@ -143,7 +143,8 @@ class EditionDataCache:
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[NamedTopic]] = field(default_factory=dict)
     _entries: dict[tuple[int, bool], PaperEntries] = field(default_factory=dict)
-    stored_parts: set[bytes] = field(default_factory=set)
+    # The numbers of stored fragments, by key.
+    stored_parts: dict[bytes, int] = field(default_factory=dict)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
     def days(self, edition_id: int) -> DigestDays | None:

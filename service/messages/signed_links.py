@@ -65,6 +65,13 @@ def subscriber_links(
     )
 
 
+def archived_links(links: SubscriberLinks) -> tuple[bytes, ...]:
+    """Return what a stored copy leaves out of a digest's links: our address, and what is signed."""
+    base = links.home.removesuffix("/")
+    signed = (links.preferences, links.unsubscribe, links.change, links.browser)
+    return base.encode(), *(url.removeprefix(base).encode() for url in signed)
+
+
 def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
     """Return a paper's links: to its source, never to a copy of ours (arXiv's terms of use)."""
     here = f"{settings.base_url}/papers/{paper.key}"

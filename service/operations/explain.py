@@ -203,7 +203,7 @@ def _delivery_story(
             EventStory(
                 event.created_at, event.attempt, event.state, event.detail, event.phase, event.relay
             )
-            for event in list_events(session, delivery.id)
+            for event in list_events(session, delivery)
         ),
         bounces=tuple(_bounce(row) for row in bounces if row.delivery_id == delivery.id),
         carried_into=next(iter(_editions(session, Delivery.id == delivery.carried_into_id)), None),

@@ -206,6 +206,7 @@ def test_the_database_has_the_options_of_the_measured_one() -> None:
         "wal_buffers",
         "random_page_cost",
         "jit",
+        "autovacuum_naptime",
     }
 
 

@@ -1,6 +1,5 @@
 """Rows that nobody wrote by our code: their subscriber is skipped with a reason, the rest composed."""
 
-import json
 from collections import Counter
 
 import pytest
@@ -10,6 +9,7 @@ from support.web.papers import FRIDAY, THURSDAY
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.packed_digests import pack_digest
 from service.editions.compose import MOST_UNCOMPOSABLE, Uncomposable, compose_chunk
 from service.editions.domain.states import EditionState
 from service.editions.edition_cache import EditionCache
@@ -96,16 +96,15 @@ def test_an_edition_whose_every_subscriber_fails_is_tried_again_and_skips_nobody
     assert press.states(edition.id) == {"queued": count}
 
 
-@pytest.mark.parametrize("broken", [{"groups": 7}, "no JSON {", "[1]"])
+@pytest.mark.parametrize("broken", [pack_digest({"groups": 7}), b"not packed"])
 def test_a_broken_digest_that_failed_does_not_break_the_next_one(
-    press: Press, broken: object
+    press: Press, broken: bytes
 ) -> None:
     press.add_subscribers("ada@example.org")
     press.add_papers(1, on=THURSDAY)
     press.publish(THURSDAY)
     with press.sessions.begin() as session:
-        value = {"value": json.dumps(broken)}
-        session.execute(text("UPDATE deliveries SET digest = CAST(:value AS jsonb)"), value)
+        session.execute(text("UPDATE deliveries SET digest = :value"), {"value": broken})
     assert deliver(press.sender(PlannedTransport())).failed == 1
     press.add_papers(2)
     edition_id = press.publish()

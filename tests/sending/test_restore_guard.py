@@ -79,7 +79,7 @@ def test_an_edition_that_was_sent_after_the_backup_is_not_sent_again(
     assert transport.sent == []
     row = press.rows(edition_id)[0]
     with press.sessions() as session:
-        (event,) = list_events(session, row.id)
+        (event,) = list_events(session, row)
     assert (event.attempt, event.state, event.detail) == (0, "in_doubt", WHY_DOUBTFUL)
     # The operator may resend, and a second confirmation finds nothing.
     assert resolve(press.sessions, edition_id, "resend", press.clock()) == 2

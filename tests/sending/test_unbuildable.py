@@ -1,14 +1,15 @@
 """Digests in the database that no mail can be built of: each fails alone, and the rest is sent."""
 
-import json
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 from sqlalchemy import text
 from support.newsletter.press import PlannedTransport, Press, await_end_of_senders
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.states import DeliveryState
+from service.deliveries.store.packed_digests import PACKER
 from service.operations.explain import find_subscriber_story
 from service.sending.build_failures import MOST_UNBUILDABLE, Unbuildable
 from service.sending.deliver import deliver, sweep
@@ -17,7 +18,7 @@ WHOLE: dict[str, Any] = {
     "reasons": [], "notes": [[0, 0]], "groups": [["Topic", 1, [1], [0]]], "cut": [], "updates": [],
     "also": [[], []],
 }  # fmt: skip
-HOSTILE: list[object] = [
+HOSTILE: list[Any] = [
     [],
     {},
     7,
@@ -30,6 +31,7 @@ HOSTILE: list[object] = [
     {**WHOLE, "notes": [[0, 0, 3]]},
     {**WHOLE, "updates": [[1, "no such kind", ""]]},
     {**WHOLE, "also": None},
+    {**WHOLE, "cut": [1, "one"]},
 ]
 # Papers that do not exist are left out, as deleted ones are.
 NO_SUCH_PAPERS = {**WHOLE, "groups": [["Topic", 1, [1, "one", 2**70, None], [0, 0, 0, 0]]]}  # fmt: skip
@@ -40,11 +42,11 @@ def address_of_the_operator(press: Press) -> None:
     press.settings = press.settings.model_copy(update={"alert_to": "ops@paperboy.example"})
 
 
-def write_digest(press: Press, subscriber_id: int, digest: object) -> None:
+def write_digest(press: Press, subscriber_id: int, digest: Any) -> None:
     with press.sessions.begin() as session:
         session.execute(
-            text("UPDATE deliveries SET digest = CAST(:value AS jsonb) WHERE subscriber_id = :id"),
-            {"value": json.dumps(digest), "id": subscriber_id},
+            text("UPDATE deliveries SET digest = :value WHERE subscriber_id = :id"),
+            {"value": PACKER.pack(to_json(digest)), "id": subscriber_id},
         )
 
 

@@ -28,11 +28,13 @@ CREATE TABLE deliveries (
     send_not_after timestamptz NOT NULL,
     lease_owner bigint,
     lease_until timestamptz,
-    paper_ids bigint[] NOT NULL DEFAULT '{}',
-    digest jsonb,
+    paper_ids integer[] NOT NULL DEFAULT '{}',
+    digest bytea,
     alert jsonb,
     message_id text NOT NULL DEFAULT '',
     last_reply text NOT NULL DEFAULT '',
+    sent_at timestamptz,
+    relay text NOT NULL DEFAULT '',
     carried_into_id bigint
         CONSTRAINT fk_deliveries_carried_into_id_deliveries
         REFERENCES deliveries ON DELETE SET NULL,
@@ -46,7 +48,6 @@ CREATE UNIQUE INDEX uq_deliveries_kind_subscriber_id_occasion
     ON deliveries (kind, subscriber_id, occasion) WHERE edition_id IS NULL;
 CREATE UNIQUE INDEX uq_deliveries_alert_occasion
     ON deliveries (occasion) WHERE kind IN ('operator_alert', 'daily_report');
-CREATE INDEX ix_deliveries_due_at ON deliveries (due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_queued ON deliveries (edition_id, due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_urgent ON deliveries (due_at, id)
     WHERE edition_id IS NULL AND state = 'queued'
@@ -62,6 +63,7 @@ CREATE INDEX ix_deliveries_lease_until ON deliveries (lease_until)
 CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)
     WHERE state = 'in_doubt';
 CREATE INDEX ix_deliveries_edition_id_state ON deliveries (edition_id, state);
+CREATE INDEX ix_deliveries_sent_at ON deliveries (sent_at) WHERE sent_at IS NOT NULL;
 CREATE INDEX ix_deliveries_subscriber_id ON deliveries (subscriber_id);
 CREATE INDEX ix_deliveries_created_at ON deliveries (created_at) WHERE edition_id IS NULL;
 
@@ -80,7 +82,8 @@ CREATE INDEX ix_delivery_events_delivery_id ON delivery_events (delivery_id);
 CREATE INDEX ix_delivery_events_created_at ON delivery_events USING brin (created_at);
 
 CREATE TABLE mail_parts (
-    key bytea CONSTRAINT pk_mail_parts PRIMARY KEY,
+    id bigserial CONSTRAINT pk_mail_parts PRIMARY KEY,
+    key bytea NOT NULL CONSTRAINT uq_mail_parts_key UNIQUE,
     body bytea NOT NULL
 );
 

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
 from sqlalchemy import and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.states import DeliveryKind, DeliveryState, SkipReason
+from service.deliveries.domain.states import (
+    NEXT_STATES,
+    DeliveryKind,
+    DeliveryState,
+    Phase,
+    SkipReason,
+)
 from service.deliveries.store.fate_log import log_fates
 from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.deliveries.store.packed_digests import pack_digest
 from service.platform.database.copy_rows import copy_rows
 from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import is_among, write_numbers
@@ -73,8 +79,7 @@ def insert_digests(
 
 def _copied_values(edition_id: int, row: DigestRow, now: datetime) -> tuple[Any, ...]:
     state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
-    # A digest is one JSON string (`WrittenJson`).
-    digest = row.digest and to_json(to_json(row.digest).decode()).decode()
+    digest = None if row.digest is None else pack_digest(row.digest)
     return (
         DeliveryKind.DIGEST.value, edition_id, row.subscriber_id, state.value, row.skip_reason,
         row.due_at, row.send_not_after, list(row.paper_ids), digest, now, now,
@@ -185,12 +190,31 @@ def get_delivery(session: Session, delivery_id: int) -> Delivery | None:
     return session.get(Delivery, delivery_id)
 
 
-def list_events(session: Session, delivery_id: int) -> Sequence[DeliveryEvent]:
-    return session.scalars(
-        select(DeliveryEvent)
-        .where(DeliveryEvent.delivery_id == delivery_id)
-        .order_by(DeliveryEvent.id)
-    ).all()
+def list_events(session: Session, delivery: Delivery) -> list[DeliveryEvent]:
+    """Return what happened to a delivery, in order; that a relay accepted it is in its row."""
+    events = list(
+        session.scalars(
+            select(DeliveryEvent)
+            .where(DeliveryEvent.delivery_id == delivery.id)
+            .order_by(DeliveryEvent.id)
+        )
+    )
+    if delivery.sent_at is not None:
+        later = sum(event.state in NEXT_STATES[DeliveryState.SENT] for event in events)
+        events.insert(len(events) - later, _sent_event(delivery, delivery.sent_at))
+    return events
+
+
+def _sent_event(delivery: Delivery, sent_at: datetime) -> DeliveryEvent:
+    return DeliveryEvent(
+        delivery_id=delivery.id,
+        attempt=delivery.attempt,
+        state=DeliveryState.SENT,
+        detail=delivery.last_reply,
+        created_at=sent_at,
+        phase=Phase.REPLIED,
+        relay=delivery.relay,
+    )
 
 
 # States in which a digest's papers count as sent to the subscriber: the ledger.

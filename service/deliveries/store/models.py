@@ -8,16 +8,19 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Integer,
     SmallInteger,
     UniqueConstraint,
     false,
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
-from service.platform.database.base import Base, WrittenJson, enum_type
+from service.deliveries.store.packed_digests import PackedDigest
+from service.platform.database.base import Base, enum_type
 
 
 class Delivery(Base):
@@ -27,7 +30,8 @@ class Delivery(Base):
     `lease_owner` is the number of the advisory lock that this sender holds. `deferral_count` is how
     often the receiver deferred this mail. A row with a `lane` waits for the limit of the provider
     of that name (`paces`), with `due_at` equal to `send_not_after`. `alert` is the text of a mail to
-    the operator; such a row has no subscriber.
+    the operator; such a row has no subscriber. `sent_at` is when the `relay` accepted the mail, with
+    `last_reply`: nearly all rows end so, and have no event.
     """
 
     __tablename__ = "deliveries"
@@ -41,7 +45,6 @@ class Delivery(Base):
             unique=True,
             postgresql_where=text("edition_id IS NULL"),
         ),
-        Index("ix_deliveries_due_at", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
             "ix_deliveries_queued",
             "edition_id",
@@ -93,6 +96,7 @@ class Delivery(Base):
             postgresql_where=text("state = 'in_doubt'"),
         ),
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
+        Index("ix_deliveries_sent_at", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
         Index("ix_deliveries_subscriber_id", "subscriber_id"),
         Index(
             "ix_deliveries_created_at", "created_at", postgresql_where=text("edition_id IS NULL")
@@ -116,11 +120,13 @@ class Delivery(Base):
     send_not_after: Mapped[datetime]
     lease_owner: Mapped[int | None]
     lease_until: Mapped[datetime | None]
-    paper_ids: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
-    digest: Mapped[dict[str, Any] | None] = mapped_column(WrittenJson)
+    paper_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default=text("'{}'"))
+    digest: Mapped[dict[str, Any] | None] = mapped_column(PackedDigest)
     alert: Mapped[dict[str, Any] | None]
     message_id: Mapped[str] = mapped_column(server_default="")
     last_reply: Mapped[str] = mapped_column(server_default="")
+    sent_at: Mapped[datetime | None]
+    relay: Mapped[str] = mapped_column(server_default="")
     carried_into_id: Mapped[int | None] = mapped_column(
         ForeignKey("deliveries.id", ondelete="SET NULL")
     )
@@ -131,7 +137,7 @@ class Delivery(Base):
 class DeliveryEvent(Base):
     """A transition of a delivery, with its reason or the relay's reply; `why` prints them.
 
-    An attempt to send also has the SMTP `phase` reached and the relay, if one was connected.
+    A mail that a relay accepted has no event, because its row says it: see `list_events`. An attempt to send also has the SMTP `phase` reached and the relay, if one was connected.
     """
 
     __tablename__ = "delivery_events"
@@ -187,11 +193,12 @@ class Restore(Base):
 
 
 class MailPart(Base):
-    """A piece of HTML that many mails share, keyed by its hash."""
+    """A piece of HTML that many mails share: `key` is its hash, recipes name it by its `id`."""
 
     __tablename__ = "mail_parts"
 
-    key: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(unique=True)
     body: Mapped[bytes]
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
-from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState, Phase
+from service.deliveries.domain.states import OPERATOR_KINDS, DeliveryState
 from service.deliveries.store.bulk_update import transition_rows
-from service.deliveries.store.models import Delivery, DeliveryEvent, Installation, Restore
+from service.deliveries.store.models import Delivery, Installation, Restore
 
 WHY_DOUBTFUL = "the database was restored from a backup; this may have been sent before"
 
@@ -36,13 +36,8 @@ def remember_mark(session: Session, at: datetime) -> None:
 def find_last_sent(session: Session) -> datetime | None:
     """Return when this database last recorded a mail to a subscriber as sent."""
     return session.scalars(
-        select(func.max(DeliveryEvent.created_at))
-        .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
-        .where(
-            DeliveryEvent.state == DeliveryState.SENT,
-            # Not an operator's answer to a doubt, which comes later.
-            DeliveryEvent.phase == Phase.REPLIED,
-            Delivery.kind.not_in(OPERATOR_KINDS),
+        select(func.max(Delivery.sent_at)).where(
+            Delivery.sent_at.is_not(None), Delivery.kind.not_in(OPERATOR_KINDS)
         )
     ).one()
 
@@ -62,9 +57,13 @@ def insert_restore(
 
 
 # More rows than a table gets between a backup and its restore; a bigint has room for nine billion gaps.
-_GAP = 1_000_000_000
+# Deliveries name their papers by four octets, which have room for two hundred smaller ones.
+_GAP, _GAP_OF_PAPERS = 1_000_000_000, 10_000_000
 _MOVE_SEQUENCES = text("""
-SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + :gap)
+SELECT setval(
+  format('%I.%I', schemaname, sequencename)::regclass,
+  coalesce(last_value, 0) + CASE sequencename WHEN 'papers_id_seq' THEN :of_papers ELSE :gap END
+)
 FROM pg_sequences WHERE schemaname = current_schema()
 """)
 
@@ -74,7 +73,7 @@ def pass_used_ids(session: Session) -> None:
 
     Mails that were sent since then name them, in links, return paths and Message-IDs.
     """
-    session.execute(_MOVE_SEQUENCES, {"gap": _GAP}).all()
+    session.execute(_MOVE_SEQUENCES, {"gap": _GAP, "of_papers": _GAP_OF_PAPERS}).all()
 
 
 def is_made_again(session: Session, cadence: Cadence, on: date, opened_at: datetime) -> bool:

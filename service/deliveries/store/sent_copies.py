@@ -1,6 +1,6 @@
 """Copies of sent mails for viewing in a browser, stored before the mail is sent."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
-from service.platform.database.text_formats import write_numbers, write_octets
+from service.platform.database.text_formats import is_among, write_numbers, write_octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,13 @@ class CopyRow:
     recipe: bytes
 
 
+_NEXT_NUMBERS = text("SELECT nextval('mail_parts_id_seq') FROM generate_series(1, :count)")
 _INSERT_PARTS = text("""
-INSERT INTO mail_parts (key, body)
-SELECT * FROM unnest(CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
+INSERT INTO mail_parts (id, key, body)
+SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
 ON CONFLICT DO NOTHING
 """)
+_FIND_NUMBERS = text("SELECT key, id FROM mail_parts WHERE key = ANY(CAST(:keys AS bytea[]))")
 
 # The recipes are passed as one byte string and cut apart here: as a text array they would be twice
 # as long, and parsing that took as long as storing them.
@@ -41,13 +43,32 @@ SET content_hash = excluded.content_hash, recipe = excluded.recipe,
 """)
 
 
-def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
-    """Insert shared parts; existing ones stay."""
-    if parts:
-        # Parts are inserted in key order, so that concurrent senders cannot deadlock.
-        keys = sorted(parts)
-        given = {"keys": write_octets(keys), "bodies": write_octets(parts[key] for key in keys)}
-        session.execute(_INSERT_PARTS, given)
+def number_parts(session: Session, parts: Mapping[bytes, bytes]) -> dict[bytes, int]:
+    """Insert the parts (key -> body) that are not stored yet; return the numbers of all, by key.
+
+    New ones are numbered in the order of `parts`, because recipes store differences.
+    """
+    if not parts:
+        return {}
+    known = _find_numbers(session, parts)
+    new = [key for key in parts if key not in known]
+    if not new:
+        return known
+    numbers = session.scalars(_NEXT_NUMBERS, {"count": len(new)})
+    # Parts are inserted in key order, so that concurrent senders cannot deadlock.
+    pairs = sorted(zip(new, numbers, strict=True))
+    given = {
+        "ids": write_numbers(number for _, number in pairs),
+        "keys": write_octets(key for key, _ in pairs),
+        "bodies": write_octets(parts[key] for key, _ in pairs),
+    }
+    session.execute(_INSERT_PARTS, given)
+    # Again, because another sender may have inserted some of them meanwhile.
+    return known | _find_numbers(session, new)
+
+
+def _find_numbers(session: Session, keys: Iterable[bytes]) -> dict[bytes, int]:
+    return dict(session.execute(_FIND_NUMBERS, {"keys": write_octets(keys)}).all())
 
 
 def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> None:
@@ -69,9 +90,10 @@ def get_copy(session: Session, delivery_id: int) -> MailCopy | None:
     return session.get(MailCopy, delivery_id)
 
 
-def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
-    rows = session.execute(select(MailPart.key, MailPart.body).where(MailPart.key.in_(keys)))
-    return dict(rows.all())
+def get_parts(session: Session, numbers: Iterable[int]) -> dict[int, bytes]:
+    """Return the bodies of parts by number; missing ones are left out."""
+    chosen = select(MailPart.id, MailPart.body).where(is_among(MailPart.id, numbers))
+    return dict(session.execute(chosen).all())
 
 
 def delete_copies(session: Session, subscriber_id: int) -> None:

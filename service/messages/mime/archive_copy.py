@@ -1,84 +1,169 @@
-"""The stored copy of a sent mail: its hash, its private text, and keys of shared fragments.
+"""The stored copy of a sent mail: its hash, and the recipe that makes its HTML again.
 
-A whole digest is 40 kB, the private text of one subscriber 1–2 kB.
+A whole digest is 40 kB. What mails share is stored once and has a number; of a marked text only the
+marks are in the recipe, and signed links are signed again. So a recipe has some 300 bytes.
 """
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
-from service.messages.rendering.fragments import Fragment, MailPartFragments
+from service.messages.rendering.fragments import Fragment, MailPartFragments, put_marks
 from service.messages.rendering.renderer import RenderedMail
+from service.platform.packing import Packer
 
 # Separates the texts of a recipe; no text of a mail contains it.
 _NEXT = b"\x1e"
-_SHARED, _TOPIC, _KEY_OCTETS = "s", "t", 16
+# Stand for our address and the signed links (`archived_links`); no text of a mail contains them.
+_SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
+# The kinds of a step, its two lowest bits; the rest is its value.
+_OWN, _SHARED, _MARKED, _TOPIC = range(4)
+# What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
+BROKEN_RECIPE = (KeyError, IndexError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMail:
     """A copy to store. `content_hash` is the SHA-256 of the decoded HTML part (with CRLF).
 
-    `recipe` lists the fragments in order, `shared` has the text of the shared ones by key.
+    `links` are the texts that are made again: our address and the ends of the signed links.
     """
 
     content_hash: bytes
-    recipe: bytes
-    shared: Mapping[bytes, bytes] = field(repr=False)
+    part: MailPartFragments = field(repr=False)
+    links: Sequence[bytes] = field(repr=False)
 
 
-def copy_mail(mail: RenderedMail) -> ArchivedMail:
+def copy_mail(mail: RenderedMail, links: Sequence[bytes] = (b"",)) -> ArchivedMail:
     """Return the copy of a mail's HTML."""
     part = mail.html_part
-    shared: dict[bytes, bytes] = {}
-    return ArchivedMail(sha256(part.body).digest(), _write(part, shared), shared)
+    return ArchivedMail(sha256(part.body).digest(), part, links)
 
 
-def _write(part: MailPartFragments, shared: dict[bytes, bytes]) -> bytes:
-    """Return the recipe: order of fragments, keys of shared ones, private texts; fill `shared`.
+def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
+    """Return the recipe of a copy whose shared fragments have these `numbers`, by key.
 
-    In the order, `s` is the next key and a number is a private text, so that a repeated text is
-    stored once; `t12` after it is the fragment's topic. Nothing is compressed, because compressing
-    took longer than all the rest.
+    A recipe is a list of steps, and the private texts. A step names a shared fragment by its
+    distance from the one before: fragments that came together first are numbered in that order, so
+    most steps are the same octet. A text that comes twice is stored once.
     """
-    order: list[str] = []
-    keys: list[bytes] = []
-    own: dict[bytes, str] = {}
-    for fragment, topic in part.fragments:
-        key = fragment.key
-        if key:
-            keys.append(key)
-            shared[key] = fragment.body
-            name = _SHARED
+    steps: list[int] = []
+    own: dict[bytes, int] = {}
+    at = current = 0
+    for fragment, topic in copy.part.fragments:
+        if topic and topic != current:
+            steps.append(topic << 2 | _TOPIC)
+            current = topic
+        if key := fragment.key:
+            number = numbers[key]
+            distance = number - at - 1
+            at = number
+            step = distance << 3 if distance >= 0 else ~distance << 3 | 4
+            if marks := fragment.marks:
+                steps += (step | _MARKED, len(marks), *marks)
+            else:
+                steps.append(step | _SHARED)
         else:
-            name = own.setdefault(fragment.body, str(len(own)))
-        order.append(f"{name}{_TOPIC}{topic}" if topic else name)
-    texts = (b"".join(keys) + part.change.encode(), *own)
-    return _NEXT.join((" ".join(order).encode(), *texts))
+            new = len(own) + 1
+            known = own.setdefault(fragment.body, new)
+            steps.append(0 if known == new else known << 2)
+    texts = _NEXT.join((copy.part.change.encode(), *own))
+    for link, sign in zip(copy.links, _SIGNS, strict=False):
+        if link:
+            texts = texts.replace(link, sign)
+    return _PACKER.pack(_NEXT.join((_write_steps(steps) + copy.links[0], texts)))
 
 
-def shared_keys(recipe: bytes) -> list[bytes]:
-    """Return the keys of the shared fragments that a recipe needs."""
-    return [fragment.key for fragment, _ in _read(recipe)[1] if fragment.key]
+def needed_numbers(recipe: bytes) -> set[int]:
+    """Return the numbers of the shared fragments that a recipe needs."""
+    return {number for number, _, _, _ in _read(recipe)[1] if number}
 
 
-def restore_copy(recipe: bytes, shared: Mapping[bytes, bytes]) -> bytes:
-    """Return the HTML part, byte for byte. Raises `KeyError` for a missing shared fragment."""
-    change, fragments = _read(recipe)
-    restored = ((Fragment(shared[f.key], b"") if f.key else f, topic) for f, topic in fragments)
-    return MailPartFragments(tuple(restored), change).body
+def restore_copy(recipe: bytes, shared: Mapping[int, bytes], links: Sequence[bytes] = ()) -> bytes:
+    """Return the HTML part, byte for byte, with these links, at the address that we had then.
+
+    Raises `BROKEN_RECIPE`, a `KeyError` for a missing shared fragment.
+    """
+    texts, steps = _read(recipe)
+    address, texts = texts.split(_NEXT, 1)
+    for link, sign in zip((address, *links[1:]), _SIGNS, strict=False):
+        texts = texts.replace(sign, link)
+    change, *own = texts.split(_NEXT)
+    fragments = [
+        (Fragment(put_marks(shared[number], marks) if number else own[text], b""), topic)
+        for number, marks, text, topic in steps
+    ]
+    return MailPartFragments(fragments, change.decode()).body
 
 
-def _read(recipe: bytes) -> tuple[str, list[tuple[Fragment, int]]]:
-    """Return the text of CHANGE, and the fragments; shared ones have only their key."""
-    header, _, rest = recipe.partition(_NEXT)
-    order = [word.partition(_TOPIC) for word in header.decode().split()]
-    ends = sum(name == _SHARED for name, _, _ in order) * _KEY_OCTETS
-    keys = (rest[at : at + _KEY_OCTETS] for at in range(0, ends, _KEY_OCTETS))
-    change, *own = rest[ends:].split(_NEXT)
-    fragments = []
-    for name, _, topic in order:
-        is_shared = name == _SHARED
-        fragment = Fragment(b"", b"", next(keys)) if is_shared else Fragment(own[int(name)], b"")
-        fragments.append((fragment, int(topic or 0)))
-    return change.decode(), fragments
+# A number (0 for a private text) and its marks, the place of a private text, the topic.
+_Step: TypeAlias = tuple[int, Sequence[int], int, int]
+
+
+def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
+    """Return the private texts, and the steps."""
+    numbers, texts = _read_steps(_PACKER.unpack(recipe))
+    steps: list[_Step] = []
+    given = iter(numbers)
+    number = topic = own = 0
+    for step in given:
+        kind, value = step & 3, step >> 2
+        if kind == _TOPIC:
+            topic = value
+        elif kind == _OWN:
+            steps.append((0, (), value - 1 if value else own, topic))
+            own += not value
+        else:
+            number += 1 + (~(value >> 1) if value & 1 else value >> 1)
+            marks = [next(given, 0) for _ in range(next(given, 0))] if kind == _MARKED else ()
+            steps.append((number, marks, 0, topic))
+    return texts, steps
+
+
+def _write_steps(steps: Sequence[int]) -> bytes:
+    """Return numbers as LEB128, after their count."""
+    octets = bytearray()
+    for step in (len(steps), *steps):
+        rest = step
+        while rest > 0x7F:
+            octets.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        octets.append(rest)
+    return bytes(octets)
+
+
+def _read_steps(octets: bytes) -> tuple[list[int], bytes]:
+    """Return the numbers of `_write_steps`, and what follows them."""
+    numbers: list[int] = []
+    number = shift = 0
+    for at, octet in enumerate(octets, 1):
+        number |= (octet & 0x7F) << shift
+        shift += 7
+        if octet < 0x80:
+            numbers.append(number)
+            number = shift = 0
+            if len(numbers) > numbers[0]:
+                return numbers[1:], octets[at:]
+    raise ValueError("the recipe is cut off")
+
+
+# What private texts have in common. Building Huffman tables would take longer than they save.
+_PACKER = Packer(
+    (
+        "Information Retrieval Robotics Cryptography and Security Databases Human-Computer Interaction"
+        "Neural and Evolutionary Computing Computers and Society Software Engineering Astrophysics "
+        "High Energy Physics Theory Statistics Optimization and Control Image and Video Processing"
+        "Computer Vision and Pattern Recognition Computation and Language Artificial Intelligence "
+        "Machine Learning the author is it is similar to your example mentions and 2 others"
+        "January February March April June July August September October November December 2026 2027"
+        " Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Trending Newest 1 paper more papers"
+        " new on  and  · Mon Tue Wed Thu Fri Sat Sun papers\x1e, “” and “”\x1e\x02/status\x1e"
+        "\x02\x03\x1e\x02\x03#pause\x1e\x02\x06\x1e\x02\x04\x1e\x02/\x1e\x02/privacy"
+        '<p class="why">You get this because the abstract says <mark></mark>, <mark>learning</mark> and the title'
+        ' says <mark>model</mark> and it is in Machine Learning.\r\n <a href="\x00?topic=\x01&amp;mute=large%20'
+        'language&amp;paper=1">Mute <bdi>large language</bdi></a> <a href="\x00?topic=\x01&amp;mute='
+    ).encode(),
+    zlib.Z_FIXED,
+)

@@ -27,7 +27,6 @@ _LONGEST_LINE = 76
 # Reserved for the header block of a message, including a signature that the relay may add.
 HEADER_RESERVE = 2_048
 _SOFT_END = b"=\r\n"
-_SHORTEST_SHARED = 48
 _DOT_AT_START = re.compile(rb"(?m)^\.+")
 # `binascii` lets a line that ends with a blank become one octet too long.
 _LATE_BLANK = re.compile(rb"(?m)^([^\r\n]{74})(=20|=09)(?=\r$)")
@@ -38,12 +37,14 @@ class Fragment:
     """`body` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
     Both may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails
-    share, empty for one that belongs to a single mail.
+    share, empty for one that belongs to a single mail. `marks` are a topic's words in it: `key` is
+    that of the text without them, which mails of other topics share.
     """
 
     body: bytes = field(repr=False)
     wire: bytes
     key: bytes = b""
+    marks: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -54,6 +55,11 @@ class Fragment:
     def has_topic(self) -> bool:
         """Whether the text differs from topic to topic."""
         return _TOPIC_WIRE in self.body
+
+    @property
+    def plain_body(self) -> bytes:
+        """The text without marks, which `key` is of."""
+        return take_marks(self.body)[0] if self.marks else self.body
 
 
 # Fragments in their order, each with the id of its topic (0 without one).
@@ -104,20 +110,43 @@ def encode_private(text: str) -> Fragment:
 
 
 def encode_shared(text: str) -> Fragment:
-    """Encode text that many mails share; its hash names it in the archive."""
-    body = to_body(text)
-    return Fragment(body, _encode_body(body), sha256(body).digest()[:16])
+    """Encode text that many mails share; its hash names it in the archive, without its marks."""
+    return encode_shared_body(to_body(text))
 
 
-def encode(text: str) -> Fragment:
-    """Encode text that many mails share; a short one is cheaper to repeat in the archive than to name."""
-    return encode_body(to_body(text))
+def encode_shared_body(body: bytes) -> Fragment:
+    """Return what `encode_shared` returns for the text of this body."""
+    plain, marks = take_marks(body)
+    return Fragment(body, _encode_body(body), sha256(plain).digest()[:16], marks)
 
 
-def encode_body(body: bytes) -> Fragment:
-    """Return what `encode` returns for the text of this body."""
-    key = sha256(body).digest()[:16] if len(body) >= _SHORTEST_SHARED else b""
-    return Fragment(body, _encode_body(body), key)
+_MARK, _END_MARK = b"<mark>", b"</mark>"
+
+
+def take_marks(body: bytes) -> tuple[bytes, tuple[int, ...]]:
+    """Return a text without its marks, and the marks: octets before each, and in it, in turn."""
+    before, *marked = body.split(_MARK)
+    if not marked:
+        return body, ()
+    plain, marks, gap = [before], [], len(before)
+    for piece in marked:
+        inside, end, after = piece.partition(_END_MARK)
+        if not end or _END_MARK in after:
+            return body, ()  # No pair, as in a text about marks: it stays as it is.
+        marks += [gap, len(inside)]
+        plain += [inside, after]
+        gap = len(after)
+    return b"".join(plain), tuple(marks)
+
+
+def put_marks(plain: bytes, marks: Sequence[int]) -> bytes:
+    """Return the text of `take_marks` with its marks."""
+    pieces, at = [], 0
+    for gap, size in zip(marks[::2], marks[1::2], strict=True):
+        start = at + gap
+        at = start + size
+        pieces += [plain[start - gap : start], _MARK, plain[start:at], _END_MARK]
+    return b"".join([*pieces, plain[at:]])
 
 
 def to_body(text: str) -> bytes:

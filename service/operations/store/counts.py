@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.bounces.store.models import BounceEvent
@@ -43,13 +43,21 @@ class SendCount:
 
 def count_recent_sends(session: Session, since: datetime) -> list[SendCount]:
     """Return tries since a moment by domain and reply, out of the newest MOST_EVENTS events."""
-    newest = (
+    events = (
         select(DeliveryEvent.delivery_id, DeliveryEvent.detail, DeliveryEvent.created_at)
         .where(DeliveryEvent.state.in_(_ANSWERED))
         .order_by(DeliveryEvent.id.desc())
         .limit(MOST_EVENTS)
-        .subquery()
     )
+    # A mail that a relay accepted has no event: its row says it.
+    accepted = (
+        select(Delivery.id, Delivery.last_reply, Delivery.sent_at)
+        .where(Delivery.sent_at >= since)
+        .order_by(Delivery.sent_at.desc())
+        .limit(MOST_EVENTS)
+    )
+    tries = union_all(events, accepted).subquery()
+    newest = select(tries).order_by(tries.c.created_at.desc()).limit(MOST_EVENTS).subquery()
     digit = func.substring(newest.c.detail, "^([245])[0-9][0-9]")
     reply = func.coalesce(digit.concat("xx"), "none")
     domain = func.coalesce(func.lower(func.split_part(Subscriber.email, "@", 2)), "")
@@ -110,7 +118,8 @@ def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
     is_leaving = BounceEvent.verdict == BounceVerdict.UNSUBSCRIBE
     changes = sum(count_changes(session, since, until).values(), Counter())
     return DayCounts(
-        sent_count=count_events(DeliveryState.SENT),
+        # By a relay's reply, or by an operator's answer to a doubt.
+        sent_count=count(is_within(Delivery.sent_at)) + count_events(DeliveryState.SENT),
         failed_count=count_events(DeliveryState.FAILED),
         in_doubt_count=count_in_doubt(session),
         joined_count=changes["joined"],

@@ -177,6 +177,8 @@ WITH moved AS (
       deferral_count = deferral_count + given.deferrals,
       last_reply = CASE WHEN subscriber_id IS NULL AND kind NOT IN ('operator_alert', 'daily_report') THEN :erased
                         ELSE left(given.detail, 1000) END,
+      sent_at = CASE WHEN given.state = 'sent' THEN CAST(:now AS timestamptz) END,
+      relay = CASE WHEN given.state = 'sent' THEN given.relay ELSE '' END,
       reason = CASE WHEN given.state <> 'failed' THEN deliveries.reason
                     WHEN subscriber_id IS NULL AND kind NOT IN ('operator_alert', 'daily_report') THEN :erased
                     ELSE left(given.detail, 500) END
@@ -190,10 +192,10 @@ WITH moved AS (
          OR deliveries.state = 'in_doubt' AND given.state <> 'in_doubt')
   RETURNING deliveries.id, deliveries.attempt, deliveries.state, deliveries.last_reply,
             deliveries.subscriber_id, deliveries.edition_id, deliveries.created_at,
-            given.phase, given.relay
+            given.phase, given.relay AS tried_relay
 ), events AS (
   INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at, phase, relay)
-  SELECT id, attempt, state, last_reply, :now, phase, relay FROM moved
+  SELECT id, attempt, state, last_reply, :now, phase, tried_relay FROM moved WHERE state <> 'sent'
 )
 SELECT id, state, subscriber_id, edition_id, created_at, last_reply FROM moved
 """).bindparams(erased="the reader was erased")

@@ -39,7 +39,9 @@ def show_edition(
             )
         if not is_held_by(link, subscriber):
             raise TokenEnded
-        html = None if everything else sent_html(session, delivery.id)
+        html = None
+        if not everything:
+            html = sent_html(session, delivery, subscriber, context.settings)
         editions = EditionDataCache()
         if html is None:
             claims = [Claim(delivery, subscriber)]

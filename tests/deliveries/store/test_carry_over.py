@@ -58,7 +58,7 @@ def test_an_unresolved_doubt_is_carried_into_the_next_mail_marked(
     row = press.row(first)
     assert row.carried_into_id == press.row(second).id
     with press.sessions() as session:
-        event = list_events(session, row.id)[-1]
+        event = list_events(session, row)[-1]
     assert (event.state, event.detail, event.attempt) == (DeliveryState.CARRIED, WHY_CARRIED, 1)
     transport = PlannedTransport()
     assert deliver(press.sender(transport)).sent == 1

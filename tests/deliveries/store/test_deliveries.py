@@ -118,7 +118,7 @@ def test_events_are_listed_in_order_and_truncated(
     record_event(session, row, DeliveryState.CLAIMED, "first", press.clock())
     record_event(session, row, DeliveryState.QUEUED, "x" * 5_000, press.clock())
     session.commit()
-    events = list_events(session, row.id)
+    events = list_events(session, row)
     assert [(event.state, len(event.detail)) for event in events] == [
         ("claimed", 5),
         ("queued", 1_000),

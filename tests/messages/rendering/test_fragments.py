@@ -14,13 +14,21 @@ from service.messages.contexts.base import Brand
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
-from service.messages.mime.archive_copy import copy_mail, restore_copy, shared_keys
+from service.messages.mime.archive_copy import (
+    BROKEN_RECIPE,
+    ArchivedMail,
+    copy_mail,
+    needed_numbers,
+    restore_copy,
+    write_recipe,
+)
 from service.messages.rendering.fragments import (
     CHANGE,
     TOPIC,
     MailPartFragments,
     encode_private,
     encode_shared,
+    put_marks,
 )
 from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.renderer import RenderedMail, Renderer
@@ -97,16 +105,24 @@ def test_a_copy_gives_back_every_byte(
         DeliveryKind.DIGEST, make_digest(make_entry(1, title="é < ü"), make_entry(2))
     )
     copy = copy_mail(mail)
-    assert set(shared_keys(copy.recipe)) == set(copy.shared)
-    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.body
-    assert len(copy.recipe) < len(mail.html_part.body) / 4
-    key = next(iter(copy.shared))
-    with pytest.raises(KeyError):
-        restore_copy(copy.recipe, {k: v for k, v in copy.shared.items() if k != key})
+    recipe, stored = store_parts(copy)
+    assert needed_numbers(recipe) == set(stored)
+    assert restore_copy(recipe, stored) == mail.html_part.body
+    assert len(recipe) < len(mail.html_part.body) / 20
+    for number in stored:
+        with pytest.raises(KeyError):
+            restore_copy(recipe, {n: body for n, body in stored.items() if n != number})
+
+
+def store_parts(copy: ArchivedMail) -> tuple[bytes, dict[int, bytes]]:
+    """Return a copy's recipe, and its shared fragments by number, as a database has them."""
+    shared = {one.key: one.plain_body for one, _ in copy.part.fragments if one.key}
+    numbers = {key: number for number, key in enumerate(shared, 1_000)}
+    return write_recipe(copy, numbers), {numbers[key]: body for key, body in shared.items()}
 
 
 # A run of a mail: its text, whether others share it, its topic.
-PIECES = st.lists(st.tuples(TEXT, st.booleans(), st.integers(0, 10**12)), max_size=8)
+PIECES = st.lists(st.tuples(TEXT, st.booleans(), st.integers(1, 10**12)), max_size=8)
 CHANGES = st.text("abc/=?-_.é", max_size=50)
 
 
@@ -124,15 +140,40 @@ def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
 ) -> None:
     mail = make_mail(pieces, change)
     copy = copy_mail(mail)
-    assert restore_copy(copy.recipe, copy.shared) == mail.html_part.body
-    assert set(shared_keys(copy.recipe)) == set(copy.shared)
+    recipe, stored = store_parts(copy)
+    assert restore_copy(recipe, stored) == mail.html_part.body
+    assert needed_numbers(recipe) == set(stored)
     assert copy.content_hash == sha256(mail.html_part.body).digest()
+
+
+@given(st.lists(st.tuples(TEXT, st.booleans()), max_size=6))
+def test_marked_words_are_put_back_where_they_were(pieces: list[tuple[str, bool]]) -> None:
+    text = "".join(f"<mark>{text}</mark>" if is_marked else text for text, is_marked in pieces)
+    fragment = encode_shared(text)
+    assert put_marks(fragment.plain_body, fragment.marks) == fragment.body
+    assert fragment.key == encode_shared("".join(text for text, _ in pieces)).key
+
+
+@pytest.mark.parametrize(
+    "text", ["<mark>", "a</mark>b", "<mark>a</mark>b</mark>", "<mark><mark>a</mark>"]
+)
+def test_marks_that_are_no_pairs_stay_in_the_text(text: str) -> None:
+    fragment = encode_shared(text)
+    assert (fragment.plain_body, fragment.marks) == (text.encode(), ())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, -1])
+def test_a_recipe_that_is_cut_off_is_broken(cut: int) -> None:
+    recipe, stored = store_parts(copy_mail(make_mail([("a", True, 7), ("b", False, 7)] * 9, "")))
+    with pytest.raises(BROKEN_RECIPE):
+        restore_copy(recipe[:cut], stored)
+    assert restore_copy(recipe, stored)
 
 
 def test_what_a_mail_says_twice_of_its_reader_is_kept_once() -> None:
     address = "https://papers.example.org/preferences/" + "x" * 80
     once, thrice = (
-        copy_mail(make_mail([(address, False, 0), ("<p>", True, 0)] * count, "")).recipe
+        store_parts(copy_mail(make_mail([(address, False, 0), ("<p>", True, 1)] * count, "")))[0]
         for count in (1, 3)
     )
     assert len(thrice) - len(once) < len(address)

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
-from service.deliveries.store.models import Delivery, DeliveryEvent
+from service.deliveries.store.deliveries import list_events
+from service.deliveries.store.models import Delivery
 from service.editions.balance import Balance, edition_balance
 from service.editions.publish import publish_now
 from service.editions.store.models import Edition
@@ -206,13 +207,9 @@ class Press:
 
     def history(self, delivery_id: int) -> list[tuple[int, DeliveryState]]:
         """Return a row's events as (attempt, state)."""
-        chosen = (
-            select(DeliveryEvent.attempt, DeliveryEvent.state)
-            .where(DeliveryEvent.delivery_id == delivery_id)
-            .order_by(DeliveryEvent.id)
-        )
         with self.sessions() as session:
-            return [(attempt, state) for attempt, state in session.execute(chosen)]
+            events = list_events(session, session.get_one(Delivery, delivery_id))
+            return [(event.attempt, event.state) for event in events]
 
     def change(self, subscriber_id: int, **changes: Any) -> None:
         """Set columns of a subscriber, as their own actions would."""

@@ -18,6 +18,7 @@ from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.editions.catch_up import compose_catch_ups
 from service.editions.publish import publish_now
+from service.messages.browser_copy import sent_html
 from service.messages.rendering.renderer import Renderer
 from service.papers.store.models import Paper
 from service.platform.database.engine import make_sessions
@@ -91,6 +92,48 @@ def test_the_browser_copy_is_the_html_part_but_for_its_personal_links_and_never_
     assert answer.headers["content-type"].startswith("text/html")
     copy = session.execute(select(MailCopy)).scalar_one()
     assert copy.content_hash == hashlib.sha256(html_of(message)).digest()
+
+
+def test_a_copy_survives_new_keys_and_a_new_address(
+    session: Session, subscribers: Subscribers, sent: tuple[EmailMessage, Delivery]
+) -> None:
+    message, delivery = sent
+    subscriber = session.get_one(Subscriber, delivery.subscriber_id)
+    settings = subscribers.settings
+    keys = ("a-new-key-that-signs-links-from-today-on", *settings.secret_key)
+    moved = settings.model_copy(update={"secret_key": keys, "base_url": "https://new.example.org"})
+    assert sent_html(session, delivery, subscriber, moved) == html_of(message)
+    # Without the key that signed them no link to the copy opens either.
+    ended = settings.model_copy(update={"secret_key": keys[:1]})
+    assert sent_html(session, delivery, subscriber, ended) is None
+
+
+def test_what_mails_of_different_topics_show_of_a_paper_is_stored_once(
+    session: Session, engine: Engine, subscribers: Subscribers
+) -> None:
+    topics = ("cats", "lions", "tigers")
+    for topic in topics:
+        subscribers.add(f"{topic}@example.org", topic)
+    abstract = "Cats, lions and tigers sleep; lions and cats hunt."
+    store_papers(session, [make_announcement(1, "Cats, Lions, Tigers", abstract=abstract)])
+    sessions = make_sessions(engine)
+    publish_now(sessions, subscribers.settings, Cadence.DAILY, FRIDAY, subscribers.clock())
+    transport = PlannedTransport()
+    deliver(Sender(sessions, subscribers.settings, Renderer(), transport, subscribers.clock))
+    stored = b"".join(session.execute(select(MailPart.body)).scalars())
+    assert stored.count(abstract.encode()) == 1
+    assert b"<mark>" not in stored
+    sent = {
+        mail.number: message_from_bytes(mail.payload, policy=policy.default)
+        for mail in transport.sent
+    }
+    assert len(sent) == len(topics)
+    for number, message in sent.items():
+        delivery = session.get_one(Delivery, number)
+        subscriber = session.get_one(Subscriber, delivery.subscriber_id)
+        html = sent_html(session, delivery, subscriber, subscribers.settings)
+        assert html == html_of(message)
+        assert html.count(b"<mark>") >= 3
 
 
 def test_an_incomplete_copy_is_not_shown_as_sent(

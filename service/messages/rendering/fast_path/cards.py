@@ -19,7 +19,13 @@ from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
-from service.messages.rendering.fragments import Place, encode, encode_body, to_body
+from service.messages.rendering.fragments import (
+    Place,
+    encode_private,
+    encode_shared,
+    encode_shared_body,
+    to_body,
+)
 from service.messages.rendering.paper_cards import (
     CardKind,
     CardText,
@@ -271,7 +277,7 @@ class _CardPlacer:
             if marked is not None:
                 if at > start:
                     add_text(placed, self._run(card, segment, start, at), topic)
-                placed.append((encode(clean(str(marked))), 0))
+                placed.append((encode_shared(clean(str(marked))), 0))
                 start = at + 1
         if start == 0:
             add_text(placed, segment.whole, topic)
@@ -283,7 +289,7 @@ class _CardPlacer:
         found = segment.runs.get((start, end))
         if found is None:
             body = segment.whole[0].body[segment.ends[start] : segment.ends[end]]
-            found = segment.runs[start, end] = card_text(encode_body(body))
+            found = segment.runs[start, end] = card_text(encode_shared_body(body))
             self._grow(self.cards, card, (found,))
         return found
 
@@ -303,7 +309,7 @@ class _CardPlacer:
         texts = [self.write(read(note)) for read in self.slots[signature]]
         if not all(map(self._is_whole, texts)):
             return None
-        return tuple(card_text(encode(text)) for text in texts)
+        return tuple(card_text(encode_private(text)) for text in texts)
 
     def _is_whole(self, text: str) -> bool:
         """Whether tidying the whole card would leave this text as it is."""
@@ -339,7 +345,7 @@ def _segment(pieces: Sequence[_Piece]) -> _Segment:
         stems[number] = f"{stems.get(number, '')} {' '.join(sentence.stems)} "
     ends = tuple(accumulate(map(len, bodies), initial=0)) if bodies else ()
     text = "".join(texts)
-    whole = card_text((constant if len(text) < _SHORT else encode)(text))
+    whole = card_text((constant if len(text) < _SHORT else encode_shared)(text))
     return _Segment(whole, ends, tuple(stems.items()), marked, {})
 
 

@@ -271,4 +271,4 @@ def _checked(text: str) -> str:
 
 
 # Skeletons, also those of cards, have most of their short texts in common.
-constant = cached("skeleton fragments", maxsize=1_024)(fragments.encode)
+constant = cached("skeleton fragments", maxsize=1_024)(fragments.encode_shared)

@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.fast_path import symbolic
-from service.messages.rendering.fragments import Fragment, Place, encode_private
+from service.messages.rendering.fragments import Fragment, Place, encode_private, encode_shared
 from service.messages.rendering.mjml_cache import compact
 from service.messages.rendering.paper_cards import WriteCards
 from service.messages.rendering.slots import sanitize
@@ -71,12 +71,20 @@ class SlotValues:
         reads = tuple(spec.sources.values())
         source = reads[0] if len(reads) == 1 else lambda given: tuple(read(given) for read in reads)
         number = self._numbers.setdefault((part.name, spec.key), len(self._numbers))
-        return _SharedSlot(text, source, number, self._texts)
+        encode = encode_shared if all(map(_is_of_paper, spec.sources)) else encode_private
+        return _SharedSlot(text, source, number, self._texts, encode)
 
 
 def _is_link(key: Hashable) -> bool:
     """Whether the value is one of the subscriber's own addresses, which no other mail has."""
     return isinstance(key, str) and key.startswith("mail.links.") and key != "mail.links.home"
+
+
+def _is_of_paper(key: Hashable) -> bool:
+    """Whether the value belongs to a paper: an archive stores its text once."""
+    while isinstance(key, tuple):
+        key = key[0]
+    return key in {"mail.papers", "mail.updates"}
 
 
 def _is_small(value: object) -> bool:
@@ -121,11 +129,12 @@ class _SharedSlot:
     source: symbolic.Read
     number: int
     texts: Generations[tuple[Fragment, int]]
+    encode: Callable[[str], Fragment]
 
     def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
         key = (self.number, self.source(given))
         found = self.texts.get(key)
-        placed.append(found or self.texts.add(key, (encode_private(self.text.of(given)), 0)))
+        placed.append(found or self.texts.add(key, (self.encode(self.text.of(given)), 0)))
 
 
 def _as_markup(value: object) -> str:

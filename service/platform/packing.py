@@ -1,0 +1,35 @@
+"""Deflate short texts that are much alike: each is packed with what all of them have in common."""
+
+import zlib
+
+_WINDOW, _LEVEL, _MEMORY = 11, 6, 4
+
+
+class Packer:
+    """Packs by a dictionary of at most 2 kB, the most frequent last (RFC 1950 §2.2).
+
+    What was packed with one dictionary is read with the same one only, and zlib refuses another: a
+    change of a dictionary needs the former one beside it.
+    """
+
+    def __init__(self, dictionary: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> None:
+        self._dictionary = dictionary
+        # Copied for each text, because reading the dictionary takes longer than a text.
+        self._begun = zlib.compressobj(
+            _LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, strategy, dictionary
+        )
+
+    def pack(self, octets: bytes) -> bytes:
+        packer = self._begun.copy()
+        return packer.compress(octets) + packer.flush()
+
+    def unpack(self, packed: bytes) -> bytes:
+        """Return what was packed. Raises `ValueError` for what is cut off or was never packed."""
+        unpacker = zlib.decompressobj(_WINDOW, zdict=self._dictionary)
+        try:
+            octets = unpacker.decompress(packed)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        if not unpacker.eof:
+            raise ValueError("the packed text is cut off")
+        return octets
