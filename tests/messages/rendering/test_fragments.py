@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.mail.stored_copies import store_parts
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.base import Brand
@@ -16,11 +17,9 @@ from service.messages.contexts.transactional import FarewellContext, MailContext
 from service.messages.domain.errors import RenderError
 from service.messages.mime.archive_copy import (
     BROKEN_RECIPE,
-    ArchivedMail,
     copy_mail,
     needed_numbers,
     restore_copy,
-    write_recipe,
 )
 from service.messages.rendering.fragments import (
     CHANGE,
@@ -112,13 +111,6 @@ def test_a_copy_gives_back_every_byte(
     for number in stored:
         with pytest.raises(KeyError):
             restore_copy(recipe, {n: body for n, body in stored.items() if n != number})
-
-
-def store_parts(copy: ArchivedMail) -> tuple[bytes, dict[int, bytes]]:
-    """Return a copy's recipe, and its shared fragments by number, as a database has them."""
-    shared = {one.key: one.plain_body for one, _ in copy.part.fragments if one.key}
-    numbers = {key: number for number, key in enumerate(shared, 1_000)}
-    return write_recipe(copy, numbers), {numbers[key]: body for key, body in shared.items()}
 
 
 # A run of a mail: its text, whether others share it, its topic.

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from support.mail.invented_digests import make_digest, make_entry
+from support.mail.stored_copies import store_parts
 
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
@@ -112,8 +113,7 @@ def assert_equal(mail: RenderedMail, whole: RenderedMail) -> None:
         assert max(map(len, lines)) <= 76
         assert not any(line.startswith(b".") or line.endswith((b" ", b"\t")) for line in lines)
         assert part.wire.isascii()
-    copy = copy_mail(mail)
-    assert restore_copy(copy.recipe, copy.shared) == whole.html_part.body
+    assert restore_copy(*store_parts(copy_mail(mail))) == whole.html_part.body
 
 
 @given(digests())
@@ -255,10 +255,11 @@ def test_a_topics_marks_add_only_what_is_marked_to_the_stored_copies() -> None:
     renderer = Renderer()
 
     def stored(topics: Iterable[int]) -> int:
-        parts: dict[bytes, bytes] = {}
+        parts: set[bytes] = set()
         for digest in topic_digests(topics, 10):
-            parts.update(copy_mail(renderer.render(DeliveryKind.DIGEST, digest)).shared)
-        return sum(map(len, parts.values()))
+            copy = copy_mail(renderer.render(DeliveryKind.DIGEST, digest))
+            parts.update(store_parts(copy)[1].values())
+        return sum(map(len, parts))
 
     first, all_topics = stored(range(1, 11)), stored(range(1, 51))
     # Forty more topics store their lines of reasons; their cards would have taken 40 × 10 × 1,500 bytes.
