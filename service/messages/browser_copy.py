@@ -8,8 +8,10 @@ from hashlib import sha256
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import DigestEntry
+from service.deliveries.domain.months import SINGLE, month_of_id
 from service.deliveries.store import sent_copies
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
+from service.deliveries.store.sent_copies import PartKey
 from service.messages.build import BuiltMail, digest_context, render_mail
 from service.messages.contexts.digest import DigestSection
 from service.messages.edition_data import EditionDataCache
@@ -25,23 +27,25 @@ log = get_logger(__name__)
 
 def store_copies(
     session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
-) -> frozenset[bytes]:
+) -> frozenset[PartKey]:
     """Store the copies of `built`, in the transaction that puts the messages in flight.
 
     Returns the keys of the new shared fragments. Add them to `editions.stored_parts` only after the
     transaction is committed.
     """
     rows: list[sent_copies.CopyRow] = []
-    parts: dict[bytes, bytes] = {}
+    parts: dict[PartKey, bytes] = {}
     for mail in built:
         if mail.copy is not None:
             number, content_hash = mail.envelope.number, mail.copy.content_hash
             rows.append(sent_copies.CopyRow(number, content_hash, mail.copy.recipe))
-            parts.update(mail.copy.shared)
+            month = month_of_id(number)
+            parts |= {(month, key): body for key, body in mail.copy.shared.items()}
     new = {key: body for key, body in parts.items() if key not in editions.stored_parts}
-    sent_copies.insert_parts(session, new)
+    sent_copies.insert_parts(session, new, now)
     sent_copies.upsert_copies(session, rows, now)
-    return frozenset(new)
+    # Those of no month are stored each time, because that renews them.
+    return frozenset(key for key in new if key[0] != SINGLE)
 
 
 def sent_html(session: Session, delivery_id: int) -> bytes | None:
@@ -50,7 +54,8 @@ def sent_html(session: Session, delivery_id: int) -> bytes | None:
     if row is None:
         return None
     try:
-        shared = sent_copies.get_parts(session, shared_keys(row.recipe))
+        keys = shared_keys(row.recipe)
+        shared = sent_copies.get_parts(session, month_of_id(delivery_id), keys)
         html = restore_copy(row.recipe, shared)
     except KeyError:
         html = b""

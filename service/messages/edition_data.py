@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain import digest_json
 from service.deliveries.domain.digest import DigestEntry
 from service.deliveries.store.claimed_rows import Claim, RecipientView
+from service.deliveries.store.sent_copies import PartKey
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
@@ -140,7 +141,7 @@ class EditionDataCache:
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[NamedTopic]] = field(default_factory=dict)
     _entries: dict[tuple[int, bool], PaperEntries] = field(default_factory=dict)
-    stored_parts: set[bytes] = field(default_factory=set)
+    stored_parts: set[PartKey] = field(default_factory=set)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
     def days(self, edition_id: int) -> DigestDays | None:

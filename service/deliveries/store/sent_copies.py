@@ -4,12 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
+from typing import TypeAlias
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.months import SINGLE
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.platform.database.text_formats import write_numbers, write_octets
+
+
+# The month of the delivery's id, and the hash of the part.
+PartKey: TypeAlias = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +28,15 @@ class CopyRow:
 
 
 _INSERT_PARTS = text("""
-INSERT INTO mail_parts (key, body)
-SELECT * FROM unnest(CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
+INSERT INTO mail_parts (month, key, body, stored_at)
+SELECT *, :now
+FROM unnest(CAST(:months AS smallint[]), CAST(:keys AS bytea[]), CAST(:bodies AS bytea[]))
 ON CONFLICT DO NOTHING
+""")
+# Those of no month are deleted by their time, so each use renews it.
+_RENEW_PARTS = text("""
+UPDATE mail_parts SET stored_at = :now
+WHERE month = 0 AND key = ANY(CAST(:keys AS bytea[])) AND stored_at < :now
 """)
 
 # The recipes are passed as one byte string and cut apart here: as a text array they would be twice
@@ -41,13 +53,21 @@ SET content_hash = excluded.content_hash, recipe = excluded.recipe,
 """)
 
 
-def insert_parts(session: Session, parts: Mapping[bytes, bytes]) -> None:
-    """Insert shared parts; existing ones stay."""
+def insert_parts(session: Session, parts: Mapping[PartKey, bytes], now: datetime) -> None:
+    """Insert the shared parts of copies; existing ones stay."""
     if parts:
         # Parts are inserted in key order, so that concurrent senders cannot deadlock.
         keys = sorted(parts)
-        given = {"keys": write_octets(keys), "bodies": write_octets(parts[key] for key in keys)}
+        given = {
+            "months": write_numbers(month for month, _ in keys),
+            "keys": write_octets(key for _, key in keys),
+            "bodies": write_octets(parts[key] for key in keys),
+            "now": now,
+        }
         session.execute(_INSERT_PARTS, given)
+        single = [key for month, key in keys if month == SINGLE]
+        if single:
+            session.execute(_RENEW_PARTS, {"keys": write_octets(single), "now": now})
 
 
 def upsert_copies(session: Session, rows: Sequence[CopyRow], now: datetime) -> None:
@@ -69,8 +89,10 @@ def get_copy(session: Session, delivery_id: int) -> MailCopy | None:
     return session.get(MailCopy, delivery_id)
 
 
-def get_parts(session: Session, keys: Collection[bytes]) -> dict[bytes, bytes]:
-    rows = session.execute(select(MailPart.key, MailPart.body).where(MailPart.key.in_(keys)))
+def get_parts(session: Session, month: int, keys: Collection[bytes]) -> dict[bytes, bytes]:
+    rows = session.execute(
+        select(MailPart.key, MailPart.body).where(MailPart.month == month, MailPart.key.in_(keys))
+    )
     return dict(rows.all())
 
 

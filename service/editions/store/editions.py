@@ -7,10 +7,12 @@ from sqlalchemy import Select, exists, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.months import month_of
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
+from service.deliveries.store.months import make_month
 from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.schedule import covered_days
 from service.editions.domain.states import EditionState
@@ -27,6 +29,7 @@ def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """Insert and return an open edition, or None where another process inserted it first."""
+    make_month(session, month_of(now))
     previous = select(func.max(Edition.local_date)).where(
         Edition.cadence == cadence, Edition.local_date < on
     )

@@ -79,7 +79,7 @@ _CLAIM = claiming(
   SELECT waiting.id
   FROM (
     SELECT
-      editions.id,
+      editions.id, editions.month,
       coalesce(place.due_at, CASE WHEN :goes_on THEN passed_due_at END, '-infinity') AS due_at,
       coalesce(place.id, CASE WHEN :goes_on THEN passed_id END, 0) AS row
     FROM editions LEFT JOIN unnest(
@@ -91,6 +91,7 @@ _CLAIM = claiming(
   ) AS frozen CROSS JOIN LATERAL (
     SELECT id FROM deliveries
     WHERE edition_id = frozen.id AND state = 'queued' AND due_at <= :now
+      AND id >= frozen.month * 1000000000000 AND id < (frozen.month + 1) * 1000000000000
       AND (due_at, id) > (frozen.due_at, frozen.row)
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
@@ -102,7 +103,7 @@ _CLAIM = claiming(
 _CLAIM_ALERT = claiming(
     """alert AS (
   SELECT id FROM deliveries
-  WHERE kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
+  WHERE edition_id IS NULL AND kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
   FOR NO KEY UPDATE SKIP LOCKED
 )""",
     "alert",
