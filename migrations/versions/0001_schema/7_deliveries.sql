@@ -131,7 +131,8 @@ BEGIN
     IF to_regclass('deliveries_' || month) IS NOT NULL THEN
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock(20594, month);
+    -- Not an advisory lock: after that, the cache would still say that the table is missing.
+    LOCK TABLE deliveries IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass('deliveries_' || month) IS NOT NULL THEN
         RETURN;
     END IF;

@@ -25,6 +25,7 @@ def month_of_id(delivery_id: int) -> int:
 
 
 def next_month(month: int) -> int:
+    """Return the month after a month."""
     return month + 1 if month % 100 < 12 else month + 89
 
 

@@ -83,9 +83,7 @@ FROM editions, generate_series(1, :count) WHERE editions.id = :edition_id
 """)  # noqa: S608  # a constant
 
 
-def _copied_values(
-    number: int, edition_id: int, row: DigestRow, now: datetime
-) -> tuple[Any, ...]:
+def _copied_values(number: int, edition_id: int, row: DigestRow, now: datetime) -> tuple[Any, ...]:
     state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
     # A digest is one JSON string (`WrittenJson`).
     digest = row.digest and to_json(to_json(row.digest).decode()).decode()
@@ -305,6 +303,12 @@ def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> 
     ).scalar_one()
 
 
+def next_number(session: Session, kind: DeliveryKind, subscriber_id: int) -> int:
+    """Return the number after the highest among the occasions of a subscriber's mails of a kind."""
+    occasions = session.scalars(select(Delivery.occasion).where(*_are_single(kind, subscriber_id)))
+    return max((int(each) for each in occasions if each.isdecimal()), default=0) + 1
+
+
 def count_mails(
     session: Session, kind: DeliveryKind, subscriber_id: int, since: datetime | None = None
 ) -> int:
@@ -313,35 +317,6 @@ def count_mails(
     if since is not None:
         counted = counted.where(Delivery.created_at >= since)
     return session.execute(counted).scalar_one()
-
-
-_COUNT_TO_MAILBOX = text("""
-SELECT max(mails.created_at), count(*)
-FROM subscribers AS one
-JOIN subscribers AS spelled USING (mailbox_key)
-JOIN deliveries AS mails ON mails.subscriber_id = spelled.id AND mails.edition_id IS NULL
-WHERE one.id = :id AND mails.kind = ANY(CAST(CAST(:kinds AS text[]) AS delivery_kind[]))
-    AND mails.created_at >= greatest(:since, coalesce(spelled.unsubscribed_at, spelled.created_at))
-""")
-
-
-class MailboxCount(NamedTuple):
-    """When the last mail of some kinds was queued, and how many were."""
-
-    last_at: datetime | None
-    mails: int
-
-
-def count_to_mailbox(
-    session: Session, kinds: Iterable[DeliveryKind], subscriber_id: int, since: datetime
-) -> MailboxCount:
-    """Return the mails since a time to all spellings of a subscriber's mailbox, tags included.
-
-    Those before a subscriber left do not count: somebody who comes back is asked at once.
-    """
-    session.flush()  # a textual statement does not autoflush
-    given = {"id": subscriber_id, "kinds": [kind.value for kind in kinds], "since": since}
-    return MailboxCount(*session.execute(_COUNT_TO_MAILBOX, given).one())
 
 
 def skip_queued_mail(

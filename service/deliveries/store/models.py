@@ -68,7 +68,9 @@ class Delivery(Base):
             ["edition_id", "edition_month"], ["editions.id", "editions.month"], ondelete="CASCADE"
         ),
         CheckConstraint("(edition_id IS NOT NULL) = (kind = 'digest')", name="digest_has_edition"),
-        CheckConstraint("(edition_id IS NOT NULL) = (id >= 1000000000000)", name="digest_has_month"),
+        CheckConstraint(
+            "(edition_id IS NOT NULL) = (id >= 1000000000000)", name="digest_has_month"
+        ),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 

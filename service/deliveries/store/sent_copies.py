@@ -13,7 +13,6 @@ from service.deliveries.domain.months import SINGLE
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.platform.database.text_formats import write_numbers, write_octets
 
-
 # The month of the delivery's id, and the hash of the part.
 PartKey: TypeAlias = tuple[int, bytes]
 

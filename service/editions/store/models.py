@@ -23,10 +23,7 @@ class Edition(Base):
     """
 
     __tablename__ = "editions"
-    __table_args__ = (
-        UniqueConstraint("cadence", "local_date"),
-        UniqueConstraint("id", "month"),
-    )
+    __table_args__ = (UniqueConstraint("cadence", "local_date"), UniqueConstraint("id", "month"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))

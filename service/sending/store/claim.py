@@ -57,8 +57,9 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[Co
 # wait for days are an import's: they come after the others, and to at most half of a claim, or digests
 # and sign-ups would wait for hours behind a hundred thousand of them. Then edition by edition, so that
 # a claim never scans the rows of one that is still being composed. Each step stops at the limit, and
-# only claimed rows are locked. The limit is a literal, because with a parameter Postgres would plan
-# for a tenth of the table.
+# only claimed rows are locked. Each month without such rows costs a look into an empty index; a range
+# of ids would prune it, but lead Postgres to read the other months by their primary keys. The limit is a
+# literal, because with a parameter Postgres would plan for a tenth of the table.
 _CLAIM = claiming(
     """urgent AS MATERIALIZED (
   SELECT id FROM deliveries
@@ -79,7 +80,7 @@ _CLAIM = claiming(
   SELECT waiting.id
   FROM (
     SELECT
-      editions.id, editions.month,
+      editions.id,
       coalesce(place.due_at, CASE WHEN :goes_on THEN passed_due_at END, '-infinity') AS due_at,
       coalesce(place.id, CASE WHEN :goes_on THEN passed_id END, 0) AS row
     FROM editions LEFT JOIN unnest(
@@ -91,7 +92,6 @@ _CLAIM = claiming(
   ) AS frozen CROSS JOIN LATERAL (
     SELECT id FROM deliveries
     WHERE edition_id = frozen.id AND state = 'queued' AND due_at <= :now
-      AND id >= frozen.month * 1000000000000 AND id < (frozen.month + 1) * 1000000000000
       AND (due_at, id) > (frozen.due_at, frozen.row)
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
   ) AS waiting
@@ -103,7 +103,8 @@ _CLAIM = claiming(
 _CLAIM_ALERT = claiming(
     """alert AS (
   SELECT id FROM deliveries
-  WHERE edition_id IS NULL AND kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
+  WHERE edition_id IS NULL AND kind = 'operator_alert' AND occasion = :occasion
+    AND state = 'queued' AND due_at <= :now
   FOR NO KEY UPDATE SKIP LOCKED
 )""",
     "alert",
