@@ -72,7 +72,7 @@ def take_backup(
 ) -> Manifest:
     """Write a backup into an empty or new directory, while the installation goes on.
 
-    Without copies of sent mails it is much smaller; then digests are rendered anew in a browser.
+    Without copies of sent mails it is much smaller; then digests are rendered again in a browser.
     Raises `BackupError` and `DumpError`; a backup that failed has no manifest.
     """
     data_dir, directory = settings.data_dir.resolve(), directory.expanduser().resolve()

@@ -53,7 +53,7 @@ def apply_retention(sessions: sessionmaker[Session], kept: KeptDays, now: dateti
     removed = Removed(tuple(dropped), tuple(busy), {name: n for name, n in rows.items() if n})
     if removed.dropped or removed.rows or removed.busy:
         values = {"dropped": removed.dropped, "busy": removed.busy}
-        log.info("retention", **values, rows=removed.rows)
+        log.info("apply_retention", **values, rows=removed.rows)
     return removed
 
 

@@ -1,6 +1,7 @@
 """Each kind of row goes when docs/privacy.md says so, and nothing waits for it."""
 
 import re
+import threading
 from datetime import datetime, timedelta
 
 import httpx2
@@ -110,6 +111,35 @@ def test_a_month_in_use_is_left_for_later_and_keeps_nobody_waiting(press: Press)
             ]
             assert found.alert.subject == "Mail of 2025-07 is not deleted"
     assert retain(press, now).dropped == (2507,)
+
+
+def test_an_edition_is_sent_while_a_year_is_dropped(press: Press) -> None:
+    fill_months(press.sessions, press.clock(), 13, 50)
+    press.add_subscribers(*(f"reader{n}@example.org" for n in range(200)))
+    press.add_papers(1)
+    edition = press.publish()
+    dropped: list[int] = []
+    is_sent = threading.Event()
+
+    def drop() -> None:
+        for over in range(2508, 2513):
+            # Tried until it has its lock between two windows, as by the task each hour.
+            while over not in dropped and not is_sent.is_set():
+                dropped.extend(retain(press, after(over, days=400)).dropped)
+
+    dropping = threading.Thread(target=drop)
+
+    def begin_dropping() -> None:
+        if dropping.ident is None:
+            dropping.start()
+
+    transport = PlannedTransport(meanwhile=begin_dropping)
+    deliver(press.sender(transport))
+    is_sent.set()
+    dropping.join(timeout=60)
+    assert press.states(edition)["sent"] == 200
+    assert len(transport.sent) == 200
+    assert dropped
 
 
 def test_a_run_that_was_killed_after_the_drop_is_finished_by_the_next(press: Press) -> None:

@@ -63,8 +63,8 @@ def empty_month(sessions: sessionmaker[Session], tables: Collection[str], month:
 def drop_month(sessions: sessionmaker[Session], month: int) -> bool:
     """Drop a month with all its rows; return false where others are in the way.
 
-    One statement, which takes milliseconds whatever the size: files are removed after the commit, when
-    nobody waits. Idempotent.
+    One statement, which takes milliseconds whatever the size: files are removed after the commit, which
+    blocks nothing. Idempotent.
     """
     return _try(sessions, f"DROP TABLE IF EXISTS {', '.join(f'{table}_{month}' for table in _ALL)}")
 

@@ -61,7 +61,8 @@ def insert_restore(
     session.flush()
 
 
-# More rows than a table gets between a backup and its restore; a bigint has room for nine billion gaps.
+# More rows than a table gets between a backup and its restore. Deliveries' numbers (`months.IDS`) have
+# room for 999 gaps, a bigint for nine billion.
 _GAP = 1_000_000_000
 _MOVE_SEQUENCES = text("""
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + :gap)
