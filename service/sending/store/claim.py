@@ -60,7 +60,7 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[Co
 # only claimed rows are locked. Each month without such rows costs a look into an empty index; a range
 # of ids would prune it, but lead Postgres to read the other months by their primary keys. The limit is a
 # literal, because with a parameter Postgres would plan for a tenth of the table.
-_CLAIM = claiming(
+_FOUND = claiming(
     """urgent AS MATERIALIZED (
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
@@ -98,7 +98,9 @@ _CLAIM = claiming(
   LIMIT :limit - (SELECT count(*) FROM urgent) - (SELECT count(*) FROM patient)
 )""",
     "(SELECT id FROM urgent UNION ALL SELECT id FROM patient UNION ALL SELECT id FROM digests)",
-).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
+)
+_LIMIT = bindparam("limit", literal_execute=True, type_=Integer)
+_CLAIM = _FOUND._replace(find=_FOUND.find.bindparams(_LIMIT))
 
 _CLAIM_ALERT = claiming(
     """alert AS (
