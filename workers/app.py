@@ -43,6 +43,7 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "bounces": ("paperboy.bounces", [], 60),
     "report-troubles": ("paperboy.report_troubles", [], 300),
     "report-day": ("paperboy.report_day", [], 300),
+    "apply-retention": ("paperboy.apply_retention", [], 3600),
 }
 
 # Queue -> seconds after which a task gets `SoftTimeLimitExceeded`, and after which its process is killed

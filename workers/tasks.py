@@ -10,6 +10,7 @@ from service.deliveries.alerts import report_mailbox
 from service.editions.compose import compose_chunk
 from service.operations.daily_report import queue_report
 from service.operations.monitoring import report_troubles as report_all
+from service.operations.retention import apply_retention as keep_as_promised
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import failed_last, ingest_source, refresh_lists
@@ -158,3 +159,10 @@ def report_day() -> None:
     here = process.runtime
     if queue_report(here.sessions, here.settings, here.clock()):
         here.enqueue("deliver_urgent")
+
+
+@app.task(name="paperboy.apply_retention")
+def apply_retention() -> None:
+    """Make the months to come, and delete what is older than docs/privacy.md says."""
+    here = process.runtime
+    keep_as_promised(here.sessions, here.settings, here.clock())

@@ -49,9 +49,11 @@ _FILL = (
        FROM generate_series(1, :rows) AS n""",
     """INSERT INTO editions (cadence, local_date, state, opened_at, frozen_at, candidate_count)
        VALUES ('daily', '2026-09-19', 'frozen', :now, :now, :rows)""",
-    """INSERT INTO deliveries (kind, edition_id, subscriber_id, state, due_at, send_not_after,
+    "SELECT make_month(month) FROM editions WHERE id = (SELECT max(id) FROM editions)",
+    """INSERT INTO deliveries (id, kind, edition_id, subscriber_id, state, due_at, send_not_after,
                                digest, created_at, updated_at)
-       SELECT 'digest', (SELECT max(id) FROM editions), id, 'queued',
+       SELECT 2609000000000000 + nextval('deliveries_id_seq'), 'digest',
+              (SELECT max(id) FROM editions), id, 'queued',
               :now - id % 7200 * interval '1 second', :late, sha512(CAST(id AS text)::bytea) || sha512(CAST(-id AS text)::bytea), :now, :now
        FROM subscribers WHERE email_key LIKE '%@queue.example'""",
 )

@@ -12,13 +12,25 @@ from service.cli.output import counted
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR")]
 
+WithoutCopies = Annotated[
+    bool,
+    typer.Option(
+        "--without-copies", help="Leave out the copies of sent mails, which are most of the size."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command()(backup)
     app.command()(restore)
 
 
-def backup(context: typer.Context, directory: Directory, as_json: Json = False) -> None:
+def backup(
+    context: typer.Context,
+    directory: Directory,
+    without_copies: WithoutCopies = False,
+    as_json: Json = False,
+) -> None:
     """Copy the whole installation into a new directory.
 
     The database, the secret key and other files of the data directory, while the service runs.
@@ -31,7 +43,9 @@ def backup(context: typer.Context, directory: Directory, as_json: Json = False) 
     with open_settings() as (loaded, settings):
         is_embedded = not loaded.database_url
         clock = clock_from(given.now)
-        manifest = take_backup(settings, directory, is_embedded=is_embedded, clock=clock)
+        manifest = take_backup(
+            settings, directory, is_embedded=is_embedded, clock=clock, has_copies=not without_copies
+        )
     size = sum(file.bytes for file in manifest.files.values())
     lines = [
         f"{directory}: {counted(len(manifest.files), 'file')}, {size / 1e6:.1f} MB,"

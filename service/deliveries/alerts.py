@@ -55,7 +55,9 @@ def find_last_alert(session: Session, occasions: str) -> Delivery | None:
     return session.scalar(
         select(Delivery)
         .where(
-            Delivery.kind == DeliveryKind.OPERATOR_ALERT, Delivery.occasion.startswith(occasions)
+            Delivery.edition_id.is_(None),
+            Delivery.kind == DeliveryKind.OPERATOR_ALERT,
+            Delivery.occasion.startswith(occasions),
         )
         .order_by(Delivery.id.desc())
         .limit(1)

@@ -10,9 +10,11 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.months import month_of
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.carry_over import carry_doubts_of_editions
 from service.deliveries.store.deliveries import make_due
+from service.deliveries.store.months import make_month
 from service.editions.compose import compose_chunk
 from service.editions.coverage import day_statuses
 from service.editions.domain.schedule import awaited_days, editions_due, makes_up, newest_due
@@ -89,6 +91,9 @@ def open_edition(
     """
     with transaction(sessions) as session:
         candidates = list_candidates(session, cadence, on)
+    with transaction(sessions) as session:
+        # By itself, because it locks out all who write subscribers until its end.
+        make_month(session, month_of(now))
     # Before the next transaction opens; most papers were embedded when they came in.
     learn_papers(sessions, settings, candidates)
     with transaction(sessions) as session:

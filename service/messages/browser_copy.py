@@ -1,7 +1,7 @@
 """Browser copies of digests: stored before sending, shown byte for byte as they were sent."""
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -9,13 +9,16 @@ from hashlib import sha256
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.digest import DigestEntry
+from service.deliveries.domain.months import SINGLE, month_of_id
 from service.deliveries.store import sent_copies
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
+from service.deliveries.store.sent_copies import PartNumbers
 from service.messages.build import BuiltMail, digest_context, render_mail
 from service.messages.contexts.digest import DigestSection
 from service.messages.edition_data import EditionDataCache
 from service.messages.mime.archive_copy import (
     BROKEN_RECIPE,
+    ArchivedMail,
     needed_numbers,
     restore_copy,
     write_recipe,
@@ -33,27 +36,45 @@ log = get_logger(__name__)
 
 def store_copies(
     session: Session, built: Sequence[BuiltMail], editions: EditionDataCache, now: datetime
-) -> dict[bytes, int]:
+) -> PartNumbers:
     """Store the copies of `built`, in the transaction that puts the messages in flight.
 
     Returns the numbers of new shared fragments by key. Add them to `editions.stored_parts` only
     after the transaction is committed.
     """
-    copies = [(mail.envelope.number, mail.copy) for mail in built if mail.copy is not None]
     stored = editions.stored_parts
-    new: dict[bytes, Fragment] = {}
+    months: dict[int, list[tuple[int, ArchivedMail]]] = {}
+    for mail in built:
+        if mail.copy is not None:
+            number = mail.envelope.number
+            months.setdefault(month_of_id(number), []).append((number, mail.copy))
+    new: PartNumbers = {}
+    rows: list[sent_copies.CopyRow] = []
+    for month, copies in sorted(months.items()):
+        known = stored.get(month, {})
+        numbers = sent_copies.number_parts(session, month, _missing_parts(copies, known), now)
+        # Those of no month are stored each time, because that renews them.
+        if numbers and month != SINGLE:
+            new[month] = numbers
+        names = ChainMap(numbers, known) if numbers else known
+        rows += [
+            sent_copies.CopyRow(number, copy.content_hash, write_recipe(copy, names))
+            for number, copy in copies
+        ]
+    sent_copies.upsert_copies(session, rows, now)
+    return new
+
+
+def _missing_parts(
+    copies: Iterable[tuple[int, ArchivedMail]], known: Mapping[bytes, int]
+) -> dict[bytes, bytes]:
+    """Return the bodies of the copies' shared fragments that have no number yet, by key."""
+    missing: dict[bytes, Fragment] = {}
     for _, copy in copies:
         for fragment, _ in copy.part.fragments:
-            if fragment.key and fragment.key not in stored:
-                new.setdefault(fragment.key, fragment)
-    numbers = sent_copies.number_parts(session, {key: one.plain_body for key, one in new.items()})
-    known = ChainMap(numbers, stored) if numbers else stored
-    rows = [
-        sent_copies.CopyRow(number, copy.content_hash, write_recipe(copy, known))
-        for number, copy in copies
-    ]
-    sent_copies.upsert_copies(session, rows, now)
-    return numbers
+            if fragment.key and fragment.key not in known:
+                missing.setdefault(fragment.key, fragment)
+    return {key: one.plain_body for key, one in missing.items()}
 
 
 def sent_html(
@@ -67,7 +88,8 @@ def sent_html(
     if row is None:
         return None
     try:
-        shared = sent_copies.get_parts(session, needed_numbers(row.recipe))
+        numbers = needed_numbers(row.recipe)
+        shared = sent_copies.get_parts(session, month_of_id(delivery.id), numbers)
         for key in settings.secret_key:
             signing = settings.model_copy(update={"secret_key": (key,)})
             links = subscriber_links(signing, subscriber, delivery.id, delivery.created_at)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain import digest_json
 from service.deliveries.domain.digest import DigestEntry
 from service.deliveries.store.claimed_rows import Claim, RecipientView
+from service.deliveries.store.sent_copies import PartNumbers
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
@@ -143,8 +144,8 @@ class EditionDataCache:
     late_ids: dict[int, frozenset[int]] = field(default_factory=dict)
     topics: dict[int, list[NamedTopic]] = field(default_factory=dict)
     _entries: dict[tuple[int, bool], PaperEntries] = field(default_factory=dict)
-    # The numbers of stored fragments, by key.
-    stored_parts: dict[bytes, int] = field(default_factory=dict)
+    # The numbers of stored fragments, by month and key.
+    stored_parts: PartNumbers = field(default_factory=dict)
     _days: dict[int, DigestDays] = field(default_factory=dict)
 
     def days(self, edition_id: int) -> DigestDays | None:

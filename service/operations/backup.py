@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from service.deliveries.store.months import COPIES
 from service.deliveries.store.restores import get_installation
 from service.platform.clock import Clock
 from service.platform.database.dump import dump_database, is_empty, restore_database, server_major
@@ -67,17 +68,21 @@ class Manifest(BaseModel):
 
 
 def take_backup(
-    settings: Settings, directory: Path, *, is_embedded: bool, clock: Clock
+    settings: Settings, directory: Path, *, is_embedded: bool, clock: Clock, has_copies: bool = True
 ) -> Manifest:
     """Write a backup into an empty or new directory, while the installation goes on.
 
+    Without copies of sent mails it is much smaller; then digests are rendered again in a browser.
     Raises `BackupError` and `DumpError`; a backup that failed has no manifest.
     """
     data_dir, directory = settings.data_dir.resolve(), directory.expanduser().resolve()
     if directory.is_relative_to(data_dir):
         raise BackupError(f"{directory} is inside the data directory: choose another place")
     _make_empty(directory)
-    dump_database(settings.database_url, directory / DUMP, is_embedded=is_embedded)
+    left_out = () if has_copies else COPIES
+    dump_database(
+        settings.database_url, directory / DUMP, is_embedded=is_embedded, left_out=left_out
+    )
     for source in _iterate_files(data_dir):
         _copy_private(source, directory / FILES / source.relative_to(data_dir))
     revision = current_revision(settings.database_url)

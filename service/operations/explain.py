@@ -149,14 +149,15 @@ def explain_date(
         select(Delivery, Edition)
         .outerjoin(Edition, Edition.id == Delivery.edition_id)
         .where(Delivery.subscriber_id == subscriber.id)
-        .order_by(Delivery.id)
-    )
+        .order_by(Delivery.created_at, Delivery.id)
+    ).all()
     bounces = edition_reports.list_subscriber_bounces(session, subscriber.id)
     deliveries = [
         _delivery_story(session, delivery, edition, bounces)
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
+    known = {delivery.id for delivery, _ in rows}
     topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
     provider = provider_of(subscriber.email)
     limit_state = edition_reports.find_limit(session, provider)
@@ -170,7 +171,7 @@ def explain_date(
         suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,
         limit_state=provider_line(limit_state) if limit_state else None,
-        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id is None),
+        bounces=tuple(_bounce(row) for row in bounces if row.delivery_id not in known),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.store.quarantined import count_quarantined, list_quarantined
 from service.deliveries.alerts import Alert, alert_operator, find_last_alert
 from service.deliveries.domain.recipients import Cadence
+from service.deliveries.store.months import list_months
 from service.editions.balance import Balance, edition_balance
 from service.editions.coverage import day_statuses
 from service.editions.domain.schedule import editions_due, is_opened_late, missed_dates
@@ -16,6 +17,7 @@ from service.editions.domain.states import EditionState
 from service.editions.store.editions import list_editions, list_open, newest_dates
 from service.editions.store.models import Edition
 from service.editions.store.uptime import find_back_at
+from service.operations.domain.retention import is_overdue
 from service.operations.store import edition_reports
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date
 from service.papers.domain.completeness import unfinished
@@ -112,6 +114,21 @@ def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterat
     yield from _old_doubts(session, now)
     yield from _waiting_mail(session, now)
     yield from _quarantined_mail(session, now)
+    yield from _overdue_months(session, settings, now)
+
+
+def _overdue_months(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
+    """Yield the months that should have been dropped days ago."""
+    for month in list_months(session):
+        if is_overdue(month, settings, now):
+            alert = Alert(
+                subject=f"Mail of 20{month // 100:02}-{month % 100:02} is not deleted",
+                detail=f"All of it is older than {settings.keep_deliveries_days} days"
+                " (PAPERBOY_KEEP_DELIVERIES_DAYS), and each hour something else was using the table.",
+                hint="Is worker-default running? Has a transaction been open for days, such as a dump?"
+                " SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start",
+            )
+            yield Problem(f"overdue month {month}", alert)
 
 
 def _silent_sources(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ _QUEUES = {
     # Not with sending, whose trouble it may have to report.
     "report_troubles": "ingest",
     "report_day": "ingest",
+    "apply_retention": "ingest",
 }
 # Task -> queue, as the broker knows them.
 TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}

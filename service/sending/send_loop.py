@@ -335,7 +335,8 @@ class _Run:
             going = _put_in_flight(session, [m for m in built if m.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
             parts = store_copies(session, going, self._editions, now)
-        self._editions.stored_parts |= parts
+        for month, numbers in parts.items():
+            self._editions.stored_parts.setdefault(month, {}).update(numbers)
         self._unbuildable = []
         for number in landed:
             del self._in_flight[number], self._landed[number]

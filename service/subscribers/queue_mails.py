@@ -15,6 +15,7 @@ from service.deliveries.domain.digest import (
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import SIGN_UP_FIELD, DeliveryKind
 from service.deliveries.store import deliveries
+from service.deliveries.store.mailbox_counts import count_to_mailbox
 from service.papers.best_of_day import find_best_of_day
 from service.platform.settings.settings import Settings
 from service.subscribers.store.models import Subscriber
@@ -29,7 +30,7 @@ MAIL_LIFETIME = timedelta(hours=24)
 CONFIRMATION_GAP = timedelta(hours=24)
 MOST_CONFIRMATIONS = 3
 CONFIRMATIONS_LAPSE = timedelta(days=30)
-_CONFIRMATION_KINDS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
+CONFIRMATION_KINDS = (DeliveryKind.CONFIRMATION, DeliveryKind.ADDRESS_CHANGE)
 
 # A person who has lost the link asks again at once; nobody needs it more often than this. Anybody can
 # type an address, so strangers may have a few sent, and fewer to a person who has left.
@@ -71,10 +72,10 @@ def queue_confirmation(
     The link confirms the sign-up of `sign_up_id`, or what is stored. Return whether a mail is queued.
     """
     since = now - CONFIRMATIONS_LAPSE
-    last_at, mails = deliveries.count_to_mailbox(session, _CONFIRMATION_KINDS, subscriber.id, since)
+    last_at, mails = count_to_mailbox(session, CONFIRMATION_KINDS, subscriber.id, since)
     if not allowed.has_room(last_at, mails, now):
         return False
-    number = deliveries.count_mails(session, kind, subscriber.id) + 1
+    number = deliveries.next_number(session, kind, subscriber.id)
     named = None if sign_up_id is None else {**_NO_PAPERS, SIGN_UP_FIELD: sign_up_id}
     until = now + MAIL_LIFETIME
     row = deliveries.MailRow(kind, subscriber.id, str(number), now, now, until, digest=named)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
+import httpx2
 import psycopg
 import pytest
 import redis
@@ -21,10 +22,15 @@ from support.rules import ROOT
 from support.servers.databases import TestServers, drop_database, with_database
 from support.servers.processes import settings_environ, start_command
 from support.smtp.smtp_sink import SmtpSink
+from support.web.server import serve
+from support.web.site import Subscribers
 
+from service.deliveries.domain.months import month_of_id
 from service.operations.backup import BackupError, load_backup, placing_files
 from service.platform.database.engine import make_engine
 from service.platform.embedded.paths import find_postgres_program
+from service.platform.signing.tokens import Purpose
+from service.web.app import create_app
 
 NOW = ("--now", "2026-09-18T05:00Z")
 AFTER = ("--now", "2026-09-18T05:30Z")
@@ -146,6 +152,43 @@ def test_the_operator_may_say_when_the_lost_machine_last_sent(
     # Rounded up, so that the time that it names is accepted.
     assert early.complaint.startswith("mail was sent until 2026-09-18T05:3")
     assert early.complaint.endswith("Z; name that time or later")
+
+
+def test_a_backup_without_copies_renders_digests_anew(
+    press: Press, environ: dict[str, str], empty_database: str, tmp_path: Path
+) -> None:
+    press.add_subscribers(*NAMES)
+    press.add_papers(1)
+    press.publish()
+    assert run(environ, *NOW, "deliver").code == 0
+    whole, small = tmp_path / "whole", tmp_path / "small"
+    for directory, options in ((whole, ()), (small, ("--without-copies",))):
+        assert run(environ, *NOW, "backup", *options, str(directory)).code == 0
+    assert (small / "database.dump").stat().st_size < (whole / "database.dump").stat().st_size
+    environ |= {
+        "PAPERBOY_DATABASE_URL": empty_database,
+        "PAPERBOY_DATA_DIR": str(tmp_path / "other"),
+    }
+    assert run(environ, *AFTER, "restore", str(small)).code == 0
+    with psycopg.connect(empty_database) as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM delivery_events),"
+            " (SELECT count(*) FROM mail_copies), (SELECT count(*) FROM mail_parts)"
+        )
+        assert counts.fetchone() == (16, 16, 0, 0)
+    engine = make_engine(empty_database)
+    again = make_press(
+        press.settings.model_copy(update={"database_url": empty_database}), engine, press.clock()
+    )
+    number = again.rows()[0].id
+    assert month_of_id(number) == 2609
+    app = create_app(again.settings, again.sessions, enqueue=lambda *_: None, clock=again.clock)
+    with again.sessions() as session, serve(app) as address:
+        token = Subscribers(session, again.settings, again.clock).token(Purpose.EDITION, number)
+        page = httpx2.get(f"{address}/editions/{token}")
+    assert page.status_code == 200
+    assert "Parsing number 1" in page.text
+    engine.dispose()
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -17,7 +17,13 @@ CREATE TABLE editions (
     coverage jsonb NOT NULL DEFAULT '{}',
     passed_due_at timestamptz,
     passed_id bigint,
-    CONSTRAINT uq_editions_cadence_local_date UNIQUE (cadence, local_date)
+    -- The UTC month in which it was opened, as YYMM: 2611. The ids of its deliveries begin with it.
+    month smallint NOT NULL GENERATED ALWAYS AS ((
+        (extract(year FROM opened_at AT TIME ZONE 'UTC') - 2000) * 100
+        + extract(month FROM opened_at AT TIME ZONE 'UTC')
+    )::smallint) STORED,
+    CONSTRAINT uq_editions_cadence_local_date UNIQUE (cadence, local_date),
+    CONSTRAINT uq_editions_id_month UNIQUE (id, month)
 );
 
 CREATE TABLE edition_papers (

@@ -10,9 +10,8 @@ CREATE TABLE bounce_events (
     id bigserial CONSTRAINT pk_bounce_events PRIMARY KEY,
     key text NOT NULL CONSTRAINT uq_bounce_events_key UNIQUE,
     source text NOT NULL,
-    delivery_id bigint
-        CONSTRAINT fk_bounce_events_delivery_id_deliveries
-        REFERENCES deliveries ON DELETE SET NULL,
+    -- No foreign key, so that dropping a month of deliveries searches for none of its bounces.
+    delivery_id bigint,
     subscriber_id bigint
         CONSTRAINT fk_bounce_events_subscriber_id_subscribers
         REFERENCES subscribers ON DELETE CASCADE,

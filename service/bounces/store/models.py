@@ -28,9 +28,8 @@ class BounceEvent(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
     source: Mapped[str]
-    delivery_id: Mapped[int | None] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="SET NULL")
-    )
+    # No foreign key, so that dropping a month of deliveries searches for none of its bounces.
+    delivery_id: Mapped[int | None]
     subscriber_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscribers.id", ondelete="CASCADE")
     )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.packed_digests import unpack_digest
+from service.platform.database.text_formats import write_numbers
 
 
 class DeliveryView(Protocol):
@@ -151,29 +152,45 @@ _MAIL_WIDTH = len(ClaimedDelivery._fields)
 _DIGEST, _ALERT = (ClaimedDelivery._fields.index(name) for name in ("digest", "alert"))
 
 
-def claiming(steps: str, found: str, also: str = "") -> TextClause:
-    """Return a statement that claims the rows of `found`, a relation of ids defined by `steps`
-    (CTEs); `also` are further assignments, after a comma.
+class Claiming(NamedTuple):
+    """The statements of a claim: `find` locks rows, `take` claims them by their ids.
+
+    They are two, because with the ids as a parameter Postgres plans for their months alone. As one
+    statement it plans for a join with all months, and reads them wholly where they are small.
     """
-    return text(f"""
-WITH {steps}, taken AS (
+
+    find: TextClause
+    take: TextClause
+
+
+def claiming(steps: str, found: str, also: str = "") -> Claiming:
+    """Return the statements that claim the rows of `found`, a relation of ids defined by `steps`
+    (CTEs, which lock the rows); `also` are further assignments, after a comma.
+    """
+    find = text(f"WITH {steps} SELECT id FROM {found} AS found")  # noqa: S608  # all parts are constants
+    take = text(f"""
+WITH taken AS (
   UPDATE deliveries
   SET state = 'claimed', lane = '', attempt = attempt + 1, lease_owner = :owner,
       lease_until = :until, updated_at = :now{also}
-  FROM {found} AS found
-  WHERE deliveries.id = found.id
+  WHERE id = ANY(CAST(:ids AS bigint[]))
   RETURNING deliveries.*
 )
 SELECT {", ".join(_COLUMNS)}
 FROM taken LEFT JOIN subscribers AS reader ON reader.id = taken.subscriber_id
 """)  # noqa: S608  # all parts are constants
+    return Claiming(find, take)
 
 
 def take_claims(
-    session: Session, statement: TextClause, given: Mapping[str, Any]
+    session: Session, claim: Claiming, given: Mapping[str, Any]
 ) -> list[tuple[ClaimedDelivery, ClaimedRecipient | None]]:
-    """Run a statement of `claiming`; return the rows in no particular order."""
-    rows = session.execute(statement, given).all()
+    """Run the statements of a claim; return the rows in no particular order."""
+    ids = session.scalars(claim.find, given).all()
+    if not ids:
+        return []
+    known = {name: given[name] for name in ("owner", "until", "now")}
+    rows = session.execute(claim.take, {**known, "ids": write_numbers(ids)}).all()
     return [(_parse_delivery(row), _parse_recipient(row[_MAIL_WIDTH:])) for row in rows]
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.months import IDS
 from service.deliveries.domain.states import (
     NEXT_STATES,
     DeliveryKind,
@@ -39,7 +40,7 @@ class DigestRow(NamedTuple):
 
 
 _COPIED = (
-    "kind, edition_id, subscriber_id, state, reason, due_at, send_not_after, paper_ids, digest,"
+    "id, kind, edition_id, subscriber_id, state, reason, due_at, send_not_after, paper_ids, digest,"
     " created_at, updated_at"
 )
 
@@ -62,7 +63,11 @@ def insert_digests(
         )
     )
     missing = [row for row in rows if row.subscriber_id not in existing]
-    rows_to_copy = (_copied_values(edition_id, row, now) for row in missing)
+    ids = session.scalars(_NEXT_IDS, {"count": len(missing), "edition_id": edition_id}).all()
+    rows_to_copy = (
+        _copied_values(number, edition_id, row, now)
+        for number, row in zip(ids, missing, strict=True)
+    )
     copy_rows(session, f"deliveries ({_COPIED})", rows_to_copy)
     skipped = [row.subscriber_id for row in missing if row.skip_reason]
     log_on_commit(
@@ -77,11 +82,18 @@ def insert_digests(
     return len(missing)
 
 
-def _copied_values(edition_id: int, row: DigestRow, now: datetime) -> tuple[Any, ...]:
+# The month before the number: the partition of the edition's month.
+_NEXT_IDS = text(f"""
+SELECT editions.month * {IDS} + nextval('deliveries_id_seq')
+FROM editions, generate_series(1, :count) WHERE editions.id = :edition_id
+""")  # noqa: S608  # a constant
+
+
+def _copied_values(number: int, edition_id: int, row: DigestRow, now: datetime) -> tuple[Any, ...]:
     state = DeliveryState.SKIPPED if row.skip_reason else DeliveryState.QUEUED
     digest = None if row.digest is None else pack_digest(row.digest)
     return (
-        DeliveryKind.DIGEST.value, edition_id, row.subscriber_id, state.value, row.skip_reason,
+        number, DeliveryKind.DIGEST.value, edition_id, row.subscriber_id, state.value, row.skip_reason,
         row.due_at, row.send_not_after, list(row.paper_ids), digest, now, now,
     )  # fmt: skip
 
@@ -299,54 +311,36 @@ def mark_carried(
         )
 
 
+def _are_single(kind: DeliveryKind, subscriber_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Select a subscriber's mails of a kind that belongs to no edition; no month is searched."""
+    return (
+        Delivery.edition_id.is_(None),
+        Delivery.kind == kind,
+        Delivery.subscriber_id == subscriber_id,
+    )
+
+
 def latest_mail_at(session: Session, kind: DeliveryKind, subscriber_id: int) -> datetime | None:
     """Return when a subscriber's last mail of a kind was queued."""
     return session.execute(
-        select(func.max(Delivery.created_at)).where(
-            Delivery.kind == kind, Delivery.subscriber_id == subscriber_id
-        )
+        select(func.max(Delivery.created_at)).where(*_are_single(kind, subscriber_id))
     ).scalar_one()
+
+
+def next_number(session: Session, kind: DeliveryKind, subscriber_id: int) -> int:
+    """Return the number after the highest among the occasions of a subscriber's mails of a kind."""
+    occasions = session.scalars(select(Delivery.occasion).where(*_are_single(kind, subscriber_id)))
+    return max((int(each) for each in occasions if each.isdecimal()), default=0) + 1
 
 
 def count_mails(
     session: Session, kind: DeliveryKind, subscriber_id: int, since: datetime | None = None
 ) -> int:
     """Return how many mails of a kind were queued for a subscriber, in all or since a time."""
-    counted = select(func.count()).where(
-        Delivery.kind == kind, Delivery.subscriber_id == subscriber_id
-    )
+    counted = select(func.count()).where(*_are_single(kind, subscriber_id))
     if since is not None:
         counted = counted.where(Delivery.created_at >= since)
     return session.execute(counted).scalar_one()
-
-
-_COUNT_TO_MAILBOX = text("""
-SELECT max(mails.created_at), count(*)
-FROM subscribers AS one
-JOIN subscribers AS spelled USING (mailbox_key)
-JOIN deliveries AS mails ON mails.subscriber_id = spelled.id
-WHERE one.id = :id AND mails.kind = ANY(CAST(CAST(:kinds AS text[]) AS delivery_kind[]))
-    AND mails.created_at >= greatest(:since, coalesce(spelled.unsubscribed_at, spelled.created_at))
-""")
-
-
-class MailboxCount(NamedTuple):
-    """When the last mail of some kinds was queued, and how many were."""
-
-    last_at: datetime | None
-    mails: int
-
-
-def count_to_mailbox(
-    session: Session, kinds: Iterable[DeliveryKind], subscriber_id: int, since: datetime
-) -> MailboxCount:
-    """Return the mails since a time to all spellings of a subscriber's mailbox, tags included.
-
-    Those before a subscriber left do not count: somebody who comes back is asked at once.
-    """
-    session.flush()  # a textual statement does not autoflush
-    given = {"id": subscriber_id, "kinds": [kind.value for kind in kinds], "since": since}
-    return MailboxCount(*session.execute(_COUNT_TO_MAILBOX, given).one())
 
 
 def skip_queued_mail(
@@ -355,11 +349,7 @@ def skip_queued_mail(
     """Skip a subscriber's mails of a kind that no sender has claimed yet."""
     session.execute(
         update(Delivery)
-        .where(
-            Delivery.kind == kind,
-            Delivery.subscriber_id == subscriber_id,
-            Delivery.state == DeliveryState.QUEUED,
-        )
+        .where(*_are_single(kind, subscriber_id), Delivery.state == DeliveryState.QUEUED)
         .values(state=DeliveryState.SKIPPED, reason=reason, updated_at=now)
     )
 

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Computed,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     SmallInteger,
@@ -31,44 +33,20 @@ class Delivery(Base):
     often the receiver deferred this mail. A row with a `lane` waits for the limit of the provider
     of that name (`paces`), with `due_at` equal to `send_not_after`. `alert` is the text of a mail to
     the operator; such a row has no subscriber. `sent_at` is when the `relay` accepted the mail, with
-    `last_reply`: nearly all rows end so, and have no event.
+    `last_reply`: nearly all rows end so, and have no event. A digest's `id` begins with its
+    `edition_month` (`domain/months.py`). Partitions have further indexes and the unique keys:
+    7_deliveries.sql.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        UniqueConstraint("edition_id", "subscriber_id"),
-        Index(
-            "uq_deliveries_kind_subscriber_id_occasion",
-            "kind",
-            "subscriber_id",
-            "occasion",
-            unique=True,
-            postgresql_where=text("edition_id IS NULL"),
-        ),
+        Index("ix_deliveries_due_at", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
             "ix_deliveries_queued",
             "edition_id",
             "due_at",
             "id",
             postgresql_where=text("state = 'queued'"),
-        ),
-        Index(
-            "ix_deliveries_urgent",
-            "due_at",
-            "id",
-            postgresql_where=text(
-                "edition_id IS NULL AND state = 'queued'"
-                " AND send_not_after - created_at <= interval '5 days'"
-            ),
-        ),
-        Index(
-            "ix_deliveries_patient",
-            "due_at",
-            "id",
-            postgresql_where=text(
-                "edition_id IS NULL AND state = 'queued'"
-                " AND send_not_after - created_at > interval '5 days'"
-            ),
         ),
         Index(
             "ix_deliveries_lease_until",
@@ -80,14 +58,9 @@ class Delivery(Base):
             "lane",
             # As PostgreSQL prints it.
             text("(edition_id IS NOT NULL OR (send_not_after - created_at) > '5 days'::interval)"),
+            "created_at",
             "id",
             postgresql_where=text("state = 'queued' AND lane <> ''"),
-        ),
-        Index(
-            "uq_deliveries_alert_occasion",
-            "occasion",
-            unique=True,
-            postgresql_where=text("kind IN ('operator_alert', 'daily_report')"),
         ),
         Index(
             "ix_deliveries_in_doubt",
@@ -98,15 +71,22 @@ class Delivery(Base):
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
         Index("ix_deliveries_sent_at", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
         Index("ix_deliveries_subscriber_id", "subscriber_id"),
-        Index(
-            "ix_deliveries_created_at", "created_at", postgresql_where=text("edition_id IS NULL")
+        ForeignKeyConstraint(
+            ["edition_id", "edition_month"], ["editions.id", "editions.month"], ondelete="CASCADE"
         ),
         CheckConstraint("(edition_id IS NOT NULL) = (kind = 'digest')", name="digest_has_edition"),
+        CheckConstraint(
+            "(edition_id IS NOT NULL) = (id >= 1000000000000)", name="digest_has_month"
+        ),
+        {"postgresql_partition_by": "RANGE (id)"},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[DeliveryKind] = mapped_column(enum_type(DeliveryKind, "delivery_kind"))
-    edition_id: Mapped[int | None] = mapped_column(ForeignKey("editions.id", ondelete="CASCADE"))
+    edition_id: Mapped[int | None]
+    edition_month: Mapped[int] = mapped_column(
+        SmallInteger, Computed("((id / 1000000000000)::smallint)", persisted=True)
+    )
     subscriber_id: Mapped[int | None] = mapped_column(
         ForeignKey("subscribers.id", ondelete="SET NULL")
     )
@@ -127,9 +107,7 @@ class Delivery(Base):
     last_reply: Mapped[str] = mapped_column(server_default="")
     sent_at: Mapped[datetime | None]
     relay: Mapped[str] = mapped_column(server_default="")
-    carried_into_id: Mapped[int | None] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="SET NULL")
-    )
+    carried_into_id: Mapped[int | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -144,12 +122,11 @@ class DeliveryEvent(Base):
     # A few pages for millions of rows, which are in the order of this column anyway.
     __table_args__ = (
         Index("ix_delivery_events_created_at", "created_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (delivery_id)"},
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    delivery_id: Mapped[int] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="CASCADE"), index=True
-    )
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    delivery_id: Mapped[int] = mapped_column(primary_key=True, index=True)
     attempt: Mapped[int] = mapped_column(SmallInteger)
     state: Mapped[DeliveryState] = mapped_column(enum_type(DeliveryState, "delivery_state"))
     detail: Mapped[str] = mapped_column(server_default="")
@@ -193,23 +170,28 @@ class Restore(Base):
 
 
 class MailPart(Base):
-    """A piece of HTML that many mails share: `key` is its hash, recipes name it by its `id`."""
+    """A piece of HTML that many mails of a month share; `key` is its hash, recipes name it by its `id`.
+
+    Month 0 has those of mails that belong to no edition; `stored_at` is when one last needed it.
+    """
 
     __tablename__ = "mail_parts"
+    __table_args__ = (UniqueConstraint("month", "key"), {"postgresql_partition_by": "LIST (month)"})
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[bytes] = mapped_column(unique=True)
+    month: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    key: Mapped[bytes]
     body: Mapped[bytes]
+    stored_at: Mapped[datetime]
 
 
 class MailCopy(Base):
     """The recipe to rebuild a mail's HTML from parts, and the SHA-256 of the result."""
 
     __tablename__ = "mail_copies"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (delivery_id)"},)
 
-    delivery_id: Mapped[int] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True
-    )
+    delivery_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     content_hash: Mapped[bytes]
     recipe: Mapped[bytes]
     created_at: Mapped[datetime]

@@ -56,8 +56,9 @@ def insert_restore(
     session.flush()
 
 
-# More rows than a table gets between a backup and its restore; a bigint has room for nine billion gaps.
-# Deliveries name their papers by four octets, which have room for two hundred smaller ones.
+# More rows than a table gets between a backup and its restore. Deliveries' numbers (`months.IDS`) have
+# room for 999 gaps, a bigint for nine billion; deliveries name their papers by four octets, which have
+# room for two hundred smaller ones.
 _GAP, _GAP_OF_PAPERS = 1_000_000_000, 10_000_000
 _MOVE_SEQUENCES = text("""
 SELECT setval(

@@ -71,6 +71,7 @@ def list_held_back(session: Session, subscriber_id: int, since: datetime) -> set
     """Return the papers of an earlier catch-up that was skipped because of another pause."""
     rows = session.execute(
         select(func.unnest(Delivery.paper_ids)).where(
+            Delivery.edition_id.is_(None),
             Delivery.subscriber_id == subscriber_id,
             Delivery.kind == DeliveryKind.CATCH_UP,
             Delivery.state == DeliveryState.SKIPPED,

@@ -7,10 +7,12 @@ from sqlalchemy import Select, exists, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.months import IDS, month_of
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
+from service.deliveries.store.months import make_month
 from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.schedule import covered_days
 from service.editions.domain.states import EditionState
@@ -27,6 +29,7 @@ def insert_edition(
     session: Session, cadence: Cadence, on: date, now: datetime, *, sends_now: bool
 ) -> Edition | None:
     """Insert and return an open edition, or None where another process inserted it first."""
+    make_month(session, month_of(now))
     previous = select(func.max(Edition.local_date)).where(
         Edition.cadence == cadence, Edition.local_date < on
     )
@@ -130,19 +133,25 @@ def count_states(
 
 def close_finished(session: Session, now: datetime) -> list[int]:
     """Close frozen editions with no delivery left to send; return their ids."""
-    unfinished = exists().where(
-        Delivery.edition_id == Edition.id,
-        Delivery.state.in_([s for s in DeliveryState if not s.is_final]),
-    )
-    closed = session.scalars(
-        update(Edition)
-        .where(Edition.state == EditionState.FROZEN, ~unfinished)
-        .values(state=EditionState.CLOSED, closed_at=now)
-        .returning(Edition.id)
-    ).all()
+    is_frozen = Edition.state == EditionState.FROZEN
+    frozen = session.execute(select(Edition.id, Edition.month).where(is_frozen)).all()
+    closed: list[int] = []
+    # One by one, because joined with its rows Postgres would look into those of all months.
+    for edition_id, month in sorted(frozen):
+        unfinished = exists().where(
+            Delivery.edition_id == edition_id,
+            Delivery.id.between(month * IDS, (month + 1) * IDS - 1),
+            Delivery.state.in_([s for s in DeliveryState if not s.is_final]),
+        )
+        closed += session.scalars(
+            update(Edition)
+            .where(Edition.id == edition_id, is_frozen, ~unfinished)
+            .values(state=EditionState.CLOSED, closed_at=now)
+            .returning(Edition.id)
+        )
     for edition_id in closed:
         log_on_commit(session, log, "edition.closed", edition_id=edition_id)
-    return list(closed)
+    return closed
 
 
 def last_digests_at(

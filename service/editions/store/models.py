@@ -3,23 +3,27 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.states import EditionState
 from service.platform.database.base import Base, enum_type
 
+# As PostgreSQL prints it, so that models and schema can be compared.
+_MONTH = """(((EXTRACT(year FROM (opened_at AT TIME ZONE 'UTC'::text)) - (2000)::numeric)
+* (100)::numeric) + EXTRACT(month FROM (opened_at AT TIME ZONE 'UTC'::text)))::smallint"""
+
 
 class Edition(Base):
     """One publication of one cadence for one local date, which no change of clocks can repeat.
 
     `covers_from` is the first day whose announcements it has: earlier than usual where editions
-    were missed.
+    were missed. `month` is that of `opened_at` in UTC, as YYMM; the ids of its deliveries begin with it.
     """
 
     __tablename__ = "editions"
-    __table_args__ = (UniqueConstraint("cadence", "local_date"),)
+    __table_args__ = (UniqueConstraint("cadence", "local_date"), UniqueConstraint("id", "month"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
@@ -36,6 +40,7 @@ class Edition(Base):
     # The last claimed row, approximately: a hint where the next sender may start its scan.
     passed_due_at: Mapped[datetime | None]
     passed_id: Mapped[int | None]
+    month: Mapped[int] = mapped_column(SmallInteger, Computed(_MONTH, persisted=True))
 
 
 class EditionPaper(Base):

@@ -2,14 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Date, cast, func, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from service.deliveries.domain.months import IDS, month_of
 from service.deliveries.store.models import Delivery
 from service.editions.store.models import Edition
 from service.subscribers.store.models import Consent
+
+_OPENED_BEFORE = timedelta(days=14)
 
 # The actions by which somebody joins or leaves; an import of people who left before is neither.
 _CHANGES = {"confirmed": "joined", "unsubscribed": "left", "suppressed": "left"}
@@ -44,7 +47,11 @@ def count_mails(session: Session, since: datetime) -> dict[date, dict[str, int]]
     digests = (
         select(Edition.local_date.label("on"), Delivery.state, func.count().label("count"))
         .join(Edition, Edition.id == Delivery.edition_id)
-        .where(Edition.local_date >= since.date())
+        .where(
+            Edition.local_date >= since.date(),
+            # An edition is opened some days before its date at the most; earlier months are not read.
+            Delivery.id >= month_of(since - _OPENED_BEFORE) * IDS,
+        )
         .group_by(Edition.local_date, Delivery.state)
     )
     others = (

@@ -196,7 +196,7 @@ def list_subscriber_days(
         select(Delivery, Edition)
         .outerjoin(Edition, Edition.id == Delivery.edition_id)
         .where(Delivery.subscriber_id == subscriber_id)
-        .order_by(Delivery.id.desc())
+        .order_by(Delivery.created_at.desc(), Delivery.id.desc())
         .limit(limit)
     )
     return [

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -25,12 +26,18 @@ class DumpError(Exception):
     """A database cannot be dumped or restored; the text is one line that says what to do."""
 
 
-def dump_database(database_url: str, into: Path, *, is_embedded: bool) -> None:
-    """Write a dump in `pg_dump`'s custom format: one snapshot, taken while others write."""
+def dump_database(
+    database_url: str, into: Path, *, is_embedded: bool, left_out: Sequence[str] = ()
+) -> None:
+    """Write a dump in `pg_dump`'s custom format: one snapshot, taken while others write.
+
+    Of the tables that are `left_out`, and of their partitions, it has no rows.
+    """
+    options = [f"--exclude-table-data-and-children={table}" for table in left_out]
     program = _find_program("pg_dump", server_major(database_url), is_embedded=is_embedded)
     # Opened here, so that nobody else can read it at any moment.
     with os.fdopen(os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        _run([program, "--format=custom"], database_url, stdout=file.fileno())
+        _run([program, "--format=custom", *options], database_url, stdout=file.fileno())
         file.flush()
         os.fsync(file.fileno())
 

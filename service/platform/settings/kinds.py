@@ -148,6 +148,8 @@ Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(split_words)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 WarmUpDays = Annotated[int, Field(ge=0, le=30)]
+# The papers of a digest that failed are carried over for thirty days, and bounces come late.
+LedgerDays = Annotated[int, Field(ge=60)]
 Hour = Annotated[int, Field(ge=0, le=23)]
 # Absolute, because worker processes change their directory and the data must not move with them.
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     in_doubt: Literal["carry", "wait"] = "carry"
     http_timeout_seconds: Seconds = 30.0
     embedder: Literal["wordllama", "none"] = "wordllama"
+    keep_copies_days: Count = 90
+    keep_deliveries_days: kinds.LedgerDays = 400
+    keep_events_days: Count = 30
     contact: str = ""
     alert_to: MailAddress = ""
     daily_report: bool = True

@@ -57,9 +57,10 @@ def hold_sender_lock(sessions: sessionmaker[Session], owner: int) -> Iterator[Co
 # wait for days are an import's: they come after the others, and to at most half of a claim, or digests
 # and sign-ups would wait for hours behind a hundred thousand of them. Then edition by edition, so that
 # a claim never scans the rows of one that is still being composed. Each step stops at the limit, and
-# only claimed rows are locked. The limit is a literal, because with a parameter Postgres would plan
-# for a tenth of the table.
-_CLAIM = claiming(
+# only claimed rows are locked. Each month without such rows costs a look into an empty index; a range
+# of ids would prune it, but lead Postgres to read the other months by their primary keys. The limit is a
+# literal, because with a parameter Postgres would plan for a tenth of the table.
+_FOUND = claiming(
     """urgent AS MATERIALIZED (
   SELECT id FROM deliveries
   WHERE edition_id IS NULL AND state = 'queued' AND due_at <= :now
@@ -97,12 +98,15 @@ _CLAIM = claiming(
   LIMIT :limit - (SELECT count(*) FROM urgent) - (SELECT count(*) FROM patient)
 )""",
     "(SELECT id FROM urgent UNION ALL SELECT id FROM patient UNION ALL SELECT id FROM digests)",
-).bindparams(bindparam("limit", literal_execute=True, type_=Integer))
+)
+_LIMIT = bindparam("limit", literal_execute=True, type_=Integer)
+_CLAIM = _FOUND._replace(find=_FOUND.find.bindparams(_LIMIT))
 
 _CLAIM_ALERT = claiming(
     """alert AS (
   SELECT id FROM deliveries
-  WHERE kind = 'operator_alert' AND occasion = :occasion AND state = 'queued' AND due_at <= :now
+  WHERE edition_id IS NULL AND kind = 'operator_alert' AND occasion = :occasion
+    AND state = 'queued' AND due_at <= :now
   FOR NO KEY UPDATE SKIP LOCKED
 )""",
     "alert",

@@ -92,8 +92,8 @@ SET state = 'queued', lane = given.lane, due_at = deliveries.send_not_after, lea
     lease_until = NULL, updated_at = :now
 FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:lanes AS text[]))
   AS given (id, attempt, lane)
-WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt
-  AND deliveries.state = 'claimed'
+WHERE deliveries.id = given.id AND deliveries.id = ANY(CAST(:ids AS bigint[]))
+  AND deliveries.attempt = given.attempt AND deliveries.state = 'claimed'
 """)
 
 
@@ -130,7 +130,8 @@ CLAIM_WAITING = claiming(
     AND (deliveries.edition_id IS NULL OR NOT :is_full)
     AND (deliveries.edition_id IS NULL OR editions.state = 'frozen')
     AND (:others OR NOT {_IS_PATIENT})
-  ORDER BY {_IS_PATIENT}, deliveries.id LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
+  ORDER BY {_IS_PATIENT}, deliveries.created_at, deliveries.id
+  LIMIT :limit FOR NO KEY UPDATE OF deliveries SKIP LOCKED
 )""",  # noqa: S608  # all parts are constants
     "waiting",
     ", due_at = :now",

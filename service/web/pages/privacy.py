@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.operations.domain.retention import QUARANTINED, UNCONFIRMED
 from service.platform.signing.tokens import TERMS
 from service.subscribers.queue_mails import MOST_CONFIRMATIONS
 from service.web.core.context import Context
@@ -25,4 +26,10 @@ def show_privacy(context: Context) -> HTMLResponse:
         has_logo=bool(settings.brand_logo),
         confirmations=MOST_CONFIRMATIONS,
         days={purpose: terms.lifetime.days for purpose, terms in TERMS.items() if terms.lifetime},
+        # A month is dropped with all that belongs to it.
+        copies=min(settings.keep_copies_days, settings.keep_deliveries_days),
+        deliveries=settings.keep_deliveries_days,
+        events=min(settings.keep_events_days, settings.keep_deliveries_days),
+        unconfirmed=UNCONFIRMED.days,
+        quarantined=QUARANTINED.days,
     )

@@ -11,6 +11,7 @@ from support.newsletter.press import ACCEPTED, OUR_LOCKS, SILENCE, Press
 from support.smtp.smtp_sink import wait_until
 from support.web.papers import FRIDAY
 
+from service.deliveries.domain.months import IDS
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import insert_mail, insert_mails, make_due
@@ -40,6 +41,9 @@ from service.subscribers.queue_mails import MAIL_LIFETIME
 
 LEASE = timedelta(minutes=15)
 ME, OTHER = 11, 12
+# The digests of the edition, in their order; and a mail that is none of them.
+ONE, TWO, THREE, FOUR, FIVE = DIGESTS = [2609 * IDS + number for number in range(1, 6)]
+REQUEUE = "UPDATE deliveries SET state = 'queued' WHERE id = :id"
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def test_a_claim_takes_the_oldest_due_rows_with_their_subscribers(
 ) -> None:
     with press.sessions.begin() as session:
         claims = claim_due(session, Claimer(ME, LEASE, edition_id), 3, press.clock())
-        assert [row.id for row in claims] == [1, 2, 3]
+        assert [row.id for row in claims] == [ONE, TWO, THREE]
         assert [row.subscriber.email for row in claims if row.subscriber] == [
             "reader0@example.org",
             "reader1@example.org",
@@ -78,21 +82,21 @@ def test_a_claim_takes_the_oldest_due_rows_with_their_subscribers(
 
 
 def test_claimed_rows_are_not_claimed_again(press: Press, edition_id: int) -> None:
-    assert claim(press, ME, 3) == [1, 2, 3]
-    assert claim(press, OTHER) == [4, 5]
+    assert claim(press, ME, 3) == [ONE, TWO, THREE]
+    assert claim(press, OTHER) == [FOUR, FIVE]
     assert claim(press) == []
 
 
 def test_many_senders_claim_each_row_once(press: Press, edition_id: int) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = [i for ids in pool.map(lambda n: claim(press, n, 1), range(1, 9)) for i in ids]
-    assert sorted(taken) == [1, 2, 3, 4, 5]
+    assert sorted(taken) == DIGESTS
 
 
 def test_rows_locked_by_another_claim_are_skipped(press: Press, edition_id: int) -> None:
     with press.sessions.begin() as session:
         claim_due(session, Claimer(OTHER, LEASE), 2, press.clock())
-        assert claim(press) == [3, 4, 5]
+        assert claim(press) == [THREE, FOUR, FIVE]
 
 
 def test_a_sender_continues_from_its_place_and_returns_for_rows_behind_it(
@@ -104,27 +108,27 @@ def test_a_sender_continues_from_its_place_and_returns_for_rows_behind_it(
         with press.sessions.begin() as session:
             return [row.id for row in claim_due(session, claimer, 2, press.clock())]
 
-    assert [take(), take()] == [[1, 2], [3, 4]]
+    assert [take(), take()] == [[ONE, TWO], [THREE, FOUR]]
     with press.sessions.begin() as session:
         # The first row returned to the queue and kept its `due_at`.
-        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
-    assert [take(), take(), take()] == [[5], [1], []]
+        session.execute(text(REQUEUE), {"id": ONE})
+    assert [take(), take(), take()] == [[FIVE], [ONE], []]
 
 
 def test_a_new_sender_continues_from_the_saved_place_and_looks_behind_it_at_the_end(
     press: Press, edition_id: int
 ) -> None:
-    assert claim(press, limit=3) == [1, 2, 3]
+    assert claim(press, limit=3) == [ONE, TWO, THREE]
     with press.sessions.begin() as session:
-        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 2"))
+        session.execute(text(REQUEUE), {"id": TWO})
     # The first claim saved its place; an older place changes nothing.
     press.clock.forward(seconds=1)
-    assert claim(press, OTHER, limit=1) == [4]
-    assert [claim(press, limit=1), claim(press, limit=1)] == [[5], [2]]
+    assert claim(press, OTHER, limit=1) == [FOUR]
+    assert [claim(press, limit=1), claim(press, limit=1)] == [[FIVE], [TWO]]
     with press.sessions.begin() as session:
         edition = session.get(Edition, edition_id)
         assert edition is not None
-        assert edition.passed_id == 5
+        assert edition.passed_id == FIVE
 
 
 def test_saving_the_place_skips_locked_editions(press: Press, edition_id: int) -> None:
@@ -143,7 +147,7 @@ def test_transactional_mail_does_not_wait_behind_an_edition(press: Press, editio
     with press.sessions.begin() as session:
         now = press.clock()
         letter = insert_mail(session, DeliveryKind.WELCOME, subscriber, "1", now, now + LEASE)
-    assert sorted(claim(press, limit=2)) == [1, letter]
+    assert sorted(claim(press, limit=2)) == [letter, ONE]
 
 
 def queue_import(press: Press, count: int) -> list[int]:
@@ -165,9 +169,9 @@ def test_an_import_takes_half_of_a_claim_and_a_sign_up_goes_before_it(
         now = press.clock()
         until = now + MAIL_LIFETIME
         sign_up = insert_mail(session, DeliveryKind.CONFIRMATION, 1, "1", now, until)
-    assert sorted(claim(press, limit=4)) == sorted([sign_up or 0, *imported[:2], 1])
-    assert sorted(claim(press, limit=4)) == [2, 3, *imported[2:4]]
-    assert claim(press, limit=4, edition=edition_id) == [4, 5]
+    assert sorted(claim(press, limit=4)) == sorted([sign_up or 0, *imported[:2], ONE])
+    assert sorted(claim(press, limit=4)) == [*imported[2:4], TWO, THREE]
+    assert claim(press, limit=4, edition=edition_id) == [FOUR, FIVE]
     # With no digests left, the whole claim is the import's.
     assert claim(press, limit=6) == imported[4:9]
 
@@ -183,7 +187,7 @@ def test_a_claim_in_a_scope_takes_only_urgent_mail_or_none(press: Press, edition
             claimer = Claimer(ME, LEASE, scope=scope)
             return sorted(claim.id for claim in claim_due(session, claimer, 20, press.clock()))
 
-    assert claim_in(Scope.OTHERS) == [1, 2, 3, 4, 5, *imported]
+    assert claim_in(Scope.OTHERS) == [*imported, *DIGESTS]
     assert claim_in(Scope.URGENT) == [link]
 
 
@@ -193,10 +197,10 @@ def test_a_digest_that_returned_to_the_queue_does_not_wait_for_the_end_of_an_imp
     claimer = Claimer(ME, LEASE)
     with press.sessions.begin() as session:
         claim_due(session, claimer, 10, press.clock())
-        session.execute(text("UPDATE deliveries SET state = 'queued' WHERE id = 1"))
+        session.execute(text(REQUEUE), {"id": ONE})
     queue_import(press, 10)
     with press.sessions.begin() as session:
-        assert 1 in {row.id for row in claim_due(session, claimer, 4, press.clock())}
+        assert ONE in {row.id for row in claim_due(session, claimer, 4, press.clock())}
 
 
 def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None:
@@ -208,7 +212,7 @@ def test_an_open_editions_rows_and_future_rows_are_not_due(press: Press) -> None
             kind = DeliveryKind.DIGEST if edition_id else DeliveryKind.WELCOME
             session.add(
                 Delivery(
-                    kind=kind, edition_id=edition_id, subscriber_id=subscriber, due_at=due,
+                    id=ONE if edition_id else 2, kind=kind, edition_id=edition_id, subscriber_id=subscriber, due_at=due,
                     state=DeliveryState.QUEUED, send_not_after=due,
                     created_at=due, updated_at=due,
                 )
@@ -222,8 +226,10 @@ def test_a_sender_locks_only_its_own_claims(press: Press, edition_id: int) -> No
     claim(press, ME, 3)
     claim(press, OTHER, 1)
     with press.sessions.begin() as session:
-        held = lock_claimed(session, ME, {1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, press.clock())
-    assert [row.id for row in held] == [1, 2]
+        held = lock_claimed(
+            session, ME, {ONE: 1, TWO: 1, THREE: 2, FOUR: 1, FIVE: 1}, press.clock()
+        )
+    assert [row.id for row in held] == [ONE, TWO]
 
 
 def test_a_row_with_an_expired_lease_is_marked_as_over(press: Press, edition_id: int) -> None:
@@ -241,7 +247,7 @@ def test_putting_in_flight_is_compare_and_set_on_the_attempt(press: Press, editi
     assert to_flight(press, ids) == set(ids)
     assert to_flight(press, ids) == set()
     assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
-    assert press.rows()[0].message_id == "<1@example.org>"
+    assert press.rows()[0].message_id == f"<{ONE}@example.org>"
 
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
@@ -263,12 +269,12 @@ def test_a_result_is_recorded_once_and_for_its_own_attempt(press: Press, edition
 
 def test_a_row_in_doubt_is_not_put_in_doubt_again(press: Press, edition_id: int) -> None:
     to_flight(press, claim(press, limit=1))
-    doubt = [SendResult(1, 1, decide_now(SILENCE))]
+    doubt = [SendResult(ONE, 1, decide_now(SILENCE))]
     with press.sessions.begin() as session:
-        assert set(record_results(session, doubt, press.clock())) == {1}
+        assert set(record_results(session, doubt, press.clock())) == {ONE}
         assert record_results(session, doubt, press.clock()) == {}
         assert count_in_doubt(session) == 1
-    assert press.history(1) == [(1, DeliveryState.IN_DOUBT)]
+    assert press.history(ONE) == [(1, DeliveryState.IN_DOUBT)]
 
 
 def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
@@ -276,15 +282,15 @@ def test_skips_and_failures_keep_their_reason_and_drop_their_lease(
 ) -> None:
     claim(press, limit=2)
     endings = [
-        TerminalTransition(1, 1, DeliveryState.SKIPPED, "late"),
-        TerminalTransition(2, 1, DeliveryState.FAILED, "render: " + "x" * 900),
+        TerminalTransition(ONE, 1, DeliveryState.SKIPPED, "late"),
+        TerminalTransition(TWO, 1, DeliveryState.FAILED, "render: " + "x" * 900),
     ]
     with press.sessions.begin() as session:
-        assert end_claimed(session, endings, press.clock()) == {1, 2}
+        assert end_claimed(session, endings, press.clock()) == {ONE, TWO}
         assert end_claimed(session, endings, press.clock()) == set()
         assert (
             end_claimed(
-                session, [TerminalTransition(3, 0, DeliveryState.FAILED, "?")], press.clock()
+                session, [TerminalTransition(THREE, 0, DeliveryState.FAILED, "?")], press.clock()
             )
             == set()
         )
@@ -329,7 +335,7 @@ def test_a_sender_whose_connection_is_cut_counts_as_dead(
 def test_a_sweep_skips_locked_rows(press: Press, session: Session, edition_id: int) -> None:
     claim(press, limit=2)
     with press.sessions.begin() as holder:
-        holder.execute(select(Delivery).where(Delivery.id == 1).with_for_update())
+        holder.execute(select(Delivery).where(Delivery.id == ONE).with_for_update())
         assert sweep_abandoned(session, press.clock()) == (1, 0)
         session.rollback()
 
@@ -351,4 +357,4 @@ def test_waiting_rows_of_one_edition_are_made_due(press: Press, edition_id: int)
         session.execute(text("UPDATE deliveries SET due_at = due_at + interval '1 hour'"))
         assert make_due(session, edition_id, press.clock()) == 5
         assert make_due(session, edition_id, press.clock()) == 0
-    assert claim(press) == [1, 2, 3, 4, 5]
+    assert claim(press) == DIGESTS

@@ -7,9 +7,11 @@ from sqlalchemy import Engine, insert, text
 from sqlalchemy.orm import Session
 from support.newsletter.stored import count_lanes
 
+from service.deliveries.domain.months import IDS, month_of
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.models import Delivery
+from service.deliveries.store.months import make_month
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.platform.database.engine import make_sessions
@@ -46,8 +48,15 @@ def add_rows(session: Session, now: datetime, count: int, **values: object) -> l
         "created_at": now,
         "updated_at": now,
     }
+    ids = session.scalars(
+        text("SELECT nextval('deliveries_id_seq') FROM generate_series(1, :count)"),
+        {"count": count},
+    )
+    # Those of an edition are in the partition of its month.
+    first = month_of(now) * IDS if "edition_id" in values else 0
     made = session.execute(
-        insert(Delivery).returning(Delivery.id), [{**row, **values} for _ in range(count)]
+        insert(Delivery).returning(Delivery.id),
+        [{**row, **values, "id": first + number} for number in ids],
     ).scalars()
     return sorted(made)
 
@@ -125,6 +134,7 @@ def test_only_waiting_rows_of_sendable_editions_are_claimed(
     )
     session.add(edition)
     session.flush()
+    make_month(session, edition.month)
     ids = add_rows(session, now, 1, kind=DeliveryKind.DIGEST, edition_id=edition.id)
     park(session, ids, "gmail", now)
     other = LimitClaim(7, LEASE, edition_id=edition.id + 1)
@@ -170,8 +180,10 @@ def test_urgent_mail_takes_the_slot_of_a_slow_provider_before_older_digests(
     )
     session.add(edition)
     session.flush()
+    make_month(session, edition.month)
     digests = add_rows(session, now, 3, kind=DeliveryKind.DIGEST, edition_id=edition.id)
-    imported = add_rows(session, now, 1, send_not_after=now + timedelta(days=7))
+    later, until = now + timedelta(minutes=1), now + timedelta(days=7)
+    imported = add_rows(session, now, 1, created_at=later, send_not_after=until)
     urgent = add_rows(session, now, 1)
     park(session, [*digests, *imported, *urgent], "gmail", now)
     only_urgent = LimitClaim(owner=7, lease=LEASE, others=False)
@@ -191,6 +203,7 @@ def test_waiting_rows_are_read_by_their_index(session: Session, now: datetime) -
     session.execute(text("ANALYZE deliveries"))
     given = {"owner": 1, "until": now, "edition_id": None, "others": True, "lane": "outlook"}
     given |= {"limit": 20, "now": now, "is_full": False}
-    plan = "\n".join(session.execute(text(f"EXPLAIN {CLAIM_WAITING}"), given).scalars())
-    assert "ix_deliveries_lane" in plan
+    plan = "\n".join(session.execute(text(f"EXPLAIN {CLAIM_WAITING.find}"), given).scalars())
+    # The index of the partition, which took its name from its columns.
+    assert "deliveries_single_lane_" in plan
     assert "Sort" not in plan
