@@ -37,12 +37,12 @@ def delete_unconfirmed(sessions: sessionmaker[Session], before: datetime, now: d
 
 
 def _lock_unconfirmed(session: Session, before: datetime) -> list[int]:
-    was_asked = exists().where(
+    has_recent_mail = exists().where(
         Delivery.subscriber_id == Subscriber.id,
         Delivery.edition_id.is_(None),
         Delivery.created_at >= before,
     )
-    has_signed_up = exists().where(
+    has_recent_sign_up = exists().where(
         PendingSignUp.subscriber_id == Subscriber.id, PendingSignUp.created_at >= before
     )
     found = session.scalars(
@@ -51,8 +51,8 @@ def _lock_unconfirmed(session: Session, before: datetime) -> list[int]:
             Subscriber.state == SubscriberState.PENDING,
             Subscriber.confirmed_at.is_(None),
             Subscriber.created_at < before,
-            ~was_asked,
-            ~has_signed_up,
+            ~has_recent_mail,
+            ~has_recent_sign_up,
         )
         .order_by(Subscriber.id)
         .limit(_AT_ONCE)

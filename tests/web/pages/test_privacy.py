@@ -25,7 +25,7 @@ NAMED = {
     "topics": "Your topics",
     "topic_changes": "those you changed by a link in a mail",
     "deliveries": "Which mails and papers were sent to you",
-    "bounce_events": "bounces and complaints",
+    "bounce_events": "Bounces and complaints",
     "pending_sign_ups": "A sign-up with an address that was known already",
     "subscribers": "Your address, schedule, time zone",
 }
