@@ -12,12 +12,10 @@ class Packer:
     change of a dictionary needs the former one beside it.
     """
 
-    def __init__(self, dictionary: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> None:
+    def __init__(self, dictionary: bytes) -> None:
         self._dictionary = dictionary
         # Copied for each text, because reading the dictionary takes longer than a text.
-        self._begun = zlib.compressobj(
-            _LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, strategy, dictionary
-        )
+        self._begun = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=dictionary)
 
     def pack(self, octets: bytes) -> bytes:
         packer = self._begun.copy()

@@ -4,8 +4,7 @@ A whole digest is 40 kB. What mails share is stored once and has a number; of a 
 marks are in the recipe, and signed links are signed again. So a recipe has some 300 bytes.
 """
 
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
@@ -20,6 +19,8 @@ _NEXT = b"\x1e"
 _SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
 # The kinds of a step, its two lowest bits; the rest is its value.
 _OWN, _SHARED, _MARKED, _TOPIC = range(4)
+# After the last step: the topic 0, which no fragment has.
+_END = _TOPIC
 # What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
 BROKEN_RECIPE = (KeyError, IndexError, ValueError)
 
@@ -49,31 +50,40 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
     distance from the one before: fragments that came together first are numbered in that order, so
     most steps are the same octet. A text that comes twice is stored once.
     """
-    steps: list[int] = []
+    octets = bytearray()
+    add = octets.append
     own: dict[bytes, int] = {}
-    at = current = 0
+    after = 1
+    current = 0
     for fragment, topic in copy.part.fragments:
         if topic and topic != current:
-            steps.append(topic << 2 | _TOPIC)
+            _add_number(octets, topic << 2 | _TOPIC)
             current = topic
         if key := fragment.key:
-            number = numbers[key]
-            distance = number - at - 1
-            at = number
-            step = distance << 3 if distance >= 0 else ~distance << 3 | 4
-            if marks := fragment.marks:
-                steps += (step | _MARKED, len(marks), *marks)
+            number, marks = numbers[key], fragment.marks
+            if number == after and not marks:
+                add(_SHARED)
             else:
-                steps.append(step | _SHARED)
+                step = number - after << 3 if number >= after else after - number - 1 << 3 | 4
+                _add_number(octets, step | (_MARKED if marks else _SHARED))
+                if marks:
+                    _add_number(octets, len(marks))
+                    for place in marks:
+                        _add_number(octets, place)
+            after = number + 1
         else:
             new = len(own) + 1
             known = own.setdefault(fragment.body, new)
-            steps.append(0 if known == new else known << 2)
+            if known == new:
+                add(_OWN)
+            else:
+                _add_number(octets, known << 2)
+    add(_END)
     texts = _NEXT.join((copy.part.change.encode(), *own))
     for link, sign in zip(copy.links, _SIGNS, strict=False):
         if link:
             texts = texts.replace(link, sign)
-    return _PACKER.pack(_NEXT.join((_write_steps(steps) + copy.links[0], texts)))
+    return _PACKER.pack(b"".join((octets, copy.links[0], _NEXT, texts)))
 
 
 def needed_numbers(recipe: bytes) -> set[int]:
@@ -104,11 +114,10 @@ _Step: TypeAlias = tuple[int, Sequence[int], int, int]
 
 def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
     """Return the private texts, and the steps."""
-    numbers, texts = _read_steps(_PACKER.unpack(recipe))
+    octets = iter(_PACKER.unpack(recipe))
     steps: list[_Step] = []
-    given = iter(numbers)
     number = topic = own = 0
-    for step in given:
+    while (step := _read_number(octets)) != _END:
         kind, value = step & 3, step >> 2
         if kind == _TOPIC:
             topic = value
@@ -117,39 +126,32 @@ def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
             own += not value
         else:
             number += 1 + (~(value >> 1) if value & 1 else value >> 1)
-            marks = [next(given, 0) for _ in range(next(given, 0))] if kind == _MARKED else ()
+            marks = [
+                _read_number(octets) for _ in range(_read_number(octets) if kind == _MARKED else 0)
+            ]
             steps.append((number, marks, 0, topic))
-    return texts, steps
+    return bytes(octets), steps
 
 
-def _write_steps(steps: Sequence[int]) -> bytes:
-    """Return numbers as LEB128, after their count."""
-    octets = bytearray()
-    for step in (len(steps), *steps):
-        rest = step
-        while rest > 0x7F:
-            octets.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        octets.append(rest)
-    return bytes(octets)
+def _add_number(octets: bytearray, number: int) -> None:
+    """Append a number as LEB128."""
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
 
 
-def _read_steps(octets: bytes) -> tuple[list[int], bytes]:
-    """Return the numbers of `_write_steps`, and what follows them."""
-    numbers: list[int] = []
+def _read_number(octets: Iterator[int]) -> int:
     number = shift = 0
-    for at, octet in enumerate(octets, 1):
+    for octet in octets:
         number |= (octet & 0x7F) << shift
-        shift += 7
         if octet < 0x80:
-            numbers.append(number)
-            number = shift = 0
-            if len(numbers) > numbers[0]:
-                return numbers[1:], octets[at:]
+            return number
+        shift += 7
     raise ValueError("the recipe is cut off")
 
 
-# What private texts have in common. Building Huffman tables would take longer than they save.
+# What private texts have in common.
 _PACKER = Packer(
     (
         "Information Retrieval Robotics Cryptography and Security Databases Human-Computer Interaction"
@@ -164,6 +166,5 @@ _PACKER = Packer(
         '<p class="why">You get this because the abstract says <mark></mark>, <mark>learning</mark> and the title'
         ' says <mark>model</mark> and it is in Machine Learning.\r\n <a href="\x00?topic=\x01&amp;mute=large%20'
         'language&amp;paper=1">Mute <bdi>large language</bdi></a> <a href="\x00?topic=\x01&amp;mute='
-    ).encode(),
-    zlib.Z_FIXED,
+    ).encode()
 )
