@@ -115,7 +115,8 @@ class Delivery(Base):
 class DeliveryEvent(Base):
     """A transition of a delivery, with its reason or the relay's reply; `why` prints them.
 
-    A mail that a relay accepted has no event, because its row says it: see `list_events`. An attempt to send also has the SMTP `phase` reached and the relay, if one was connected.
+    A mail that a relay accepted has no event, because its row says it: see `list_events`. An attempt
+    to send also has the SMTP `phase` reached and the relay, if one was connected.
     """
 
     __tablename__ = "delivery_events"
