@@ -2,7 +2,7 @@
 
 import re
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx2
 from sqlalchemy import Engine, func, select, text
@@ -206,17 +206,17 @@ def test_a_digest_whose_copy_is_gone_is_rendered_anew(press: Press) -> None:
         assert count(session, "mail_parts") == 0
 
 
-def test_parts_are_stored_again_in_the_next_month(press: Press) -> None:
-    """A sender remembers which parts it stored, and September's are deleted before October's."""
+def test_each_month_has_its_own_parts_also_within_a_run(press: Press) -> None:
+    """A run remembers which parts it stored, and September's are deleted before October's."""
     press.add_subscribers("reader@example.org")
-    press.add_papers(1)
-    sender = press.sender(PlannedTransport())
-    press.publish()
-    deliver(sender)
-    press.clock.forward(days=14)
-    press.add_papers(2, on=press.clock().date())
-    later = press.publish(press.clock().date())
-    deliver(sender)
+    press.clock.forward(days=12, hours=18)
+    assert press.clock() == datetime(2026, 9, 30, 23, tzinfo=UTC)
+    press.add_papers(1, on=date(2026, 9, 30))
+    press.publish(date(2026, 9, 30))
+    press.clock.forward(hours=2)
+    press.add_papers(2, on=date(2026, 10, 1))
+    later = press.publish(date(2026, 10, 1))
+    assert deliver(press.sender(PlannedTransport())).total == 2
     retain(press, after(2609, days=91))
     with press.sessions() as session:
         assert count(session, "mail_parts_2609") == 0

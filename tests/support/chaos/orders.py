@@ -71,7 +71,7 @@ def work(orders: Orders) -> None:
 # Triggers that log every transition and report each `Point` as a notice; run once in the template.
 WATCH = """
 CREATE TABLE moves (
-    id bigserial PRIMARY KEY, delivery_id int NOT NULL, old delivery_state, new delivery_state, attempt int,
+    id bigserial PRIMARY KEY, delivery_id bigint NOT NULL, old delivery_state, new delivery_state, attempt int,
     worker text DEFAULT current_setting('application_name'), owner int,
     xid xid8 DEFAULT pg_current_xact_id(), at timestamptz DEFAULT clock_timestamp()
 );

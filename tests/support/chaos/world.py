@@ -150,7 +150,7 @@ class Story:
 
     def live_first_day(self) -> None:
         self._spawn_all()
-        self._settle("open_editions", "apply_retention", "sweep", "deliver")
+        self._settle("open_editions", "sweep", "deliver")
 
     def forget_until(self, moment: datetime) -> None:
         """Set the clock forward to a moment, if it is in the future."""
