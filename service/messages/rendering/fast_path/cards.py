@@ -143,15 +143,18 @@ class _CardPlacer:
     words: dict[int, symbolic.Read] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
     latest: tuple[object, object, _Note] = (None, None, _Note((), ()))
+    # A list of titles shows nothing of a topic.
+    no_note: _Note = field(default_factory=lambda: _Note((), (), shape=-1))
+    needs_notes: bool = False
     is_open: bool = True
 
     def place(self, entry: DigestPaper, view: CardView, topic: int, placed: Place) -> None:
         """Append the fragments of an entry's card."""
         if self.is_open:
-            note = self._note(entry)
+            note = self._note(entry) if self.needs_notes else self.no_note
             card = self.cards.get((self.name, entry.shown, view, note.shape))
             if card is None:
-                card, note = self._add(entry, view, note)
+                card, note = self._add(entry, view)
             if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
                 return
         self.place_whole(entry, view, topic, placed)
@@ -174,16 +177,15 @@ class _CardPlacer:
         self.latest = (entry.reasons, entry.mutes, found)
         return found
 
-    def _add(
-        self, entry: DigestPaper, view: CardView, note: _Note
-    ) -> tuple[_CardSkeleton | _Whole, _Note]:
-        trace = symbolic.TemplateTrace(note)
+    def _add(self, entry: DigestPaper, view: CardView) -> tuple[_CardSkeleton | _Whole, _Note]:
+        trace = symbolic.TemplateTrace(self._note(entry))
         card: _CardSkeleton | _Whole = _WHOLE
         try:
             card = self._render(entry, view, trace)
         except Exception as error:  # noqa: BLE001 - the whole card does without, or names the fault
             self._report(f"{type(error).__name__}: {error}")
         self.questions |= {key: ask for key, (ask, _) in trace.questions.items()}
+        self.needs_notes |= bool(trace.questions or trace.places)
         trace.forget()
         if (
             len(self.questions) > _MOST_QUESTIONS
@@ -192,7 +194,7 @@ class _CardPlacer:
         ):
             self._report("it asks more of a topic's reasons than can be kept")
             self.is_open = False
-        note = self._note(entry)
+        note = self._note(entry) if self.needs_notes else self.no_note
         return self.cards.add((self.name, entry.shown, view, note.shape), card), note
 
     def _report(self, reason: str) -> None:
@@ -267,7 +269,7 @@ class _CardPlacer:
     ) -> None:
         start, last = 0, len(segment.ends) - 1
         for at, sentence, number in segment.sentences:
-            marked = sentence.mark(note.words[number])
+            marked = sentence.mark(note.words.get(number) or self._wanted(number, note))
             if marked is not None:
                 if at > start:
                     add_text(placed, self._run(card, segment, start, at), topic)
@@ -316,7 +318,7 @@ def _answer(ask: symbolic.Ask, note: _Note) -> Hashable:
     """Return what a note answers; None for a question about a part that it does not have."""
     try:
         return ask(note)
-    except (IndexError, AttributeError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - such as the second mute of a note that has one
         return None
 
 
