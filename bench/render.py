@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import cast
 
 HERE = Path(__file__).resolve().parent
 # The invented subscribers are those of the tests.
@@ -40,6 +41,7 @@ from support.mail.made_digests import (  # noqa: E402  # the path must come firs
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup  # noqa: E402
 from service.deliveries.domain.digest_json import digest_to_json  # noqa: E402
 from service.deliveries.store.claimed_rows import Claim  # noqa: E402
+from service.deliveries.store.models import Delivery  # noqa: E402
 from service.messages.build import build_mail  # noqa: E402
 from service.messages.edition_data import EditionDataCache  # noqa: E402
 from service.messages.rendering.renderer import Renderer  # noqa: E402
@@ -150,7 +152,7 @@ def _diverse_claims(
             chosen = chance.sample(sorted(reasons), PAPERS_A_TOPIC)
             entries = tuple(DigestEntry(paper, reasons[paper]) for paper in chosen)
             groups.append(DigestGroup(" OR ".join(words), entries, number * 10 + place))
-        claim.delivery.digest = digest_to_json(Digest(tuple(groups)))
+        cast("Delivery", claim.delivery).digest = digest_to_json(Digest(tuple(groups)))
     return claims
 
 

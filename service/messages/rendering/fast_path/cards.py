@@ -51,14 +51,14 @@ _Piece: TypeAlias = str | tuple[str, Sentence, int]
 
 @dataclass(slots=True)
 class _Note:
-    """What a topic adds to its papers. `shape` stands for the answers to the first `asked` questions.
+    """What a topic adds to its papers. `shape` stands for the answers to the first `known` questions.
 
     `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
     """
 
     reasons: tuple[Reason, ...]
     mutes: tuple[tuple[str, str], ...]
-    asked: int = 0
+    known: int = 0
     shape: int = 0
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
@@ -161,17 +161,17 @@ class _CardPlacer:
 
     def _note(self, entry: DigestPaper) -> _Note:
         reasons, mutes, note = self.latest
-        if reasons is entry.reasons and mutes is entry.mutes and note.asked == len(self.questions):
+        if reasons is entry.reasons and mutes is entry.mutes and note.known == len(self.questions):
             # Papers of one topic follow each other and share these values.
             return note
         key = (self.name, entry.reasons, entry.mutes)
         found = self.notes.get(key)
-        if found is None or found.asked < len(self.questions):
+        if found is None or found.known < len(self.questions):
             asks = list(self.questions.values())
             found = _Note(entry.reasons, entry.mutes, len(asks))
             # What a note has no answer to, its cards never ask, so a new question changes no shape.
-            known = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
-            answers = tuple(each for each in known if each[1] is not None)
+            given = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
+            answers = tuple(each for each in given if each[1] is not None)
             found.shape = self.shapes.setdefault(answers, next(self.numbers))
             self.notes.add(key, found)
         self.latest = (entry.reasons, entry.mutes, found)
