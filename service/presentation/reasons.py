@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from service.papers.domain.categories import category_name
+from service.platform.caches import cached
 from service.presentation.highlight import shorten
 from service.presentation.phrases import joined, topic_title
 from service.topics.domain.types import Reason
@@ -58,6 +59,12 @@ def because(reasons: Sequence[Reason]) -> tuple[ReasonPiece, ...]:
 
     `You get this because the title says [prompt tuning] and it is in Computation and Language.`
     """
+    return _because(tuple(reasons))
+
+
+# The parts of a mail show the same sentence one after the other.
+@cached("sentences of reasons", maxsize=512)
+def _because(reasons: tuple[Reason, ...]) -> tuple[ReasonPiece, ...]:
     clauses = _clauses(reasons)
     if not clauses:
         return ()

@@ -53,7 +53,6 @@ CREATE TABLE deliveries (
     CONSTRAINT ck_deliveries_digest_has_month
         CHECK ((edition_id IS NOT NULL) = (id >= 1000000000000))
 ) PARTITION BY RANGE (id);
-CREATE INDEX ix_deliveries_due_at ON deliveries (due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_queued ON deliveries (edition_id, due_at, id) WHERE state = 'queued';
 CREATE INDEX ix_deliveries_lane ON deliveries (
     lane, (edition_id IS NOT NULL OR send_not_after - created_at > interval '5 days'), created_at, id

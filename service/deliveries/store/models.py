@@ -40,7 +40,6 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        Index("ix_deliveries_due_at", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index(
             "ix_deliveries_queued",
             "edition_id",

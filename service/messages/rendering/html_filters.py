@@ -6,6 +6,7 @@ from markupsafe import Markup, escape
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.digest_phrases import facts
+from service.platform.caches import cached
 from service.presentation.phrases import byline, fields, names_and_more
 from service.presentation.reasons import because
 from service.presentation.sanitize import isolated
@@ -26,6 +27,12 @@ def marked_byline(entry: DigestPaper) -> Markup:
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:
     """Return the reason line with the matched words in `<mark>`; empty without reasons."""
+    return _marked_because(tuple(reasons))
+
+
+# Templates first ask whether there is one.
+@cached("marked sentences of reasons", maxsize=512)
+def _marked_because(reasons: tuple[Reason, ...]) -> Markup:
     pieces = [
         f"<mark>{isolated(piece.text)}</mark>" if piece.is_marked else escape(piece.text)
         for piece in because(reasons)

@@ -57,14 +57,14 @@ _Piece: TypeAlias = str | tuple[str, Sentence, int]
 
 @dataclass(slots=True)
 class _Note:
-    """What a topic adds to its papers. `shape` stands for the answers to the first `asked` questions.
+    """What a topic adds to its papers. `shape` stands for the answers to the first `known` questions.
 
     `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
     """
 
     reasons: tuple[Reason, ...]
     mutes: tuple[tuple[str, str], ...]
-    asked: int = 0
+    known: int = 0
     shape: int = 0
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
@@ -149,47 +149,49 @@ class _CardPlacer:
     words: dict[int, symbolic.Read] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
     latest: tuple[object, object, _Note] = (None, None, _Note((), ()))
+    # A list of titles shows nothing of a topic.
+    no_note: _Note = field(default_factory=lambda: _Note((), (), shape=-1))
+    needs_notes: bool = False
     is_open: bool = True
 
     def place(self, entry: DigestPaper, view: CardView, topic: int, placed: Place) -> None:
         """Append the fragments of an entry's card."""
         if self.is_open:
-            note = self._note(entry)
+            note = self._note(entry) if self.needs_notes else self.no_note
             card = self.cards.get((self.name, entry.shown, view, note.shape))
             if card is None:
-                card, note = self._add(entry, view, note)
+                card, note = self._add(entry, view)
             if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
                 return
         self.place_whole(entry, view, topic, placed)
 
     def _note(self, entry: DigestPaper) -> _Note:
         reasons, mutes, note = self.latest
-        if reasons is entry.reasons and mutes is entry.mutes and note.asked == len(self.questions):
+        if reasons is entry.reasons and mutes is entry.mutes and note.known == len(self.questions):
             # Papers of one topic follow each other and share these values.
             return note
         key = (self.name, entry.reasons, entry.mutes)
         found = self.notes.get(key)
-        if found is None or found.asked < len(self.questions):
+        if found is None or found.known < len(self.questions):
             asks = list(self.questions.values())
             found = _Note(entry.reasons, entry.mutes, len(asks))
             # What a note has no answer to, its cards never ask, so a new question changes no shape.
-            known = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
-            answers = tuple(each for each in known if each[1] is not None)
+            given = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
+            answers = tuple(each for each in given if each[1] is not None)
             found.shape = self.shapes.setdefault(answers, next(self.numbers))
             self.notes.add(key, found)
         self.latest = (entry.reasons, entry.mutes, found)
         return found
 
-    def _add(
-        self, entry: DigestPaper, view: CardView, note: _Note
-    ) -> tuple[_CardSkeleton | _Whole, _Note]:
-        trace = symbolic.TemplateTrace(note)
+    def _add(self, entry: DigestPaper, view: CardView) -> tuple[_CardSkeleton | _Whole, _Note]:
+        trace = symbolic.TemplateTrace(self._note(entry))
         card: _CardSkeleton | _Whole = _WHOLE
         try:
             card = self._render(entry, view, trace)
         except Exception as error:  # noqa: BLE001 - the whole card does without, or names the fault
             self._report(f"{type(error).__name__}: {error}")
         self.questions |= {key: ask for key, (ask, _) in trace.questions.items()}
+        self.needs_notes |= bool(trace.questions or trace.places)
         trace.forget()
         if (
             len(self.questions) > _MOST_QUESTIONS
@@ -198,7 +200,7 @@ class _CardPlacer:
         ):
             self._report("it asks more of a topic's reasons than can be kept")
             self.is_open = False
-        note = self._note(entry)
+        note = self._note(entry) if self.needs_notes else self.no_note
         return self.cards.add((self.name, entry.shown, view, note.shape), card), note
 
     def _report(self, reason: str) -> None:
@@ -273,7 +275,7 @@ class _CardPlacer:
     ) -> None:
         start, last = 0, len(segment.ends) - 1
         for at, sentence, number in segment.sentences:
-            marked = sentence.mark(note.words[number])
+            marked = sentence.mark(note.words.get(number) or self._wanted(number, note))
             if marked is not None:
                 if at > start:
                     add_text(placed, self._run(card, segment, start, at), topic)
@@ -322,7 +324,7 @@ def _answer(ask: symbolic.Ask, note: _Note) -> Hashable:
     """Return what a note answers; None for a question about a part that it does not have."""
     try:
         return ask(note)
-    except (IndexError, AttributeError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - such as the second mute of a note that has one
         return None
 
 

@@ -124,6 +124,8 @@ def test_cards_of_many_topics_equal_those_rendered_whole(context: DigestContext)
 
 OWN = {
     "marks and changes": "{{ entry.paper.title | mark(entry.reasons | marked_words) | upper }}",
+    "marks twice": "{{ entry.paper.title | mark(entry.reasons[1:] | marked_words) }}"
+    "{{ entry.paper.abstract | shorten(99) | mark(entry.reasons | marked_words) }}",
     "looks": "{{ entry.reasons[0].words | join('/') if entry.reasons else '' }}",
     "counts": "{% if entry.reasons | length > 1 %}many{% else %}few{% endif %}",
     "writes everything": "{{ entry.reasons ~ '' }} {{ entry.mutes }}",
