@@ -145,7 +145,10 @@ def measure(
         before = read_sizes(servers.database_url)
         morning = Morning(settings, watch, Taken(log))
         opened, composed, sent = run_morning(morning, plan)
+        in_time = morning.taken.messages
         await_records(morning, plan)
+    # All of them, also those after the last look.
+    morning.taken.look()
     digests = read_digests(servers.database_url)
     faults = find_faults(digests.states, morning.taken, plan.subscribers, plan.sent)
     after = read_sizes(servers.database_url)
@@ -156,7 +159,7 @@ def measure(
     with run_sink() as (port, _):
         connections = PROCESSES * settings.send_connections
         source = source_rate(port, min(plan.sent, 20_000), size, connections)
-    rate = morning.taken.messages / (sent.seconds - composed.seconds)
+    rate = in_time / (sent.seconds - composed.seconds)
     bytes_by_table = growth(before, after, plan.subscribers)
     figures = {
         "papers": PAPERS,
@@ -170,7 +173,7 @@ def measure(
         "messages_per_s": round(rate),
         "smtp_source_per_s": round(source),
         "ratio_smtp_source": round(rate / source, 3),
-        **describe_cpu(opened, composed, sent, plan.subscribers, morning.taken.messages),
+        **describe_cpu(opened, composed, sent, plan.subscribers, in_time),
         "worker_mib": round(max(watch.peaks.values())),
         "worker_processes_used": len(watch.peaks),
         "bytes_per_digest": sum(bytes_by_table.values()),
@@ -283,7 +286,6 @@ def await_records(morning: Morning, plan: Plan) -> None:
         if read_digests(morning.settings.database_url).states == {"sent 250": plan.sent}:
             break
         time.sleep(0.5)
-    morning.taken.look()
 
 
 def read_edition(database_url: str) -> str | None:
@@ -305,8 +307,9 @@ class Digests:
 def read_digests(database_url: str) -> Digests:
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT trim(state || ' ' || left(last_reply, 3)), count(*), max(edition_id),"
-            " sum(cardinality(paper_ids)) FROM deliveries WHERE kind = 'digest' GROUP BY 1"
+            "SELECT state || CASE state WHEN 'sent' THEN ' ' || left(last_reply, 3) ELSE '' END,"
+            " count(*), max(edition_id), sum(cardinality(paper_ids))"
+            " FROM deliveries WHERE kind = 'digest' GROUP BY 1"
         ).fetchall()
     states = {state: count for state, count, _, _ in rows}
     papers = sum(papers for _, _, _, papers in rows)

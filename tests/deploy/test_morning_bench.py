@@ -87,4 +87,5 @@ def test_a_morning_with_a_lost_or_second_mail_is_no_success(
 def test_of_a_part_that_is_sent_the_rest_may_wait(tmp_path: Path) -> None:
     states = {"sent 250": 2, "queued": 1}
     assert find_faults(states, take(tmp_path, 1, 2), 3, 2) == []
+    assert find_faults(states, take(tmp_path, 1, 1), 3, 2) != []
     assert find_faults(states, take(tmp_path, 1, 2), 3, 3) != []
