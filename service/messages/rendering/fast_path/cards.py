@@ -20,6 +20,7 @@ from service.messages.rendering.fast_path import slot_values, symbolic
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
+    Fragment,
     Place,
     encode_private,
     encode_shared,
@@ -31,7 +32,6 @@ from service.messages.rendering.paper_cards import (
     CardText,
     CardView,
     PlaceCard,
-    add_text,
     card_text,
 )
 from service.platform.caches import Generations
@@ -42,6 +42,10 @@ from service.topics.domain.types import Reason
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 45 MB.
 _MOST_CARD_BYTES = 64_000_000
 _CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 500, 250, 80
+# Per generation: the cards of a topic that many have, as its note marks them. Of diverse topics most are
+# needed once.
+_MOST_FILLED_BYTES = 16_000_000
+_FILLED_BYTES, _PLACED_BYTES = 300, 80
 # Between two slots of a note most cards have the same few letters.
 _SHORT = 48
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
@@ -69,6 +73,7 @@ class _Note:
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
     size: int = _NOTE_BYTES
+    serial: int = field(default_factory=count().__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,21 @@ class _CardSkeleton:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A card as one note fills it: `of_topic` are the places of fragments that show the topic."""
+
+    fragments: tuple[tuple[Fragment, int], ...]
+    of_topic: tuple[int, ...]
+    size: int
+
+    def place(self, topic: int, placed: Place) -> None:
+        start = len(placed)
+        placed += self.fragments
+        for at in self.of_topic:
+            placed[start + at] = (self.fragments[at][0], topic)
+
+
 class CardSkeletons:
     """The cards of one process. Filling changes nothing but caches: threads share it."""
 
@@ -109,15 +129,18 @@ class CardSkeletons:
         self._notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
+        # By the serial number of the note, so that it does not keep it.
+        self._filled: Generations[_Filled] = Generations(
+            "filled cards", _MOST_FILLED_BYTES, lambda filled: filled.size
+        )
 
     def placer(self, kind: CardKind, place_whole: PlaceCard) -> PlaceCard:
         """Return the function that places a card, by `place_whole` where no skeleton can hold it."""
         render = kind.macro_of(self._environment)
         name = f"{kind.template} {kind.macro}"
         part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
-        return _CardPlacer(
-            kind, name, render, part.write, place_whole, self._cards, self._notes, self._log
-        ).place
+        caches = self._cards, self._notes, self._filled
+        return _CardPlacer(kind, name, render, part.write, place_whole, *caches, self._log).place
 
 
 class _Whole:
@@ -140,6 +163,7 @@ class _CardPlacer:
     place_whole: PlaceCard
     cards: Generations[_CardSkeleton | _Whole]
     notes: Generations[_Note]
+    filled: Generations[_Filled]
     log: UnsupportedLog
     questions: dict[Hashable, symbolic.Ask] = field(default_factory=dict)
     shapes: dict[Hashable, int] = field(default_factory=dict)
@@ -158,12 +182,22 @@ class _CardPlacer:
         """Append the fragments of an entry's card."""
         if self.is_open:
             note = self._note(entry) if self.needs_notes else self.no_note
-            card = self.cards.get((self.name, entry.shown, view, note.shape))
-            if card is None:
-                card, note = self._add(entry, view)
-            if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
+            filled = self.filled.get((self.name, entry.shown, view, note.serial))
+            if filled is None:
+                filled = self._fill_new(entry, view, note)
+            if filled is not None:
+                filled.place(topic, placed)
                 return
         self.place_whole(entry, view, topic, placed)
+
+    def _fill_new(self, entry: DigestPaper, view: CardView, note: _Note) -> _Filled | None:
+        card = self.cards.get((self.name, entry.shown, view, note.shape))
+        if card is None:
+            card, note = self._add(entry, view)
+        filled = self._fill(card, note) if isinstance(card, _CardSkeleton) else None
+        if filled is not None:
+            self.filled.add((self.name, entry.shown, view, note.serial), filled)
+        return filled
 
     def _note(self, entry: DigestPaper) -> _Note:
         reasons, mutes, note = self.latest
@@ -246,22 +280,26 @@ class _CardPlacer:
         self.slots[number] = tuple(spec.read for spec in specs)
         return number
 
-    def _fill(self, card: _CardSkeleton, note: _Note, topic: int, placed: Place) -> bool:
-        """Append a card's fragments; return whether it can be filled with the texts of this note."""
+    def _fill(self, card: _CardSkeleton, note: _Note) -> _Filled | None:
+        """Fill a card with the texts of this note; return None where that cannot be done."""
         if card.signature not in note.texts:
             texts = note.texts[card.signature] = self._texts(card.signature, note)
             self._grow(self.notes, note, texts or ())
         texts = note.texts[card.signature]
         if texts is None:
-            return False
+            return None
+        filled: list[CardText] = []
+        size = _FILLED_BYTES
         for segment, text in zip_longest(card.segments, texts):
             if segment.sentences and self._may_mark(segment, note):
-                self._fill_marked(card, segment, note, topic, placed)
+                size += self._mark(card, segment, note, filled)
             elif segment.ends:
-                placed.append((segment.whole[0], topic) if segment.whole[1] else segment.whole)
+                filled.append(segment.whole)
             if text is not None:
-                placed.append((text[0], topic) if text[1] else text)
-        return True
+                filled.append(text)
+        of_topic = tuple(at for at, (_, has_topic) in enumerate(filled) if has_topic)
+        plain = tuple((fragment, 0) for fragment, _ in filled)
+        return _Filled(plain, of_topic, size + _PLACED_BYTES * len(filled))
 
     def _may_mark(self, segment: _Segment, note: _Note) -> bool:
         for number, stems in segment.stems:
@@ -270,21 +308,25 @@ class _CardPlacer:
                 return True
         return False
 
-    def _fill_marked(
-        self, card: _CardSkeleton, segment: _Segment, note: _Note, topic: int, placed: Place
-    ) -> None:
-        start, last = 0, len(segment.ends) - 1
+    def _mark(
+        self, card: _CardSkeleton, segment: _Segment, note: _Note, filled: list[CardText]
+    ) -> int:
+        """Append the texts of a segment with the note's words marked; return the bytes of new ones."""
+        start, last, size = 0, len(segment.ends) - 1, 0
         for at, sentence, number in segment.sentences:
             marked = sentence.mark(note.words.get(number) or self._wanted(number, note))
             if marked is not None:
                 if at > start:
-                    add_text(placed, self._run(card, segment, start, at), topic)
-                placed.append((encode_shared(clean(str(marked))), 0))
+                    filled.append(self._run(card, segment, start, at))
+                fragment = encode_shared(clean(str(marked)))
+                size += fragment.size
+                filled.append((fragment, False))
                 start = at + 1
         if start == 0:
-            add_text(placed, segment.whole, topic)
+            filled.append(segment.whole)
         elif start < last:
-            add_text(placed, self._run(card, segment, start, last), topic)
+            filled.append(self._run(card, segment, start, last))
+        return size
 
     def _run(self, card: _CardSkeleton, segment: _Segment, start: int, end: int) -> CardText:
         """Return the text of the pieces of a segment from `start` to before `end`."""

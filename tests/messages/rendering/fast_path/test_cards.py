@@ -217,6 +217,19 @@ def test_twice_the_topics_render_no_more_papers() -> None:
     assert rendered(range(11, 51)) == 0
 
 
+def test_a_topic_that_many_have_is_marked_once() -> None:
+    renderer = Renderer()
+
+    def marked() -> int:
+        before = misses("filled cards")
+        for digest in topic_digests(range(1, 11), 10):
+            renderer.render(digest.kind, digest)
+        return misses("filled cards") - before
+
+    assert marked() >= 100
+    assert marked() == 0
+
+
 def test_a_day_of_papers_fits_in_the_cache() -> None:
     renderer = Renderer()
     text = "We tune the prompts of a model for some hundred tasks, e.g. for questions in other languages. "
