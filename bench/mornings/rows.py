@@ -33,6 +33,7 @@ PAPERS_A_MAIL = 12
 _CORPUS = 8_000
 # Drawn for each topic that is taken: many match no paper of the day, and some match hundreds.
 _DRAWN = 4
+_DRAWN_AT_LEAST = 1_000
 _TRIED = 4_000
 _LIKE_QUERIES = 100
 _COMPILED_AT_ONCE = 2_000
@@ -79,7 +80,7 @@ def _store_topics(
     """Compile topics, and choose those with which a mail has `PAPERS_A_MAIL` papers on average."""
     corpus = read_papers(data, _CORPUS, PAPERS)
     silent = find_silent(settings.database_url, count_vocabulary(corpus))
-    drawn = draw_topics(corpus, count * _DRAWN, silent)
+    drawn = draw_topics(corpus, count * _DRAWN + _DRAWN_AT_LEAST, silent)
     numbers: dict[str, int] = {}
     for start in range(0, len(drawn), _COMPILED_AT_ONCE):
         with transaction(sessions) as session:
