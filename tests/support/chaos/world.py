@@ -28,7 +28,9 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.queue import make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.deliver import resolve, sweep
+from service.sending.domain.provider_limits import next_at
 from service.sending.steps import STEPS, Steps
+from service.sending.store.provider_limits import find_limits
 from support.chaos.deeds import (
     Left,
     choose_leaver,
@@ -210,9 +212,14 @@ class Story:
             ).one()
         # Workers' clocks differ by seconds, and a row is due by the clock of its composer.
         soon = self.clock() + timedelta(seconds=2)
+        with self.sessions() as session:
+            limits = find_limits(session)
+        closed = [name for name, limit in limits.items() if next_at(limit, soon) > soon]
+        # A row with a lane is sent as soon as its provider's limit allows, and not when it is due.
+        may_go = or_(Delivery.due_at <= soon, and_(Delivery.lane != "", ~Delivery.lane.in_(closed)))
         busy = or_(
             Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
-            and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= soon),
+            and_(Delivery.state == DeliveryState.QUEUED, may_go),
         )
         # A message that hangs is in flight until the relay releases it; nothing waits for that.
         return editions >= 2 and editions == frozen and self._count(busy) <= self.relay.held_count
