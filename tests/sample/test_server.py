@@ -87,6 +87,15 @@ def test_a_server_shows_the_day_that_its_clock_shows() -> None:
             assert httpx2.get(f"{server.url}/rss/cs.CL").content == rss_feed("cs.CL", on)
 
 
+def test_at_a_weekend_the_feeds_and_the_listing_still_show_friday() -> None:
+    friday, sunday = date(2026, 11, 27), date(2026, 11, 29)
+    with SampleServer(sunday) as server, httpx2.Client(base_url=server.url) as client:
+        assert client.get("/rss/cs.CL").content == rss_feed("cs.CL", friday)
+        assert b"Friday, 27 November 2026" in client.get("/list/cs.CL/new").content
+        saturday = client.get("/api/daily_papers?date=2026-11-28")
+        assert (saturday.status_code, saturday.content) == (200, b"[]")
+
+
 def test_upvotes_grow_over_the_days() -> None:
     seen: list[dict[str, int]] = []
     for days in range(7):

@@ -53,6 +53,7 @@ def make_topics(papers: list[dict[str, list[str]]], count: int) -> Iterator[str]
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.no_cover
+@pytest.mark.timeout(900)
 def test_preview_archive_and_daily_match_agree_on_real_papers(
     sessions: sessionmaker[Session], session: Session, real_data: Path, settings: Settings
 ) -> None:

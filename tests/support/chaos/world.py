@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import redis
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Engine, and_, false, func, or_, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.states import DeliveryState
@@ -51,6 +51,8 @@ from support.web.papers import FRIDAY, THURSDAY
 # A seed that takes longer hangs, however busy the machine is.
 _LONGEST_SECONDS = 60.0
 _BEAT_SECONDS = 0.2
+# How long rows that wait for a provider's limit have their turn.
+_TURN_SECONDS = 3.0
 
 
 class StoryEnded(Exception):
@@ -90,7 +92,7 @@ class Story:
         self.clock = SharedClock(self.home / "clock", START)
         self._faults = list(self.plan.faults)
         self._events = list(self.plan.events)
-        self._next_beat = 0.0
+        self._next_beat = self._turn_ends = 0.0
         self._beats = 0
         self._spawned = 0
         site = self.lane.site
@@ -168,6 +170,7 @@ class Story:
         """Enqueue tasks as beat does until the day's editions are frozen and no row is active."""
         deadline = time.monotonic() + _LONGEST_SECONDS
         self._next_beat, self._beats = 0.0, 0
+        self._turn_ends = time.monotonic() + _TURN_SECONDS
         while time.monotonic() < deadline and not self.broken:
             self._tick(tasks)
             if self._is_settled(on):
@@ -210,9 +213,12 @@ class Story:
             ).one()
         # Workers' clocks differ by seconds, and a row is due by the clock of its composer.
         soon = self.clock() + timedelta(seconds=2)
+        # A row with a lane is not sent when it is due, but when its provider's limit allows: so it has
+        # its turn.
+        has_turn = Delivery.lane != "" if time.monotonic() < self._turn_ends else false()
         busy = or_(
             Delivery.state.in_([DeliveryState.CLAIMED, DeliveryState.IN_FLIGHT]),
-            and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= soon),
+            and_(Delivery.state == DeliveryState.QUEUED, or_(Delivery.due_at <= soon, has_turn)),
         )
         # A message that hangs is in flight until the relay releases it; nothing waits for that.
         return editions >= 2 and editions == frozen and self._count(busy) <= self.relay.held_count
