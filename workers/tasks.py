@@ -107,6 +107,7 @@ def settle_requests() -> None:
 def deliver() -> None:
     """Send due digests, and an import's mails, for a minute, with every process that is idle."""
     here = process.runtime
+    here.editions.forget_frozen(here.sessions)
     wake = partial(here.enqueue, "deliver")
     with alerting_restored(here.sessions, here.settings, here.clock(), here.enqueue):
         deliver_for(here.sender, LONGEST_DELIVER, process.is_ending, Scope.OTHERS, wake)

@@ -4,15 +4,17 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import Lock
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.recommend import SuggestionPool, load_pool
 from service.editions.store.edition_papers import get_edition_papers
+from service.editions.store.editions import list_open
 from service.editions.store.models import Edition
 from service.editions.store.revisions import get_edition_revisions
 from service.papers.store.read import get_papers
 from service.platform.caches import register_cache
+from service.platform.database.engine import transaction
 from service.topics.store.index_rows import index_papers
 
 # Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
@@ -66,6 +68,15 @@ class EditionCache:
     def forget(self, edition_id: int) -> None:
         with self._lock:
             self._editions.pop(edition_id, None)
+
+    def forget_frozen(self, sessions: sessionmaker[Session]) -> None:
+        """Free the memory of editions that need no more composing, for the sending that follows."""
+        with self._lock:
+            if self._editions:
+                with transaction(sessions) as session:
+                    is_open = {edition.id for edition in list_open(session)}
+                for edition_id in self._editions.keys() - is_open:
+                    del self._editions[edition_id]
 
     def count_entries(self) -> int:
         return len(self._editions)

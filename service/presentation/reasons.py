@@ -1,7 +1,7 @@
 """The sentence that explains why a paper matched."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.papers.domain.categories import category_name
 from service.platform.caches import cached
@@ -29,6 +29,7 @@ def listed_topics(topics: Sequence[str]) -> str:
     return joined(shown)
 
 
+@cached("quoted topics", maxsize=8_192)
 def _quotable(topic: str) -> str:
     return shorten(topic_title(topic), _LONGEST_TOPIC).translate(_INNER_QUOTES)
 
@@ -46,8 +47,7 @@ def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
     return tuple(word for word in words if word.casefold() != whole)[:_MOST_MUTES]
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonPiece:
+class ReasonPiece(NamedTuple):
     """A piece of the sentence; `is_marked` for the words of the topic."""
 
     text: str

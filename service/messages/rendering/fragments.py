@@ -7,10 +7,10 @@ Each fragment begins at the first column and ends with a line end or a soft line
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from service.platform.caches import cached
 
@@ -32,8 +32,7 @@ _DOT_AT_START = re.compile(rb"(?m)^\.+")
 _LATE_BLANK = re.compile(rb"(?m)^([^\r\n]{74})(=20|=09)(?=\r$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """`body` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
 
     Both may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails
@@ -41,7 +40,7 @@ class Fragment:
     that of the text without them, which mails of other topics share.
     """
 
-    body: bytes = field(repr=False)
+    body: bytes
     wire: bytes
     key: bytes = b""
     marks: tuple[int, ...] = ()

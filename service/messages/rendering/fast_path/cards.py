@@ -7,7 +7,7 @@ made once per note; of a text with marked words only the sentences that have the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, count, zip_longest
 from typing import Any, TypeAlias, cast
@@ -20,7 +20,6 @@ from service.messages.rendering.fast_path import slot_values, symbolic
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
-    Fragment,
     Place,
     encode_private,
     encode_shared,
@@ -32,6 +31,7 @@ from service.messages.rendering.paper_cards import (
     CardText,
     CardView,
     PlaceCard,
+    add_text,
     card_text,
 )
 from service.platform.caches import Generations
@@ -41,16 +41,15 @@ from service.topics.domain.types import Reason
 
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 45 MB.
 _MOST_CARD_BYTES = 64_000_000
-_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 500, 250, 80
-# Per generation: the cards of a topic that many have, as its note marks them. Of diverse topics most are
-# needed once.
-_MOST_FILLED_BYTES = 16_000_000
-_FILLED_BYTES, _PLACED_BYTES = 300, 80
+_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 500, 200, 80
+# Per generation: the texts that a topic marks. Subscribers with the same topic share them.
+_MOST_MARKED_BYTES = 16_000_000
+_MARKED_BYTES = 300
 # Between two slots of a note most cards have the same few letters.
 _SHORT = 48
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
-_MOST_NOTE_BYTES = 8_000_000
-_NOTE_BYTES = 1_200
+_MOST_NOTE_BYTES = 16_000_000
+_NOTE_BYTES, _WANTED_BYTES = 800, 300
 # What a template may ask of a note, and get as results, before its cards are rendered whole.
 _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
 
@@ -73,7 +72,6 @@ class _Note:
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
     size: int = _NOTE_BYTES
-    serial: int = field(default_factory=count().__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +80,26 @@ class _Segment:
     shows it.
 
     `ends` are the offsets at which its pieces end. Some pieces are sentences, each with the number
-    of the words to mark in it. `stems` are those of its sentences by that number. `runs` caches the
-    unmarked pieces between two marked ones.
+    of the words to mark in it. `stems` are those of its sentences by that number.
     """
 
     whole: CardText
     ends: tuple[int, ...]
     stems: tuple[tuple[int, str], ...]
     sentences: tuple[tuple[int, Sentence, int], ...]
-    runs: dict[tuple[int, int], CardText]
+    serial: int = field(default_factory=count().__next__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _CardSkeleton:
     """A card: its segments, with a slot of its note between each two. `signature` names the slots."""
 
     segments: tuple[_Segment, ...]
     signature: int
-    size: int
 
-
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """A card as one note fills it: `of_topic` are the places of fragments that show the topic."""
-
-    fragments: tuple[tuple[Fragment, int], ...]
-    of_topic: tuple[int, ...]
-    size: int
-
-    def place(self, topic: int, placed: Place) -> None:
-        start = len(placed)
-        placed += self.fragments
-        for at in self.of_topic:
-            placed[start + at] = (self.fragments[at][0], topic)
+    @property
+    def size(self) -> int:
+        return _CARD_BYTES + sum(map(_size_of_segment, self.segments))
 
 
 class CardSkeletons:
@@ -129,9 +114,9 @@ class CardSkeletons:
         self._notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
-        # By the serial number of the note, so that it does not keep it.
-        self._filled: Generations[_Filled] = Generations(
-            "filled cards", _MOST_FILLED_BYTES, lambda filled: filled.size
+        # By the serial number of the segment and the words to mark in it.
+        self._marked: Generations[CardText] = Generations(
+            "marked cards", _MOST_MARKED_BYTES, lambda text: text[0].size + _MARKED_BYTES
         )
 
     def placer(self, kind: CardKind, place_whole: PlaceCard) -> PlaceCard:
@@ -139,7 +124,7 @@ class CardSkeletons:
         render = kind.macro_of(self._environment)
         name = f"{kind.template} {kind.macro}"
         part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
-        caches = self._cards, self._notes, self._filled
+        caches = self._cards, self._notes, self._marked
         return _CardPlacer(kind, name, render, part.write, place_whole, *caches, self._log).place
 
 
@@ -163,7 +148,7 @@ class _CardPlacer:
     place_whole: PlaceCard
     cards: Generations[_CardSkeleton | _Whole]
     notes: Generations[_Note]
-    filled: Generations[_Filled]
+    marked: Generations[CardText]
     log: UnsupportedLog
     questions: dict[Hashable, symbolic.Ask] = field(default_factory=dict)
     shapes: dict[Hashable, int] = field(default_factory=dict)
@@ -182,22 +167,12 @@ class _CardPlacer:
         """Append the fragments of an entry's card."""
         if self.is_open:
             note = self._note(entry) if self.needs_notes else self.no_note
-            filled = self.filled.get((self.name, entry.shown, view, note.serial))
-            if filled is None:
-                filled = self._fill_new(entry, view, note)
-            if filled is not None:
-                filled.place(topic, placed)
+            card = self.cards.get((self.name, entry.shown, view, note.shape))
+            if card is None:
+                card, note = self._add(entry, view)
+            if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
                 return
         self.place_whole(entry, view, topic, placed)
-
-    def _fill_new(self, entry: DigestPaper, view: CardView, note: _Note) -> _Filled | None:
-        card = self.cards.get((self.name, entry.shown, view, note.shape))
-        if card is None:
-            card, note = self._add(entry, view)
-        filled = self._fill(card, note) if isinstance(card, _CardSkeleton) else None
-        if filled is not None:
-            self.filled.add((self.name, entry.shown, view, note.serial), filled)
-        return filled
 
     def _note(self, entry: DigestPaper) -> _Note:
         reasons, mutes, note = self.latest
@@ -256,9 +231,7 @@ class _CardPlacer:
             else:
                 slots.append(piece)
                 segments.append([])
-        made = tuple(map(_segment, segments))
-        size = _CARD_BYTES + sum(map(_size_of_segment, made))
-        return _CardSkeleton(made, self._signature(slots), size)
+        return _CardSkeleton(tuple(map(_segment, segments)), self._signature(slots))
 
     def _sentences(
         self, text: str, words: symbolic.SymbolicValue
@@ -280,74 +253,57 @@ class _CardPlacer:
         self.slots[number] = tuple(spec.read for spec in specs)
         return number
 
-    def _fill(self, card: _CardSkeleton, note: _Note) -> _Filled | None:
-        """Fill a card with the texts of this note; return None where that cannot be done."""
+    def _fill(self, card: _CardSkeleton, note: _Note, topic: int, placed: Place) -> bool:
+        """Place a card with the texts of this note; return False where that cannot be done."""
         if card.signature not in note.texts:
             texts = note.texts[card.signature] = self._texts(card.signature, note)
-            self._grow(self.notes, note, texts or ())
+            self._grow(note, sum(fragment.size for fragment, _ in texts or ()))
         texts = note.texts[card.signature]
         if texts is None:
-            return None
-        filled: list[CardText] = []
-        size = _FILLED_BYTES
+            return False
         for segment, text in zip_longest(card.segments, texts):
-            if segment.sentences and self._may_mark(segment, note):
-                size += self._mark(card, segment, note, filled)
+            if segment.sentences and (wanted := self._wanted(segment, note)):
+                add_text(placed, self._mark(segment, wanted), topic)
             elif segment.ends:
-                filled.append(segment.whole)
+                add_text(placed, segment.whole, topic)
             if text is not None:
-                filled.append(text)
-        of_topic = tuple(at for at, (_, has_topic) in enumerate(filled) if has_topic)
-        plain = tuple((fragment, 0) for fragment, _ in filled)
-        return _Filled(plain, of_topic, size + _PLACED_BYTES * len(filled))
+                add_text(placed, text, topic)
+        return True
 
-    def _may_mark(self, segment: _Segment, note: _Note) -> bool:
+    def _wanted(self, segment: _Segment, note: _Note) -> dict[int, WantedWords]:
+        """Return the note's words by their number, those that may be in the segment."""
+        found: dict[int, WantedWords] = {}
         for number, stems in segment.stems:
-            wanted = note.words.get(number) or self._wanted(number, note)
+            wanted = note.words.get(number)
+            if wanted is None:
+                wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+                self._grow(note, _WANTED_BYTES)
             if wanted.may_be_in(stems):
-                return True
-        return False
-
-    def _mark(
-        self, card: _CardSkeleton, segment: _Segment, note: _Note, filled: list[CardText]
-    ) -> int:
-        """Append the texts of a segment with the note's words marked; return the bytes of new ones."""
-        start, last, size = 0, len(segment.ends) - 1, 0
-        for at, sentence, number in segment.sentences:
-            marked = sentence.mark(note.words.get(number) or self._wanted(number, note))
-            if marked is not None:
-                if at > start:
-                    filled.append(self._run(card, segment, start, at))
-                fragment = encode_shared(clean(str(marked)))
-                size += fragment.size
-                filled.append((fragment, False))
-                start = at + 1
-        if start == 0:
-            filled.append(segment.whole)
-        elif start < last:
-            filled.append(self._run(card, segment, start, last))
-        return size
-
-    def _run(self, card: _CardSkeleton, segment: _Segment, start: int, end: int) -> CardText:
-        """Return the text of the pieces of a segment from `start` to before `end`."""
-        found = segment.runs.get((start, end))
-        if found is None:
-            body = segment.whole[0].body[segment.ends[start] : segment.ends[end]]
-            found = segment.runs[start, end] = card_text(encode_shared_body(body))
-            self._grow(self.cards, card, (found,))
+                found[number] = wanted
         return found
 
-    def _grow(
-        self, cache: Generations[Any], value: _Note | _CardSkeleton, texts: Iterable[CardText]
-    ) -> None:
-        """Count the texts that a cached value has got."""
-        size = sum(fragment.size for fragment, _ in texts)
-        value.size += size
-        cache.grow(size)
+    def _grow(self, note: _Note, size: int) -> None:
+        note.size += size
+        self.notes.grow(size)
 
-    def _wanted(self, number: int, note: _Note) -> WantedWords:
-        wanted = note.words[number] = look_for(tuple(self.words[number](note)))
-        return wanted
+    def _mark(self, segment: _Segment, wanted: Mapping[int, WantedWords]) -> CardText:
+        """Return the text of a segment with these words marked, each set in its own sentences."""
+        key = (segment.serial, *[(number, words.words) for number, words in wanted.items()])
+        found = self.marked.get(key)
+        if found is not None:
+            return found
+        body, ends = segment.whole[0].body, segment.ends
+        pieces: list[bytes] = []
+        start = 0
+        for at, sentence, number in segment.sentences:
+            marked = sentence.mark(wanted[number]) if number in wanted else None
+            if marked is not None:
+                pieces += (body[ends[start] : ends[at]], to_body(clean(str(marked))))
+                start = at + 1
+        if not pieces:
+            return self.marked.add(key, segment.whole)
+        marked_body = b"".join((*pieces, body[ends[start] :]))
+        return self.marked.add(key, card_text(encode_shared_body(marked_body)))
 
     def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
         texts = [self.write(read(note)) for read in self.slots[signature]]
@@ -390,7 +346,7 @@ def _segment(pieces: Sequence[_Piece]) -> _Segment:
     ends = tuple(accumulate(map(len, bodies), initial=0)) if bodies else ()
     text = "".join(texts)
     whole = card_text((constant if len(text) < _SHORT else encode_shared)(text))
-    return _Segment(whole, ends, tuple(stems.items()), marked, {})
+    return _Segment(whole, ends, tuple(stems.items()), marked)
 
 
 def _size_of_segment(segment: _Segment) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -20,7 +20,7 @@ from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import Generations
 
 # Per generation: some 8,000 texts. A third of a mail's texts are its own.
-_MOST_TEXT_BYTES = 5_000_000
+_MOST_TEXT_BYTES = 9_000_000
 _KEY_BYTES = 300
 
 
@@ -70,7 +70,8 @@ class SlotValues:
             return _PrivateSlot(text)
         reads = tuple(spec.sources.values())
         source = reads[0] if len(reads) == 1 else lambda given: tuple(read(given) for read in reads)
-        number = self._numbers.setdefault((part.name, spec.key), len(self._numbers))
+        places = {key: f"*{at}" for at, key in enumerate(spec.sources)}
+        number = self._numbers.setdefault((part.name, _made(spec.key, places)), len(self._numbers))
         encode = encode_shared if all(map(_is_of_paper, spec.sources)) else encode_private
         return _SharedSlot(text, source, number, self._texts, encode)
 
@@ -87,10 +88,15 @@ def _is_of_paper(key: Hashable) -> bool:
     return key in {"mail.papers", "mail.updates"}
 
 
+def _made(key: Hashable, places: Mapping[Hashable, str]) -> Hashable:
+    """Name how a value is made of its sources, wherever these are: topics come in any order."""
+    if key in places:
+        return places[key]
+    return tuple(_made(each, places) for each in key) if isinstance(key, tuple) else key
+
+
 def _is_small(value: object) -> bool:
     """Whether other mails may have an equal value, and comparing it is cheap."""
-    if isinstance(value, tuple):
-        return all(isinstance(item, str) for item in value)
     return value is None or isinstance(value, str | int | date | Enum)
 
 

@@ -180,6 +180,7 @@ def topic_digests(topics: Iterable[int], papers: int) -> list[DigestContext]:
                     papers=tuple(
                         make_entry(
                             number + 1,
+                            abstract=f"Paper {number} is about the tuning of models.",
                             reasons=(
                                 Reason(f"word{topic}", "title", (f"word{topic}", "prompt")),
                                 Reason("tuning", "abstract", ("tuning",)),
@@ -221,13 +222,32 @@ def test_a_topic_that_many_have_is_marked_once() -> None:
     renderer = Renderer()
 
     def marked() -> int:
-        before = misses("filled cards")
+        before = misses("marked cards")
         for digest in topic_digests(range(1, 11), 10):
             renderer.render(digest.kind, digest)
-        return misses("filled cards") - before
+        return misses("marked cards") - before
 
     assert marked() >= 100
     assert marked() == 0
+
+
+def test_the_name_of_a_topic_is_encoded_once_wherever_it_stands_in_a_mail() -> None:
+    renderer = Renderer()
+    first, second, third = (
+        DigestSection(title=f"topic {number}", papers=(make_entry(number),), topic_id=number)
+        for number in (1, 2, 3)
+    )
+
+    def encoded(*sections: DigestSection) -> int:
+        before = misses("digest texts")
+        digest = make_digest(*sections)
+        renderer.render(digest.kind, digest)
+        return misses("digest texts") - before
+
+    encoded(first, second, third)
+    # The subject, which names the first topic, is new.
+    assert encoded(second, third, first) == 1
+    assert encoded(third, second, first) == 1
 
 
 def test_a_day_of_papers_fits_in_the_cache() -> None:
