@@ -18,13 +18,15 @@ from service.deliveries.alerts import Alert, alert_operator
 from service.deliveries.domain.digest import Digest
 from service.deliveries.domain.digest_json import digest_to_json
 from service.deliveries.domain.states import DeliveryKind
-from service.deliveries.store.deliveries import MailRow, find_seen, insert_mail_row
+from service.deliveries.store.deliveries import MailRow, insert_mail_row
+from service.deliveries.store.sent_papers import find_seen
 from service.editions.domain.compose import EditionSubscriber, compose_digest
 from service.editions.domain.coverage import join_gaps, parse_coverage
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
 from service.editions.store import catch_ups as store
 from service.editions.store.models import Edition
+from service.editions.store.sent_editions import find_places
 from service.papers.store.works import find_siblings
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
@@ -180,7 +182,8 @@ def _compose(
     index = load_index(session, ids, missed.revisions)
     topics = load_matched_topics(session, settings, index, [subscriber.id]).get(subscriber.id, [])
     siblings = find_siblings(session, ids)
-    sent = find_seen(session, [subscriber.id], siblings, edition_id=0).get(subscriber.id, ())
+    places = find_places(session, siblings, edition_id=0)
+    sent = find_seen(session, [subscriber.id], siblings, places, 0).get(subscriber.id, ())
     seen = frozenset(siblings[i] for i in sent)
     recipient = EditionSubscriber(tuple(topics), seen_ids=seen)
     return compose_digest(recipient, index, settings.digest_max_papers)

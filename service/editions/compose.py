@@ -248,7 +248,9 @@ def _load_chunk(
     ids: Sequence[int],
 ) -> _Chunk:
     index = loaded.index
-    ledger = load_ledger(session, ids, edition, index.ids)
+    # A newer version of a paper comes whether the paper was sent before or not.
+    new_ids = [paper_id for paper_id in index.ids if paper_id not in index.revisions]
+    ledger = load_ledger(session, ids, edition, new_ids)
     topics = load_matched_topics(session, settings, index, ids, all_likes=True)
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.digest import PaperUpdate
 from service.deliveries.domain.digest_json import BROKEN_DIGEST, digest_from_json
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.deliveries import find_carried, find_seen
+from service.deliveries.store.deliveries import find_carried
 from service.deliveries.store.models import Delivery
-from service.editions.store.editions import last_digests_at
+from service.deliveries.store.sent_papers import find_seen
 from service.editions.store.models import Edition
+from service.editions.store.sent_editions import find_places, last_digests_at
 from service.papers.domain.types import PaperEventKind
 from service.papers.store.works import find_siblings, list_events_between
 
@@ -59,9 +60,13 @@ def _doubtful_ids(delivery: Delivery) -> Iterable[int]:
 def load_ledger(
     session: Session, subscriber_ids: Sequence[int], edition: Edition, paper_ids: Sequence[int]
 ) -> Ledger:
-    """Return the ledger of some subscribers for an edition; a paper sent by another key counts."""
+    """Return the ledger of some subscribers for an edition; a paper sent by another key counts.
+
+    `paper_ids` are those that are new in it.
+    """
     siblings = find_siblings(session, paper_ids)
-    sent = find_seen(session, subscriber_ids, siblings, edition.id)
+    places = find_places(session, siblings, edition.id)
+    sent = find_seen(session, subscriber_ids, siblings, places, edition.id)
     return Ledger(
         seen={i: frozenset(siblings[p] for p in papers) for i, papers in sent.items()},
         carried=find_carried(session, subscriber_ids, edition.opened_at - UNSENT_SPAN),
@@ -78,7 +83,8 @@ def _find_updates(
         return {}
     events = list_events_between(session, min(since.values()), edition.opened_at)
     siblings = find_siblings(session, sorted({paper_id for paper_id, *_ in events}))
-    sent = find_seen(session, subscriber_ids, siblings, edition.id)
+    places = find_places(session, siblings, edition.id)
+    sent = find_seen(session, subscriber_ids, siblings, places, edition.id)
     return {
         subscriber_id: updates
         for subscriber_id, papers in sent.items()

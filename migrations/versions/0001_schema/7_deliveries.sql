@@ -64,6 +64,9 @@ CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)
 CREATE INDEX ix_deliveries_edition_id_state ON deliveries (edition_id, state);
 CREATE INDEX ix_deliveries_sent_at ON deliveries (sent_at) WHERE sent_at IS NOT NULL;
 CREATE INDEX ix_deliveries_subscriber_id ON deliveries (subscriber_id);
+-- Mails whose papers the subscriber's next digest carries over: a few of millions.
+CREATE INDEX ix_deliveries_unsent ON deliveries (subscriber_id) WHERE carried_into_id IS NULL
+    AND (state IN ('carried', 'failed') OR state = 'skipped' AND reason = 'late');
 
 CREATE TABLE delivery_events (
     id bigserial,

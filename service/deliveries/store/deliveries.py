@@ -229,39 +229,15 @@ def _sent_event(delivery: Delivery, sent_at: datetime) -> DeliveryEvent:
     )
 
 
-# States in which a digest's papers count as sent to the subscriber: the ledger.
-LEDGER_STATES = tuple(
-    state
-    for state in DeliveryState
-    if state not in {DeliveryState.SKIPPED, DeliveryState.FAILED, DeliveryState.CARRIED}
-)
-
-
-def find_seen(
-    session: Session, subscriber_ids: Sequence[int], paper_ids: Iterable[int], edition_id: int
-) -> dict[int, frozenset[int]]:
-    """Return which of these papers each subscriber was already sent, in any other edition."""
-    wanted = set(paper_ids)
-    if not wanted or not subscriber_ids:
-        return {}
-    rows = session.execute(
-        select(Delivery.subscriber_id, func.unnest(Delivery.paper_ids)).where(
-            is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state.in_(LEDGER_STATES),
-            Delivery.paper_ids.overlap(sorted(wanted)),
-            # Mails without an edition count too, because a catch-up contains papers.
-            Delivery.edition_id.is_distinct_from(edition_id),
-        )
-    )
-    seen: dict[int, set[int]] = {}
-    for subscriber_id, paper_id in rows:
-        if paper_id in wanted:  # the overlapping deliveries have other papers as well
-            seen.setdefault(subscriber_id, set()).add(paper_id)
-    return {subscriber_id: frozenset(ids) for subscriber_id, ids in seen.items()}
-
-
 # The kinds whose papers count in the ledger; a welcome only shows sample papers.
 PAPER_KINDS = (DeliveryKind.DIGEST, DeliveryKind.CATCH_UP)
+
+
+# As the partial index `ix_deliveries_unsent` has it, so that nothing else of a subscriber's is read.
+_IS_UNSENT = text(
+    "carried_into_id IS NULL"
+    " AND (state IN ('carried', 'failed') OR state = 'skipped' AND reason = 'late')"
+)
 
 
 def find_carried(
@@ -272,19 +248,14 @@ def find_carried(
     Those that no relay accepted (failed or too late) are carried over only if created after
     `since`, a month ago: old papers are of little use to a subscriber whose mail fails for longer.
     """
-    is_unsent = and_(
-        or_(
-            Delivery.state == DeliveryState.FAILED,
-            and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.LATE),
-        ),
-        Delivery.kind.in_(PAPER_KINDS),
-        Delivery.created_at > since,
-    )
     rows = session.scalars(
         select(Delivery).where(
             is_among(Delivery.subscriber_id, subscriber_ids),
-            or_(Delivery.state == DeliveryState.CARRIED, is_unsent),
-            Delivery.carried_into_id.is_(None),
+            _IS_UNSENT,
+            or_(
+                Delivery.state == DeliveryState.CARRIED,
+                and_(Delivery.kind.in_(PAPER_KINDS), Delivery.created_at > since),
+            ),
         )
     )
     carried: dict[int, list[Delivery]] = {}

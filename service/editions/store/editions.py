@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.months import IDS, month_of
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryState
-from service.deliveries.store.deliveries import LEDGER_STATES
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.months import make_month
 from service.deliveries.store.restores import doubt_of_restored
@@ -19,7 +18,6 @@ from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
 from service.editions.store.models import Edition
 from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit
-from service.platform.database.text_formats import is_among
 from service.platform.logs import get_logger
 
 log = get_logger(__name__)
@@ -152,20 +150,3 @@ def close_finished(session: Session, now: datetime) -> list[int]:
     for edition_id in closed:
         log_on_commit(session, log, "edition.closed", edition_id=edition_id)
     return closed
-
-
-def last_digests_at(
-    session: Session, subscriber_ids: Sequence[int], edition_id: int
-) -> dict[int, datetime]:
-    """Return when the edition of each subscriber's previous digest was opened, if there was one."""
-    rows = session.execute(
-        select(Delivery.subscriber_id, func.max(Edition.opened_at))
-        .join(Edition, Edition.id == Delivery.edition_id)
-        .where(
-            is_among(Delivery.subscriber_id, subscriber_ids),
-            Delivery.state.in_(LEDGER_STATES),
-            Delivery.edition_id != edition_id,
-        )
-        .group_by(Delivery.subscriber_id)
-    )
-    return {subscriber_id: at for subscriber_id, at in rows if subscriber_id is not None}

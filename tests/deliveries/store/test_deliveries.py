@@ -16,7 +16,6 @@ from service.deliveries.store.deliveries import (
     DigestRow,
     count_mails,
     find_carried,
-    find_seen,
     get_delivery,
     insert_digests,
     insert_mail,
@@ -25,6 +24,8 @@ from service.deliveries.store.deliveries import (
     record_event,
 )
 from service.deliveries.store.models import Delivery
+from service.deliveries.store.sent_papers import find_seen
+from service.editions.store.sent_editions import find_places
 from service.sending.deliver import deliver, resolve
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
@@ -127,7 +128,8 @@ def test_events_are_listed_in_order_and_truncated(
 
 def seen_by_anne(press: Press, subscribers: list[int], ids: list[int], but: int = 0) -> set[int]:
     with press.sessions() as session:
-        return set(find_seen(session, subscribers, ids, but).get(subscribers[0], ()))
+        places = find_places(session, ids, but)
+        return set(find_seen(session, subscribers, ids, places, but).get(subscribers[0], ()))
 
 
 def test_the_ledger_has_papers_that_were_or_may_have_been_sent(
@@ -145,8 +147,8 @@ def test_the_ledger_has_papers_that_were_or_may_have_been_sent(
 
 
 def test_the_ledger_of_no_papers_is_empty(session: Session, subscribers: list[int]) -> None:
-    assert find_seen(session, subscribers, [], 0) == {}
-    assert find_seen(session, [], [1], 0) == {}
+    assert find_seen(session, subscribers, [], [], 0) == {}
+    assert find_seen(session, [], [1], [], 0) == {}
 
 
 def test_carried_rows_are_found_by_subscriber_until_a_digest_has_them(

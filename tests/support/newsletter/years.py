@@ -13,7 +13,7 @@ from service.deliveries.store.months import make_month
 
 _FILL = (
     """INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone, created_at)
-       SELECT n || '@years.example', n || '@years.example', 'active', 'daily', 7, 'UTC', :at
+       SELECT n || '@years.example', n || '@years.example', 'unsubscribed', 'daily', 7, 'UTC', :at
        FROM generate_series(1, :rows) AS n ON CONFLICT DO NOTHING""",
     """INSERT INTO editions (cadence, local_date, state, opened_at, frozen_at, closed_at, candidate_count)
        VALUES ('daily', CAST(:at AS date), 'closed', :at, :at, :at, :rows)""",
