@@ -8,6 +8,7 @@ refuses `re` in the folders that read strangers' text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from re import Match
 from typing import Any, AnyStr, Generic, TypeVar
 
@@ -31,16 +32,17 @@ _BRACKETS = {r"[^\W\d_]": r"[\pL\p{Nl}\p{No}]", r"[^\W_]": r"[\pL\pN]", r"[\W_]"
 
 
 class LinearPattern(Generic[AnyStr]):
-    """A compiled pattern with the methods of `re.Pattern`. A lone surrogate counts as U+FFFD."""
+    """A pattern with the methods of `re.Pattern`. A lone surrogate counts as U+FFFD.
 
-    __slots__ = ("_compiled",)
+    It is compiled at its first use: most processes use few of ours, and all of them take 10 MB.
+    """
 
     def __init__(self, pattern: AnyStr, options: re2.Options) -> None:
-        self._compiled: Any = re2.compile(pattern, options)
+        self.pattern, self._options = pattern, options
 
-    @property
-    def pattern(self) -> AnyStr:
-        return self._compiled.pattern  # type: ignore[no-any-return]
+    @cached_property
+    def _compiled(self) -> Any:
+        return re2.compile(self.pattern, self._options)
 
     def search(self, text: AnyStr, pos: int = 0) -> Match[AnyStr] | None:
         found: Match[AnyStr] | None = _apply(lambda sound: self._compiled.search(sound, pos), text)
@@ -73,7 +75,7 @@ class LinearPattern(Generic[AnyStr]):
 
 
 def compile(pattern: AnyStr, flags: str = "") -> LinearPattern[AnyStr]:  # noqa: A001 - as in re
-    r"""Compile a pattern. Raises `re2.error` for what RE2 cannot do, and `ValueError`.
+    r"""Return a pattern, whose first use raises `re2.error` for what RE2 cannot do.
 
     `flags` are letters as in Python's `(?ims)`, and `a` for classes of ASCII only. Else `\w`, `\d` and
     `\s` of a text pattern cover Unicode as they do in `re`; `\b` is between ASCII letters in either

@@ -70,8 +70,12 @@ def _take_time() -> WorkBudget | None:
 
     A thread of a pool serves other requests in between, whose time is not this one's.
     """
-    budget, now = _budget.get(), time.thread_time()
-    if budget is not None and _here.budget is budget:
+    budget = _budget.get()
+    if budget is None:
+        _here.budget = None
+        return None
+    now = time.thread_time()
+    if _here.budget is budget:
         budget.seconds -= now - _here.seconds
         if budget.seconds < 0:
             raise BudgetSpent

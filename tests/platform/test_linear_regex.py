@@ -1,9 +1,12 @@
 """Patterns on RE2 match what Python's own do, and take no more time for a hostile text."""
 
+import gc
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 import re2
@@ -68,7 +71,17 @@ def test_a_lone_surrogate_is_no_error() -> None:
 @pytest.mark.parametrize("pattern", ["(?<!a)b", "a(?=b)", r"(a)\1", "a{1,1001}"])
 def test_what_takes_more_than_linear_time_is_refused(pattern: str) -> None:
     with pytest.raises(re2.error):
-        linear_regex.compile(pattern)
+        linear_regex.compile(pattern).search("")
+
+
+def test_every_pattern_of_ours_can_be_compiled() -> None:
+    for module in walk_packages([str(ROOT / "service")], "service."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    patterns = [one for one in gc.get_objects() if isinstance(one, linear_regex.LinearPattern)]
+    assert len(patterns) > 50
+    for pattern in patterns:
+        pattern.findall(pattern.pattern[:0])
 
 
 def test_a_pattern_that_would_mean_something_else_is_refused() -> None:

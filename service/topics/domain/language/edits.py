@@ -113,6 +113,13 @@ def can_mute(topic: str, word: str) -> bool:
             spaced = [" ".join(one.lower().split()) for one in alternatives]
             if len(spaced) > 1 and not all(folded in one for one in spaced):
                 return True
+            if len(spaced) == 1 and _OPERATORS.isdisjoint(topic.split()):
+                outside, phrases = spaced[0].split('"')[::2], spaced[0].split('"')[1::2]
+                # An operand that every paper must have, as a word or as a phrase.
+                if folded in "-".join(outside).split() or (
+                    folded in phrases and f' "{folded}" ' in f" {spaced[0]} "
+                ):
+                    return False
     try:
         return not _requires(_parse_topic(topic), _fold(_parse_word(word)))
     except QueryError:
