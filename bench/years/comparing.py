@@ -29,7 +29,7 @@ from years.sample import KEY
 ROOT = Path(__file__).resolve().parents[2]
 # A chunk of composing.
 CHUNK = 1_000
-STATUSES, PAGES, QUERIES, LEDGERS = 5, 60, 20, 3
+STATUSES, PAGES, QUERIES, LEDGERS = 3, 60, 20, 3
 
 
 def compare(day_2: str, whole: str, redis_url: str, home: Path) -> dict[str, Any]:

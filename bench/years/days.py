@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
+from statistics import median
+from time import perf_counter
 
 import psycopg
 from scales.model import PART_BYTES_A_PAPER
@@ -40,8 +42,11 @@ class Year:
         return [self.until - timedelta(days=n) for n in reversed(range(self.days))]
 
 
-def write_year(database_url: str, year: Year, note: Callable[[str], None]) -> None:
-    """Write all days into an empty schema that has the sample."""
+def write_year(database_url: str, year: Year, note: Callable[[str], None]) -> float:
+    """Write all days into an empty schema that has the sample.
+
+    Return the microseconds that the last vacuum of a whole month took for each of its rows.
+    """
     numbered = list(enumerate(year.dates()))
     months = [list(days) for _, days in groupby(numbered, lambda day: _month(day[1]))]
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -51,15 +56,16 @@ def write_year(database_url: str, year: Year, note: Callable[[str], None]) -> No
     assert row is not None
     parts = round(year.papers_a_day * PART_BYTES_A_PAPER / float(row[0]))
 
-    def write_mail(papers: Future[None], days: Sequence[tuple[int, date]]) -> None:
+    def write_mail(papers: Future[None], days: Sequence[tuple[int, date]]) -> float:
         papers.result()
-        _write_mail(database_url, year, days, parts)
+        return _write_mail(database_url, year, days, parts)
 
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(2) as beside:
         written = [first.submit(_write_papers, database_url, year, days) for days in months]
         mailed = [beside.submit(write_mail, *each) for each in zip(written, months, strict=True)]
+        vacuums = []
         for days, mail in zip(months, mailed, strict=True):
-            mail.result()
+            vacuums.append(mail.result() / len(days) / year.subscribers * 1e6)
             _apply_retention(database_url, days[-1][1])
             note(f"written until {days[-1][1]}")
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -69,6 +75,7 @@ def write_year(database_url: str, year: Year, note: Callable[[str], None]) -> No
             [year.days * year.subscribers, year.days * year.papers_a_day, 10**9, year.days],
         )
         connection.execute("VACUUM (ANALYZE)")
+    return median(vacuums)
 
 
 def _month(on: date) -> int:
@@ -109,15 +116,19 @@ def _write_papers(database_url: str, year: Year, days: Sequence[tuple[int, date]
 
 def _write_mail(
     database_url: str, year: Year, days: Sequence[tuple[int, date]], parts: int
-) -> None:
-    """Write a month's digests; each day has so many parts, like those of the sample."""
+) -> float:
+    """Write a month's digests; each day has so many parts, like those of the sample.
+
+    Return the seconds of the last vacuum.
+    """
     month = _month(days[0][1])
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SELECT make_month(%s)", [month])
+        connection.execute("SET session_replication_role = replica")
         # It would not know that a day takes a second here.
         connection.execute(f"ALTER TABLE deliveries_{month} SET (autovacuum_enabled = off)")
-        dead = 0
+        dead, took = 0, 0.0
         for place, (number, on) in enumerate(days):
             given = {
                 "edition": number + 1,
@@ -134,9 +145,16 @@ def _write_mail(
                 connection.execute(statement, given)
             dead += _VERSIONS * year.subscribers
             if dead > _DEAD * (place + 1) * year.subscribers:
-                connection.execute(f"VACUUM deliveries_{month}")
+                took = _vacuum(connection, month)
                 dead = 0
         connection.execute(f"ALTER TABLE deliveries_{month} RESET (autovacuum_enabled)")
+    return took
+
+
+def _vacuum(connection: psycopg.Connection[tuple[object, ...]], month: int) -> float:
+    began = perf_counter()
+    connection.execute(f"VACUUM deliveries_{month}")
+    return perf_counter() - began
 
 
 _SUBSCRIBERS = """
@@ -190,13 +208,13 @@ SELECT batches.id, papers.id, 'new', 1 FROM papers JOIN batches
 ON announced_on = %(on)s AND papers.id %% 5 = batches.id %% 5
 WHERE papers.id > %(first)s AND papers.id <= %(first)s + %(papers)s
 """,
-    # Each day one paper of each of twelve earlier days is revised in substance.
+    # Each day twelve papers are revised in substance: of twelve earlier days, where there are so many.
     """
 INSERT INTO paper_events (paper_id, kind, detail, created_at)
-SELECT id, 'revised', 'v2', %(at)s
+SELECT id, 'revised', format('v%%s', %(number)s), %(at)s
 FROM papers JOIN unnest(ARRAY[1, 3, 7, 14, 20, 30, 45, 60, 90, 120, 150, 180]) AS age
-ON papers.id = (%(number)s - age) * %(papers)s + 1 + %(number)s * 7 %% %(papers)s
-WHERE papers.id > 0
+ON papers.id = greatest(0, %(number)s - age) * %(papers)s + 1 + age %% %(papers)s
+WHERE %(number)s > 0 ON CONFLICT DO NOTHING
 """,
     """
 INSERT INTO editions (

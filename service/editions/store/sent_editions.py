@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, union
+from sqlalchemy import func, literal_column, select, union
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.months import IDS
@@ -82,6 +82,8 @@ def _find_last(
     if editions:
         chosen = chosen.where(
             is_among(Delivery.edition_id, editions),
-            Delivery.id.between(min(months) * IDS, (max(months) + 1) * IDS - 1),
+            # Literal, or PostgreSQL would expect few rows and read the months by their primary keys.
+            Delivery.id >= literal_column(str(min(months) * IDS)),
+            Delivery.id < literal_column(str((max(months) + 1) * IDS)),
         )
     return {number: at for number, at in session.execute(chosen) if number is not None}
