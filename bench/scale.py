@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/scale.py [--write]
 
-Arithmetic alone, out of the measured costs in `scales/model.py`; `--write` writes the tables of docs/scale.md
-anew. One JSON object as the last line on stdout. Exit status 1 if the run that checks the model differs from it
+Arithmetic alone, out of the measured costs in `scales/model.py`; `--write` writes them into the tables of
+docs/scale.md. One JSON object as the last line on stdout. Exit status 1 if the run that checks the model differs from it
 by more than 15 %.
 """
 
@@ -106,7 +106,6 @@ def byte_table() -> str:
             "subscriber",
             "until erased",
         ),
-        ("write-ahead log", f"{model.WAL_BYTES:,}", "digest", "until it is archived"),
         ("the message", f"{model.MESSAGE_BYTES:,}", "mail", "not stored"),
     ]
     return table(("what", "bytes", "for each", "kept"), rows)
@@ -126,7 +125,6 @@ def load_table() -> str:
         ),
         row("cores of PostgreSQL", lambda one: number(one.database_cores)),
         row("statements a second", lambda one: number(one.statements_a_second)),
-        row("write-ahead log a second", lambda one: size(one.wal_bytes_a_second)),
         row("database, with the default days", lambda one: size(one.database_bytes)),
         row("a vacuum of a month, at its end", lambda one: duration(one.vacuum_seconds)),
         row("relays", lambda one: number(one.relays)),
@@ -154,6 +152,8 @@ def check_table() -> str:
 
 
 def number(value: float) -> str:
+    if value < 0.01:
+        return "0"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 

@@ -1,7 +1,7 @@
 """The load model of docs/scale.md: what a mail costs, and what that makes of hosts and of the database.
 
 Costs are as `bench/morning.py` and `bench/year.py` measured them on one machine; a new measurement goes here
-and nowhere else, and `bench/scale.py --write` writes the page's tables anew. Bytes are with indexes, and with
+and nowhere else, and `bench/scale.py --write` writes the page's tables again. Bytes are with indexes, and with
 the space that an update leaves for the next one.
 """
 
@@ -29,8 +29,7 @@ CHECKED = {"composed": 300_000, "sent": 100_000, "cores": 2, "compose_s": 0.0, "
 
 # -- measured by bench/year.py ----------------------------------------------------------------
 
-COMPOSE_STATEMENTS, SEND_STATEMENTS = 0.02, 0.1
-WAL_BYTES = 4_000
+COMPOSE_STATEMENTS, SEND_STATEMENTS = 0.086, 0.31
 VACUUM_US_A_ROW = 2.0
 # An empty schema, with PostgreSQL's own catalogue; and what each month's partitions add, without rows.
 EMPTY_BYTES = 11_000_000
@@ -126,10 +125,6 @@ class Load:
     def statements_a_second(self) -> float:
         composing = self.mails * COMPOSE_STATEMENTS / COMPOSE_SECONDS
         return max(composing, self.mails * SEND_STATEMENTS / SEND_SECONDS)
-
-    @property
-    def wal_bytes_a_second(self) -> float:
-        return self.mails * WAL_BYTES / SEND_SECONDS
 
     @property
     def mails_a_second(self) -> float:

@@ -43,7 +43,7 @@ _COPIED = {
 def send_sample(database_url: str, data: Path) -> dict[str, float]:
     """Compose and send a morning of a few hundred subscribers in an empty schema.
 
-    Return the statements that composing and sending need for a digest, and the bytes of write-ahead log.
+    Return the statements that composing and sending need for a digest.
     """
     now = system_clock()
     store_morning(database_url, data, SUBSCRIBERS, TOPICS, now)
@@ -64,29 +64,19 @@ def send_sample(database_url: str, data: Path) -> dict[str, float]:
         statements[step] += 1
 
     event.listen(engine, "after_cursor_execute", count)
-    began = _read_wal(database_url)
     edition_id = publish_now(sessions, settings, Cadence.DAILY, announcement_date(now), now)
     step = "sending"
     transport = PlannedTransport(plan=_accept)
     sender = Sender(sessions, settings, make_sending_renderer(settings), transport, system_clock)
     sent = deliver(sender, edition_id)
     engine.dispose()
-    wal = _read_wal(database_url) - began
     if sent.sent != SUBSCRIBERS:
         raise SystemExit(f"year.py: of the sample only {sent.sent} digests were sent")
     return {
         # A chunk has as many statements for its thousand subscribers.
         "compose_statements": round(statements["composing"] / CHUNK_SIZE, 3),
         "send_statements": round(statements["sending"] / SUBSCRIBERS, 3),
-        "wal_bytes_per_digest": round(wal / SUBSCRIBERS),
     }
-
-
-def _read_wal(database_url: str) -> int:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        row = connection.execute("SELECT pg_current_wal_lsn() - '0/0'").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _accept(envelope: Envelope) -> SendOutcome:

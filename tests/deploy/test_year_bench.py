@@ -19,7 +19,7 @@ from year import find_faults
 KEYS = {
     "database_bytes", "model_bytes", "ratio_model", "drop_month_s", "dropped_rows", "status_s", "status_day_2_s",
     "status_ratio", "front_s", "front_day_2_s", "front_ratio", "ledger_s", "ledger_day_2_s", "ledger_ratio",
-    "bytes_by_table", "compose_statements", "send_statements", "wal_bytes_per_digest", "vacuum_us_a_row",
+    "bytes_by_table", "compose_statements", "send_statements", "vacuum_us_a_row",
     "subscribers", "days", "cores", "cpu", "python",
 }  # fmt: skip
 GOOD = {
