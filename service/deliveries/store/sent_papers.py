@@ -18,7 +18,7 @@ LEDGER_STATES = tuple(
 )
 
 
-class Place(NamedTuple):
+class PaperPlace(NamedTuple):
     """An edition, the month of its deliveries, and a paper that it has."""
 
     edition_id: int
@@ -68,7 +68,7 @@ def find_seen(
     session: Session,
     subscriber_ids: Sequence[int],
     paper_ids: Collection[int],
-    places: Sequence[Place],
+    places: Sequence[PaperPlace],
     edition_id: int,
 ) -> dict[int, frozenset[int]]:
     """Return which of these papers each subscriber was already sent, in any other edition.
