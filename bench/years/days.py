@@ -113,6 +113,7 @@ def _write_papers(database_url: str, year: Year, days: Sequence[tuple[int, date]
                 "at": _at(on),
                 "papers": year.papers_a_day,
                 "first": number * year.papers_a_day,
+                "last": (number + 1) * year.papers_a_day,
                 "subscribers": year.subscribers,
             }
             for statement in _PAPERS:
@@ -213,11 +214,11 @@ WHERE id <= %(papers)s
 """,
     """
 INSERT INTO paper_identifiers (value, paper_id)
-SELECT key, id FROM papers WHERE id > %(first)s AND id <= %(first)s + %(papers)s
+SELECT key, id FROM papers WHERE id > %(first)s AND id <= %(last)s
 """,
     """
 INSERT INTO paper_versions (paper_id, version, title_raw, abstract_raw, seen_at)
-SELECT id, 1, title_raw, abstract_raw, %(at)s FROM papers WHERE id > %(first)s AND id <= %(first)s + %(papers)s
+SELECT id, 1, title_raw, abstract_raw, %(at)s FROM papers WHERE id > %(first)s AND id <= %(last)s
 """,
     """
 INSERT INTO paper_meanings (paper_id, model, dense, sparse, paper_updated_at)
@@ -227,7 +228,7 @@ SELECT %(first)s + paper_id, model, dense, sparse, %(at)s FROM sample.paper_mean
 INSERT INTO announcements (batch_id, paper_id, announce_type, version)
 SELECT batches.id, papers.id, 'new', 1 FROM papers JOIN batches
 ON announced_on = %(on)s AND papers.id %% 5 = batches.id %% 5
-WHERE papers.id > %(first)s AND papers.id <= %(first)s + %(papers)s
+WHERE papers.id > %(first)s AND papers.id <= %(last)s
 """,
     # Each day twelve papers are revised in substance: of twelve earlier days, where there are so many.
     """
@@ -249,7 +250,7 @@ VALUES (
 """,
     """
 INSERT INTO edition_papers (edition_id, paper_id, cadence)
-SELECT %(number)s + 1, id, 'daily' FROM papers WHERE id > %(first)s AND id <= %(first)s + %(papers)s
+SELECT %(number)s + 1, id, 'daily' FROM papers WHERE id > %(first)s AND id <= %(last)s
 """,
     """
 INSERT INTO edition_chunks (edition_id, first_subscriber_id, last_subscriber_id, composed_at)
