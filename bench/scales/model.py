@@ -31,14 +31,14 @@ CHECKED_COMPOSE_S, CHECKED_SEND_S = 0.0, 0.0
 # -- measured by bench/year.py ----------------------------------------------------------------
 
 COMPOSE_STATEMENTS, SEND_STATEMENTS = 0.086, 0.31
-VACUUM_US_A_ROW = 2.0
+VACUUM_US_A_ROW = 1.6
 # An empty schema, with PostgreSQL's own catalogue; and what each month's partitions add, without rows.
 EMPTY_BYTES = 11_000_000
 MONTH_BYTES = 400_000
 SUBSCRIBER_BYTES = 1_250
 # Of every paper that is announced, for ever: texts, words, versions, names, meaning, editions.
-PAPER_BYTES = 14_500
-DELIVERY_BYTES = 800
+PAPER_BYTES = 12_500
+DELIVERY_BYTES = 920
 COPY_BYTES = 480
 EVENT_BYTES = 1
 # Fragments that an edition's mails share, of each of its papers.
