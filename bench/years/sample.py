@@ -1,10 +1,12 @@
 """One morning composed and sent by the service's own code, in a database of its own: what a year repeats."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import psycopg
 from mornings.rows import PAPERS, complete_day, store_morning
+from sqlalchemy import event
 
 ROOT = Path(__file__).resolve().parents[2]
 # The transport that answers without a network is that of the tests.
@@ -14,7 +16,7 @@ from support.newsletter.press import PlannedTransport  # noqa: E402  # the path 
 
 from service.deliveries.domain.recipients import Cadence  # noqa: E402
 from service.deliveries.domain.states import Phase, SendOutcome  # noqa: E402
-from service.editions.publish import publish_now  # noqa: E402
+from service.editions.publish import CHUNK_SIZE, publish_now  # noqa: E402
 from service.messages.identity import make_sending_renderer  # noqa: E402
 from service.messages.mime.mime import Envelope  # noqa: E402
 from service.papers.domain.announcement_days import announcement_date  # noqa: E402
@@ -38,8 +40,11 @@ _COPIED = {
 }
 
 
-def send_sample(database_url: str, data: Path) -> None:
-    """Compose and send a morning of a few hundred subscribers in an empty schema."""
+def send_sample(database_url: str, data: Path) -> dict[str, float]:
+    """Compose and send a morning of a few hundred subscribers in an empty schema.
+
+    Return the statements that composing and sending need for a digest.
+    """
     now = system_clock()
     store_morning(database_url, data, SUBSCRIBERS, TOPICS, now)
     complete_day(database_url, now)
@@ -52,13 +57,26 @@ def send_sample(database_url: str, data: Path) -> None:
     )
     engine = make_engine(database_url)
     sessions = make_sessions(engine)
+    statements: Counter[str] = Counter()
+    step = "composing"
+
+    def count(*_: object) -> None:
+        statements[step] += 1
+
+    event.listen(engine, "after_cursor_execute", count)
     edition_id = publish_now(sessions, settings, Cadence.DAILY, announcement_date(now), now)
+    step = "sending"
     transport = PlannedTransport(plan=_accept)
     sender = Sender(sessions, settings, make_sending_renderer(settings), transport, system_clock)
     sent = deliver(sender, edition_id)
     engine.dispose()
     if sent.sent != SUBSCRIBERS:
         raise SystemExit(f"year.py: of the sample only {sent.sent} digests were sent")
+    return {
+        # A chunk has as many statements for its thousand subscribers.
+        "compose_statements": round(statements["composing"] / CHUNK_SIZE, 3),
+        "send_statements": round(statements["sending"] / SUBSCRIBERS, 3),
+    }
 
 
 def _accept(envelope: Envelope) -> SendOutcome:

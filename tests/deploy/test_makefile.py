@@ -239,21 +239,24 @@ def test_a_script_that_is_missing_is_named_in_one_line(ready: Path, target: str)
     assert "not there yet" in complaint(make(ready, target))
 
 
+BENCHES = ("match", "send", "web", "signup", "relevance", "morning", "year", "scale")
+
+
 def test_all_benches_end_in_one_json_object_with_every_key(ready: Path) -> None:
-    for number, name in enumerate(("match", "send", "web", "signup", "relevance", "morning")):
+    for number, name in enumerate(BENCHES):
         script = f'import sys, json\nprint("noise")\nprint(json.dumps({{"{name}_figure": {number}, "rate": {number}, "options": sys.argv[1:]}}))\n'
         (ready / f"bench/{name}.py").write_text(script)
     done = make(ready, "bench", "ARGS=--quick")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["relevance_figure"] == 4
-    assert result["morning_figure"] == 5
+    assert result["scale_figure"] == 7
     assert result["match"] == {"match_figure": 0, "rate": 0, "options": ["--quick"]}
     assert (result["rate"], result["morning"]["rate"]) == (0, 5)
 
 
 def test_a_bench_that_fails_fails_them_all(ready: Path) -> None:
-    for name in ("match", "send", "web", "signup", "relevance", "morning"):
+    for name in BENCHES:
         (ready / f"bench/{name}.py").write_text('print("{}")\n')
     (ready / "bench/send.py").write_text("raise SystemExit(3)\n")
     done = make(ready, "bench")

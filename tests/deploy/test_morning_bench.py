@@ -12,10 +12,13 @@ from support.rules import ROOT
 sys.path.append(str(ROOT / "bench"))
 
 from mornings.taken import Taken, find_faults  # the path must come first
+from mornings.watching import share_among
+
+from service.cli.processes import COMMANDS
 
 # Those that scripts outside the project read, and those of the stages.
 KEYS = {
-    "subscribers", "distinct_topics", "last_mail_s", "messages_per_s", "ratio_smtp_source",
+    "subscribers", "hosts", "distinct_topics", "last_mail_s", "messages_per_s", "ratio_smtp_source",
     "sender_cpu_us", "worker_mib", "bytes_per_digest", "open_s", "compose_s", "send_s",
     "composed_per_s", "composer_cpu_us", "postgres_cpu_us", "valkey_cpu_us", "sink_cpu_us",
     "papers_a_mail", "message_bytes", "send_window", "cores", "cpu", "python", "celery",
@@ -89,3 +92,15 @@ def test_of_a_part_that_is_sent_the_rest_may_wait(tmp_path: Path) -> None:
     assert find_faults(states, take(tmp_path, 1, 2), 3, 2) == []
     assert find_faults(states, take(tmp_path, 1, 1), 3, 2) != []
     assert find_faults(states, take(tmp_path, 1, 2), 3, 3) != []
+
+
+def test_two_hosts_share_the_processes_of_one() -> None:
+    assert share_among(1, 2) == COMMANDS
+    shared = share_among(2, 2)
+    senders = [command for name, command in shared.items() if name.startswith("worker-send")]
+    assert len(senders) == len({tuple(command) for command in senders}) == 2
+    assert all(list(command)[-2:] == ["-c", "1"] for command in senders)
+    # Everything else is as one host has it.
+    assert {n: c for n, c in shared.items() if n in COMMANDS} == {
+        n: c for n, c in COMMANDS.items() if n != "worker-send"
+    }

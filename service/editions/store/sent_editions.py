@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, union
+from sqlalchemy import func, literal_column, select, union
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.months import IDS
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.models import Delivery
-from service.deliveries.store.sent_papers import LEDGER_STATES, Place
+from service.deliveries.store.sent_papers import LEDGER_STATES, PaperPlace
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.platform.database.text_formats import is_among
 
@@ -17,7 +17,7 @@ from service.platform.database.text_formats import is_among
 _STEPS = ((0, 4), (4, 32))
 
 
-def find_places(session: Session, paper_ids: Collection[int], edition_id: int) -> list[Place]:
+def find_places(session: Session, paper_ids: Collection[int], edition_id: int) -> list[PaperPlace]:
     """Return the other editions, of any cadence, that have these papers, as new or replaced."""
     if not paper_ids:
         return []
@@ -34,7 +34,7 @@ def find_places(session: Session, paper_ids: Collection[int], edition_id: int) -
             for table in (EditionPaper, EditionRevision)
         )
     )
-    return [Place(*row) for row in session.execute(chosen)]
+    return [PaperPlace(*row) for row in session.execute(chosen)]
 
 
 def last_digests_at(
@@ -82,6 +82,8 @@ def _find_last(
     if editions:
         chosen = chosen.where(
             is_among(Delivery.edition_id, editions),
-            Delivery.id.between(min(months) * IDS, (max(months) + 1) * IDS - 1),
+            # Literal, or PostgreSQL would expect few rows and read the months by their primary keys.
+            Delivery.id >= literal_column(str(min(months) * IDS)),
+            Delivery.id < literal_column(str((max(months) + 1) * IDS)),
         )
     return {number: at for number, at in session.execute(chosen) if number is not None}
