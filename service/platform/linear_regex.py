@@ -38,7 +38,8 @@ class LinearPattern(Generic[AnyStr]):
     """
 
     def __init__(self, pattern: AnyStr, options: re2.Options) -> None:
-        self.pattern, self._options = pattern, options
+        self.pattern: AnyStr = pattern
+        self._options = options
 
     @cached_property
     def _compiled(self) -> Any:
