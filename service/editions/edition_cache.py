@@ -15,6 +15,7 @@ from service.editions.store.revisions import get_edition_revisions
 from service.papers.store.read import get_papers
 from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
+from service.platform.memory import release_memory
 from service.topics.store.index_rows import index_papers
 
 # Two cadences are composed in one morning; an edition of 1,500 papers takes about 60 MB.
@@ -75,8 +76,11 @@ class EditionCache:
             if self._editions:
                 with transaction(sessions) as session:
                     is_open = {edition.id for edition in list_open(session)}
-                for edition_id in self._editions.keys() - is_open:
+                frozen = self._editions.keys() - is_open
+                for edition_id in frozen:
                     del self._editions[edition_id]
+                if frozen:
+                    release_memory()
 
     def count_entries(self) -> int:
         return len(self._editions)

@@ -48,7 +48,7 @@ class Fragment(NamedTuple):
     @property
     def size(self) -> int:
         """The bytes that a cache keeps for it, with its objects."""
-        return len(self.body) + len(self.wire) + 250
+        return len(self.body) + len(self.wire) + 220
 
     @property
     def has_topic(self) -> bool:

@@ -41,7 +41,7 @@ from service.topics.domain.types import Reason
 
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
 _MOST_CARD_BYTES = 48_000_000
-_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 500, 200, 80
+_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 900, 250, 80
 # Per generation: the texts that a topic marks. Subscribers with the same topic share them.
 _MOST_MARKED_BYTES = 15_000_000
 _MARKED_BYTES = 300
@@ -49,7 +49,7 @@ _MARKED_BYTES = 300
 _SHORT = 48
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 15_000_000
-_NOTE_BYTES, _WANTED_BYTES = 800, 300
+_NOTE_BYTES, _WANTED_BYTES = 450, 300
 # What a template may ask of a note, and get as results, before its cards are rendered whole.
 _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
 
