@@ -46,6 +46,7 @@ def test_a_small_year_ends_with_every_figure(real_data: Path) -> None:
     )
     # So small a year is no measurement: status 1 says that a ratio is off.
     assert done.returncode in {0, 1}, done.stderr
+    assert done.stdout, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert figures.keys() >= KEYS
     assert (figures["subscribers"], figures["days"]) == (100, 65)

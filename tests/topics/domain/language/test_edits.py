@@ -260,5 +260,23 @@ def test_a_word_can_be_muted_unless_the_topic_requires_it(
     assert can_mute(topic, word) is expected
 
 
+@pytest.mark.parametrize(
+    ("topic", "word", "expected"),
+    [
+        ("prompt cat:cs.CL", "prompt", False),
+        ('"prompt tuning" cat:cs.CL', "Prompt  tuning", False),
+        ('ti:"prompt tuning" cat:cs.CL', "prompt tuning", False),
+        ('"prompt tuning" -survey', "survey", True),
+        ('prompt AND "a b" cat:cs.CL', "prompt", False),
+        ('cat:cs.CL NOT survey "a b"', "survey", True),
+        ('"a b" prompt OR "c d" prompt', "prompt", False),
+    ],
+)
+def test_a_topic_of_one_alternative_requires_its_words(
+    topic: str, word: str, expected: bool
+) -> None:
+    assert can_mute(topic, word) is expected
+
+
 def test_no_word_of_no_topic_can_be_muted() -> None:
     assert not can_mute("", "prompt")
