@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from support.newsletter.press import (
     ACCEPTED,
     LATER,
@@ -19,14 +19,17 @@ from support.newsletter.press import (
     make_press,
     plain_text,
 )
+from support.servers.databases import is_waiting
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest_json import digest_from_json
 from service.deliveries.domain.recipients import SuppressionReason
 from service.deliveries.domain.states import DeliveryState, SendOutcome
 from service.editions.domain.states import EditionState
+from service.editions.store.editions import close_finished
 from service.sending.deliver import RESOLUTIONS, deliver, resolve, sweep
 from service.sending.report import DeliverReport
+from service.sending.store.claim import resolve_in_doubt, sweep_abandoned
 from service.subscribers.store.suppressions import find_reason
 
 ANNE, BERT = "anne@example.org", "bert@example.org"
@@ -61,6 +64,13 @@ def die_in_flight(press: Press) -> None:
     with pytest.raises(Killed):
         deliver(press.sender(PlannedTransport(meanwhile=die)))
     await_end_of_senders(press.sessions)
+
+
+def put_in_doubt(press: Press) -> None:
+    """Leave two rows in doubt, in an edition that nobody has closed yet."""
+    die_in_flight(press)
+    with press.sessions.begin() as session:
+        assert sweep_abandoned(session, press.clock()) == (0, 2)
 
 
 def test_claims_of_a_dead_sender_go_back_at_once_and_are_sent_once(
@@ -220,6 +230,34 @@ def test_an_edition_is_reopened_while_a_row_is_sent_again(press: Press, edition_
     assert press.edition(edition_id).state is EditionState.FROZEN
     deliver(press.sender(PlannedTransport()))
     assert press.edition(edition_id).state is EditionState.CLOSED
+
+
+def test_an_edition_that_is_being_closed_is_reopened_for_a_row_to_send_again(
+    press: Press, engine: Engine, edition_id: int
+) -> None:
+    put_in_doubt(press)
+    answering = threading.Thread(
+        target=resolve, args=(press.sessions, edition_id, "resend", press.clock())
+    )
+    with press.sessions.begin() as closing:
+        assert close_finished(closing, press.clock()) == [edition_id]
+        answering.start()
+        while answering.is_alive() and not is_waiting(engine):
+            answering.join(0.01)
+    answering.join()
+    assert press.states(edition_id) == {"queued": 2}
+    assert press.edition(edition_id).state is EditionState.FROZEN
+
+
+def test_an_edition_is_not_closed_while_a_row_of_it_returns_to_the_queue(
+    press: Press, edition_id: int
+) -> None:
+    put_in_doubt(press)
+    with press.sessions.begin() as answering:
+        assert resolve_in_doubt(answering, edition_id, *RESOLUTIONS["resend"], press.clock()) == 2
+        with press.sessions.begin() as closing:
+            assert close_finished(closing, press.clock()) == []
+    assert press.edition(edition_id).state is EditionState.FROZEN
 
 
 def carry(press: Press, edition_id: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 from support.newsletter.press import PlannedTransport, Press, dump_tables
+from support.servers.databases import is_waiting
 from support.smtp.smtp_sink import wait_until
 
 from service.deliveries.domain.recipients import SuppressionReason
@@ -170,17 +171,6 @@ def test_suppressing_waits_for_a_bounce_of_the_same_subscriber_without_a_deadloc
             reason, keys = SuppressionReason.HARD_BOUNCE, press.settings.secret_key
             assert insert_suppression(bounce, ANNE, keys, reason, "", press.clock())
         ending.result(timeout=10)
-
-
-def is_waiting(engine: Engine) -> bool:
-    """Return whether a session of this database waits for a lock."""
-    with engine.connect() as connection:
-        return bool(
-            connection.exec_driver_sql(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ).scalar_one()
-        )
 
 
 def test_the_log_has_each_suppression_once_without_the_address(press: Press) -> None:

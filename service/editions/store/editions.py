@@ -130,9 +130,14 @@ def count_states(
 
 
 def close_finished(session: Session, now: datetime) -> list[int]:
-    """Close frozen editions with no delivery left to send; return their ids."""
+    """Close frozen editions with no delivery left to send; return their ids.
+
+    An edition is locked before its rows are read, as `reopen_editions` locks it after it has changed
+    some: or a row that just returned to the queue would stay behind in a closed edition.
+    """
     is_frozen = Edition.state == EditionState.FROZEN
-    frozen = session.execute(select(Edition.id, Edition.month).where(is_frozen)).all()
+    locked = select(Edition.id, Edition.month).where(is_frozen)
+    frozen = session.execute(locked.with_for_update(key_share=True, skip_locked=True)).all()
     closed: list[int] = []
     # One by one, because joined with its rows Postgres would look into those of all months.
     for edition_id, month in sorted(frozen):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SubscriberState
@@ -244,9 +244,11 @@ def record_results(
 
 
 def reopen_editions(session: Session, edition_ids: Collection[int]) -> None:
-    """Reopen closed editions that have a row to send again."""
+    """Reopen closed editions that have a row to send again; wait for one that is just being closed."""
     if not edition_ids:
         return
+    theirs = select(Edition.id).where(is_among(Edition.id, edition_ids)).order_by(Edition.id)
+    session.execute(theirs.with_for_update(key_share=True))
     reopened = session.scalars(
         update(Edition)
         .where(is_among(Edition.id, edition_ids), Edition.state == EditionState.CLOSED)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Engine
 
 from service.platform.embedded import Embedded
 from service.platform.embedded.locks import is_held, open_lock, try_lock
@@ -158,3 +159,14 @@ def with_number(url: str, number: int) -> str:
         query = {**{k: v[-1] for k, v in parse_qs(parts.query).items()}, "db": str(number)}
         return f"unix://{parts.path}?{urlencode(query)}"
     return urlunsplit(parts._replace(path=f"/{number}"))
+
+
+def is_waiting(engine: Engine) -> bool:
+    """Return whether a session of this database waits for a lock."""
+    with engine.connect() as connection:
+        return bool(
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).scalar_one()
+        )
