@@ -10,7 +10,6 @@ from typing import Any
 from service.messages.contexts.digest import DigestContext, DigestPaper
 from service.messages.rendering import digest_phrases, html_filters, text_part
 from service.presentation import dates, highlight, phrases, reasons
-from service.presentation.sanitize import isolated
 
 
 def make_context(mail: DigestContext) -> dict[str, Any]:
@@ -58,7 +57,7 @@ def _groups(mail: DigestContext) -> Iterator[dict[str, Any]]:
 
 def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
     """Return the texts of a card, as markup and as lines of the text part."""
-    paper, by = entry.paper, phrases.byline(entry.paper)
+    paper = entry.paper
     wanted = reasons.marked_words(entry.reasons)
     title, excerpt = highlight.shorten(paper.title, 300), digest_phrases.excerpt(entry, limit)
     return {
@@ -71,26 +70,15 @@ def _words(entry: DigestPaper, limit: int) -> dict[str, str]:
         "excerpt_text": text_part.wrap(excerpt),
         "why": html_filters.marked_because(entry.reasons),
         "why_text": text_part.wrap(text_part.text_because(entry.reasons)),
-        "author": isolated(by.names[0]) if by.names else "",
-        "author_text": by.names[0] if by.names else "",
     }
 
 
 def _links(entry: DigestPaper, change: str, topic_id: int) -> dict[str, Any]:
-    def signed(query: str) -> str:
-        return change + query.replace("topic=0", f"topic={topic_id}", 1) if query else ""
-
     links = entry.links
+    topic = f"&topic={topic_id}" if topic_id else ""
     return {
         "abstract": links.abstract,
         "pdf": links.pdf,
-        "code": entry.paper.github_url,
-        "similar": links.similar,
-        "keep": signed(links.keep),
-        "less": signed(links.less),
-        "follow": signed(links.follow),
-        "mutes": [
-            {"word": word, "link": signed(f"{query}&paper={entry.paper.id}")}
-            for word, query in entry.mutes
-        ],
+        "keep": f"{change}{links.keep}",
+        "more": f"{change}{links.more}{topic}",
     }

@@ -125,7 +125,7 @@ def uncut_html(
     context = digest_context(delivery, subscriber, editions, settings)
     cut = [DigestEntry(paper_id) for paper_id in (delivery.digest or {}).get("cut", ())]
     entries = editions.entries_of(delivery.edition_id or 0, settings, subscriber)
-    more = tuple(entries.take(cut, MORE_TITLE))
+    more = tuple(entries.take(cut))
     context = replace(context, most_updates=len(context.updates))
     if more:
         groups = (*context.groups, DigestSection(title=MORE_TITLE, papers=more))

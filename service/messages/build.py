@@ -140,7 +140,7 @@ def digest_context(
         covers=days.covers,
         remarks=days.remarks,
         coverage=days.coverage,
-        groups=entries.parse_groups(digest, topics),
+        groups=entries.parse_groups(digest),
         also=entries.parse_also(digest),
         links=subscriber_links(settings, subscriber, delivery.id, created_at),
         topics=tuple([topic.name for topic in topics]),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,27 +16,15 @@ from service.editions.store.editions import get_edition
 from service.editions.store.models import Edition
 from service.messages.contexts.digest import DigestPaper, DigestSection, ShownPaper
 from service.messages.digest_period import DigestDays, edition_days
-from service.messages.signed_links import mute_url, paper_links
+from service.messages.signed_links import paper_links
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
-from service.platform.caches import cached
 from service.platform.settings.settings import Settings
-from service.presentation.reasons import mutable_words
 from service.subscribers.store.subscribers import get_named_topics
-from service.topics.domain.language.edits import can_mute
 from service.topics.domain.types import NamedTopic, Reason
 
 # Of a bigint.
 _LARGEST_ID = 2**63
-
-
-class _Note(NamedTuple):
-    """What entries of one topic often have in common: all but the paper."""
-
-    reasons: tuple[Reason, ...]
-    mutes: tuple[tuple[str, str], ...]
-    # Of each paper: whether its author was the reason, then as in `ShownPaper`.
-    shown_as: tuple[bool, bool, int, bool]
 
 
 @dataclass(slots=True)
@@ -51,63 +39,63 @@ class PaperEntries:
     late_ids: frozenset[int]
     settings: Settings
     has_ai_summaries: bool = True
-    _shown: dict[tuple[int, tuple[bool, bool, int, bool]], ShownPaper] = field(default_factory=dict)
+    # By paper, and then as in `ShownPaper`.
+    _shown: dict[tuple[int, bool, int, bool], ShownPaper] = field(default_factory=dict)
 
     def take(
-        self, entries: Iterable[DigestEntry], topic: str | None = None
+        self, entries: Iterable[DigestEntry], *, is_suggested: bool = False
     ) -> Iterator[DigestPaper]:
-        """Yield the frozen entries whose papers still exist; without a query, as suggestions."""
-        for paper_id, reasons, maybe_seen, revision in entries:
+        """Yield the frozen entries whose papers still exist."""
+        for paper_id, *note in entries:
             if paper_id in self.papers:
-                note = _read_note(reasons, maybe_seen, revision, topic)
-                yield self._place(paper_id, note)
+                yield self._place(paper_id, *note, is_suggested)
 
-    def parse_groups(
-        self, value: Mapping[str, Any], topics: Iterable[NamedTopic]
-    ) -> tuple[DigestSection, ...]:
-        """Return the groups of a digest in JSON; a group's topic may be gone from `topics`."""
+    def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
+        """Return the groups of a digest in JSON."""
         notes = digest_json.parse_notes(value)
-        queries = {topic.topic_id: topic.query for topic in topics}
         return tuple(
-            DigestSection(
-                title=title,
-                papers=self._read(ids, numbers, notes, queries.get(topic_id, "")),
-                topic_id=topic_id,
-            )
+            DigestSection(title=title, papers=self._read(ids, numbers, notes), topic_id=topic_id)
             for title, topic_id, ids, numbers in value["groups"]
         )
 
     def parse_also(self, value: Mapping[str, Any]) -> tuple[DigestPaper, ...]:
         """Return the suggestions of a digest in JSON."""
         ids, numbers = value["also"]
-        return self._read(ids, numbers, digest_json.parse_notes(value), None) if ids else ()
+        notes = digest_json.parse_notes(value) if ids else ()
+        return self._read(ids, numbers, notes, is_suggested=True)
 
     def _read(
         self,
         ids: Sequence[int],
         numbers: Sequence[int],
         notes: Sequence[digest_json.EntryNote],
-        topic: str | None,
+        *,
+        is_suggested: bool = False,
     ) -> tuple[DigestPaper, ...]:
         """Return the result of `take` for the same entries."""
-        read = {number: _read_note(*notes[number], topic) for number in set(numbers)}
         return tuple(
-            self._place(paper_id, read[number])
+            self._place(paper_id, *notes[number], is_suggested)
             for paper_id, number in zip(ids, numbers, strict=True)
             if paper_id in self.papers
         )
 
-    def _place(self, paper_id: int, note: _Note) -> DigestPaper:
-        key = (paper_id, note.shown_as)
+    def _place(
+        self,
+        paper_id: int,
+        reasons: tuple[Reason, ...],
+        maybe_seen: bool,
+        revision: int,
+        is_suggested: bool,
+    ) -> DigestPaper:
+        key = (paper_id, maybe_seen, revision, is_suggested)
         shown = self._shown.get(key) or self._shown.setdefault(key, self._show(*key))
-        return DigestPaper(shown, note.reasons, note.mutes)
+        return DigestPaper(shown, reasons)
 
-    def _show(self, paper_id: int, shown_as: tuple[bool, bool, int, bool]) -> ShownPaper:
-        is_by_author, maybe_seen, revision, is_suggested = shown_as
+    def _show(
+        self, paper_id: int, maybe_seen: bool, revision: int, is_suggested: bool
+    ) -> ShownPaper:
         paper = self.papers[paper_id]
         links = paper_links(self.settings, paper)
-        if is_by_author:
-            links = replace(links, follow="")
         is_late = paper_id in self.late_ids
         if paper.is_late != is_late:
             paper = replace(paper, is_late=is_late)
@@ -120,19 +108,6 @@ class PaperEntries:
             revision=revision,
             is_suggested=is_suggested,
         )
-
-
-def _read_note(
-    reasons: tuple[Reason, ...], maybe_seen: bool, revision: int, topic: str | None
-) -> _Note:
-    is_by_author = any(reason.field == "author" for reason in reasons)
-    mutes = _mutes(topic or "", mutable_words(reasons, topic or ""))
-    return _Note(reasons, mutes, (is_by_author, maybe_seen, revision, topic is None))
-
-
-@cached("links to mute", maxsize=8_192)
-def _mutes(topic: str, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((word, mute_url("", 0, word)) for word in words if can_mute(topic, word))
 
 
 @dataclass(slots=True)

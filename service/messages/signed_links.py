@@ -76,14 +76,11 @@ def paper_links(settings: Settings, paper: PaperView) -> PaperLinks:
     """Return a paper's links: to its source, never to a copy of ours (arXiv's terms of use)."""
     here = f"{settings.base_url}/papers/{paper.key}"
     pdf = paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
-    author = next((name for name in paper.authors if name.strip()), "")
     return PaperLinks(
         abstract=paper.url or here,
         pdf=pdf,
-        similar=f"{here}#similar",
         keep=keep_url("", paper.id),
-        less=less_url("", paper.id),
-        follow=follow_url("", author) if author else "",
+        more=more_url("", paper.id),
     )
 
 
@@ -101,6 +98,11 @@ def follow_url(base: str, author: str) -> str:
 def less_url(base: str, paper_id: int) -> str:
     """Return the link for fewer papers like this one."""
     return f"{base}?less={paper_id}"
+
+
+def more_url(base: str, paper_id: int) -> str:
+    """Return the link to everything else that can be done with a paper."""
+    return f"{base}?more={paper_id}"
 
 
 def keep_url(base: str, paper_id: int) -> str:

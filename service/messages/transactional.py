@@ -127,7 +127,7 @@ def _personal_link(mail: _Mail) -> contexts.MailContext:
 def _welcome(mail: _Mail) -> contexts.MailContext:
     entries = mail.editions.entries_of(0, mail.settings, mail.subscriber)
     groups = digest_from_json(mail.delivery.digest).groups
-    sections = [(group.title, tuple(entries.take(group.entries, ""))) for group in groups]
+    sections = [(group.title, tuple(entries.take(group.entries))) for group in groups]
     confirmed_at = mail.delivery.created_at
     return contexts.WelcomeContext(
         topics=mail.topics(),

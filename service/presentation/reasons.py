@@ -14,7 +14,6 @@ _LONGEST_WORDS = 80
 _MOST_REASONS = 4
 _MOST_WORDS = 4
 _MOST_TOPICS = 12
-_MOST_MUTES = 2
 _INNER_QUOTES = str.maketrans({'"': "'", "“": "‘", "”": "’"})
 
 
@@ -38,13 +37,6 @@ def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Return the words and phrases of `reasons` to mark in a title or an abstract."""
     found = (_phrases(reason) for reason in reasons if reason.field in {"title", "abstract"})
     return tuple(dict.fromkeys(phrase for phrases in found for phrase in phrases))
-
-
-def mutable_words(reasons: Iterable[Reason], topic: str) -> tuple[str, ...]:
-    """Return the words of `reasons` that can be muted in a topic, except the whole topic."""
-    words = marked_words(reasons)
-    whole = topic_title(topic).casefold()
-    return tuple(word for word in words if word.casefold() != whole)[:_MOST_MUTES]
 
 
 class ReasonPiece(NamedTuple):

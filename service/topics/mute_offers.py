@@ -8,12 +8,13 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperView
-from service.papers.store.read import count_each, count_within
+from service.papers.store.read import count_each, count_within, match_conditions
 from service.platform import linear_regex
 from service.platform.settings.settings import Settings
 from service.topics.domain.language import Category, Leaf, QueryError, Text, leaf_texts, parse_query
 from service.topics.domain.language.canonical import write_leaf
 from service.topics.domain.language.edits import leaves_nothing, parse_clause, write_muted
+from service.topics.domain.language.syntax_tree import iterate_leaves
 from service.topics.domain.query_limits import is_public_size
 from service.topics.like_clauses import topic_condition
 from service.topics.store.models import Topic
@@ -53,10 +54,14 @@ def list_mute_offers(
 ) -> list[MuteOffer]:
     """Return clauses that the topic could exclude: narrower than `wanted`, then others by rarity.
 
-    They are the field and words of the title of `paper`. Left out: those that leave nothing or few
-    papers, that the topic excludes already, or that only this paper has.
+    They are the topic's own words in `paper`, which come first without `wanted`, the words of its
+    title, and its field. Left out: those that leave nothing or few papers, that the topic excludes
+    already, or that only this paper has.
     """
-    narrower = list(_iterate_narrower(wanted, paper)) if isinstance(wanted, Text) else []
+    if isinstance(wanted, Text):
+        narrower = list(_iterate_narrower(wanted, paper))
+    else:
+        narrower = _matched_words(session, topic, paper) if paper else []
     clauses = dict.fromkeys([*narrower, *(_iterate_clauses(paper) if paper else ())])
     clauses.pop(wanted, None)
     lexicon = fetch_lexemes(session, {text for each in clauses for text in leaf_texts(each)})
@@ -69,6 +74,13 @@ def list_mute_offers(
     offers = _choose(session, settings, topic, usable, until)
     firsts = {write_leaf(clause) for clause in narrower}
     return sorted(offers, key=lambda offer: offer.clause not in firsts)[:MOST_OFFERS]
+
+
+def _matched_words(session: Session, topic: Topic, paper: PaperView) -> list[Leaf]:
+    """Return the words and phrases of a topic that a paper has."""
+    own = [leaf for leaf in iterate_leaves(parse_query(topic.query)) if isinstance(leaf, Text)]
+    found = match_conditions(session, paper.id, [to_sql(leaf) for leaf in own])
+    return [leaf for leaf, is_found in zip(own, found, strict=True) if is_found]
 
 
 def _iterate_narrower(wanted: Text, paper: PaperView | None) -> Iterator[Leaf]:

@@ -84,8 +84,9 @@ def test_links_of_a_paper_open_outside_the_frame(page: Page, press: Press) -> No
     mail = open_mail(page, "10 new on")
     saved = click_out(page, mail.get_by_role("link", name="Save", exact=True).first)
     expect(saved.get_by_role("button", name="Save")).to_be_visible()
-    similar = click_out(page, mail.get_by_role("link", name="Similar", exact=True).first)
-    expect(similar.get_by_role("heading", level=1)).to_contain_text("Parsing number")
+    more = click_out(page, mail.get_by_role("link", name="More", exact=True).first)
+    more.get_by_role("link", name="Similar papers").click()
+    expect(more.get_by_role("heading", level=1)).to_contain_text("Parsing number")
 
 
 def test_links_within_a_digest_stay_in_it(page: Page, press: Press) -> None:
@@ -109,7 +110,8 @@ def test_a_digest_viewed_in_the_browser_has_links_that_work(page: Page, press: P
     copy.get_by_role("link", name="Change topics").click()
     expect(copy.get_by_role("heading", level=1)).to_have_text("Your preferences")
     copy.go_back()
-    copy.get_by_role("link", name="Similar", exact=True).first.click()
+    copy.get_by_role("link", name="More", exact=True).first.click()
+    copy.get_by_role("link", name="Similar papers").click()
     expect(copy.get_by_role("heading", level=1)).to_contain_text("Parsing number")
 
 

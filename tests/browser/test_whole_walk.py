@@ -115,8 +115,9 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
         expect(mail.get_by_role("heading", name=f"Parsing number {2 * number}")).to_be_visible()
     copy = click_out(page, mail.get_by_role("link", name="View in browser").first)
     expect(copy.get_by_role("heading", name="Parsing number 6")).to_be_visible()
-    similar = click_out(page, mail.get_by_role("link", name="Similar").first)
-    expect(similar.get_by_role("heading", level=1)).to_contain_text("Parsing number")
+    more = click_out(page, mail.get_by_role("link", name="More").first)
+    more.get_by_role("link", name="Similar papers").click()
+    expect(more.get_by_role("heading", level=1)).to_contain_text("Parsing number")
     saved = click_out(page, mail.get_by_role("link", name="Save").first)
     saved.get_by_role("button", name="Save").click()
 
@@ -175,7 +176,14 @@ def personal_paths(press: Press) -> list[str]:
     change = signed_url(press.settings, Purpose.CHANGE, subscriber, now).removeprefix(base)
     reader = f"/admin/subscribers/{subscriber.id}"
     operator = [reader, f"{reader}/edit", f"{reader}/preview", *OPERATOR_PATHS]
-    return [*links, *operator, f"{links[1]}/kept", f"{change}?mute=number", f"{change}?less=1"]
+    return [
+        *links,
+        *operator,
+        f"{links[1]}/kept",
+        f"{change}?mute=number",
+        f"{change}?less=1",
+        f"{change}?more=1",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

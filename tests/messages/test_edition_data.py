@@ -49,7 +49,7 @@ def paper_entries() -> PaperEntries:
 def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
     paper_entries: PaperEntries,
 ) -> None:
-    cats, animals = paper_entries.parse_groups(digest_to_json(DIGEST), TOPICS)
+    cats, animals = paper_entries.parse_groups(digest_to_json(DIGEST))
     assert (cats.title, cats.topic_id, animals.title, animals.topic_id) == (
         "cats", 7, "animals", 8,
     )  # fmt: skip
@@ -67,13 +67,12 @@ def test_all_topics_share_what_they_show_of_a_paper(paper_entries: PaperEntries)
         digest_to_json(Digest((DigestGroup(topic.name, (DigestEntry(1, BOTH),), topic.topic_id),)))
         for topic in topics
     ]
-    found = [paper_entries.parse_groups(row, topics)[0].papers[0] for row in rows]
+    found = [paper_entries.parse_groups(row)[0].papers[0] for row in rows]
     assert len({id(entry.shown) for entry in found}) == 1
-    for query, entry in zip(queries, found, strict=True):
-        (taken,) = paper_entries.take([DigestEntry(1, BOTH)], query)
+    for entry in found:
+        (taken,) = paper_entries.take([DigestEntry(1, BOTH)])
         assert taken == entry
         assert taken.shown is entry.shown
-        assert entry.mutes == (("cats", "?topic=0&mute=cats"),)
 
 
 def test_a_different_reason_or_note_is_a_different_value(paper_entries: PaperEntries) -> None:
@@ -84,7 +83,7 @@ def test_a_different_reason_or_note_is_a_different_value(paper_entries: PaperEnt
         DigestEntry(1, TITLE, revision=2),
     )
     rows = [DigestGroup("", (entry,), topic.topic_id) for topic in TOPICS for entry in entries]
-    groups = paper_entries.parse_groups(digest_to_json(Digest(tuple(rows))), TOPICS)
+    groups = paper_entries.parse_groups(digest_to_json(Digest(tuple(rows))))
     placed = [group.papers[0] for group in groups]
     assert len(set(placed[:4])) == len({entry.shown for entry in placed[:4]}) + 1 == 4
     assert [paper.maybe_seen for paper in placed[:4]] == [False, False, True, False]

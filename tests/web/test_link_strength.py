@@ -103,7 +103,14 @@ def pages_of(
         Purpose.UNSUBSCRIBE: ["/undo"],
         Purpose.CHANGE: [
             *(f"?topic={each.id}&mute=dogs" for each in topic),
-            *("?less=1", "?keep=2", "?follow=Ada%20Lovelace", "?also=off", "?mute=nothing"),
+            *(
+                "?less=1",
+                "?keep=2",
+                "?more=1",
+                "?follow=Ada%20Lovelace",
+                "?also=off",
+                "?mute=nothing",
+            ),
         ],
         Purpose.PREFERENCES: ["/kept"],
     }

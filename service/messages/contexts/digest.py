@@ -15,16 +15,14 @@ from service.topics.domain.types import Reason
 class PaperLinks:
     """Addresses of one paper; an empty or unsafe one is left out of the mail.
 
-    `keep`, `less` and `follow` are only queries (`?keep=12`), shared by all subscribers: the
-    subscriber's own signed address, `SubscriberLinks.change`, is put before them.
+    `keep` and `more` are only queries (`?keep=12`), shared by all subscribers: the subscriber's own
+    signed address, `SubscriberLinks.change`, is put before them.
     """
 
     abstract: str
     pdf: str = ""
-    similar: str = ""
     keep: str = ""
-    less: str = ""
-    follow: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +68,10 @@ class ShownPaper:
 
 @dataclass(frozen=True, slots=True)
 class DigestPaper:
-    """One paper, and what its topic adds: the reasons of its match, and `mutes`.
-
-    `mutes` are the words that can be muted, each with its query (`?topic=0&mute=survey`; the 0 stands
-    for the group's topic).
-    """
+    """One paper, and what its topic adds: the reasons of its match."""
 
     shown: ShownPaper
     reasons: tuple[Reason, ...] = ()
-    mutes: tuple[tuple[str, str], ...] = ()
 
     @property
     def paper(self) -> PaperView:

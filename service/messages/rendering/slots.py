@@ -12,13 +12,13 @@ class TextSlot(Markup):
     __slots__ = ()
 
 
-def changed(query: str, *, is_text: bool = False) -> TextSlot:
-    """Return the address that `query` (`?keep=12`) completes, for a card.
+def changed(query: str, *, in_topic: bool = False, is_text: bool = False) -> TextSlot:
+    """Return the address that `query` (`?keep=12`) completes, for a card; `in_topic` names its topic.
 
     The signed beginning and the topic differ between subscribers: both are slots.
     """
-    text = query if is_text else str(escape(query))
-    return TextSlot(CHANGE + text.replace("topic=0", f"topic={TOPIC}", 1))
+    whole = f"{query}&topic={TOPIC}" if in_topic else query
+    return TextSlot(CHANGE + (whole if is_text else str(escape(whole))))
 
 
 def sanitize(value: object) -> object:

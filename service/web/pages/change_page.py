@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -55,13 +56,21 @@ class Offers:
     clauses: tuple[MuteOffer, ...]
 
 
+class Way(NamedTuple):
+    """A link of a page: an address, or the query of another change."""
+
+    label: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChangePage:
     """A page about one change. `fields` are the hidden inputs of its button, or of the undo.
 
     `before` and `after` are the texts of a topic; `paper` is the paper of the link. `other` is the
-    label and the query of the link to leave things as they are, `note` a text in smaller letters. `is_refused`: a button was pressed
-    or a link opened for something that is not done, or not without this question.
+    label and the query of the link to leave things as they are, `ways` other links, `note` a text in
+    smaller letters. `is_refused`: a button was pressed or a link opened for something that is not
+    done, or not without this question.
     """
 
     heading: str
@@ -74,6 +83,7 @@ class ChangePage:
     paper: PaperView | None = None
     offers: Offers | None = None
     other: tuple[str, str] = ("", "")
+    ways: tuple[Way, ...] = ()
     note: str = ""
     is_refused: bool = False
 
@@ -88,9 +98,7 @@ def offer_mutes(
 ) -> Offers | None:
     """Return what the topic could exclude, by words of the paper; None where nothing helps."""
     clauses = list_mute_offers(session, settings, topic, paper, until, instead_of)
-    heading = (
-        "Mute less instead" if instead_of else "Or mute something in the topic that matched it"
-    )
+    heading = "Mute less instead" if instead_of else "Mute something in the topic that matched it"
     return Offers(heading, topic, tuple(clauses)) if clauses else None
 
 

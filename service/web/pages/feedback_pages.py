@@ -24,7 +24,7 @@ def ask_for_feedback(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, until: date
 ) -> ChangePage:
     """Return the page of a link that saves a paper or marks it “less like this”."""
-    paper, kind = _find_paper(session, link.number), _VERBS[link.verb]
+    paper, kind = find_paper(session, link.number), _VERBS[link.verb]
     previous = find_rating(session, subscriber.id, paper.id)
     if previous and previous.kind is kind:
         page = _feedback_page(session, subscriber, paper, kind, previous)
@@ -71,7 +71,7 @@ def rate(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
 ) -> ChangePage:
     """Record the feedback, unless it would replace other feedback that the form did not show."""
-    paper, kind = _find_paper(session, link.number), _VERBS[link.verb]
+    paper, kind = find_paper(session, link.number), _VERBS[link.verb]
     previous = find_rating(session, subscriber.id, paper.id)
     if previous and previous.kind not in {kind, link.over}:
         page = ask_for_feedback(session, settings, subscriber, link, announcement_date(now))
@@ -118,7 +118,8 @@ def describe_less(subscriber: Subscriber, saved_count: int) -> str:
     return effect
 
 
-def _find_paper(session: Session, paper_id: int) -> PaperView:
+def find_paper(session: Session, paper_id: int) -> PaperView:
+    """Return a paper. Raises `PageNotFound`."""
     paper = get_papers(session, [paper_id]).get(paper_id)
     if paper is None:
         raise PageNotFound("We do not know this paper", "It may have been removed since the mail.")

@@ -22,6 +22,7 @@ from service.topics.store.topics import list_topics
 from service.web.core.errors import PageNotFound
 from service.web.pages.change_page import ChangePage, LinkRequest, Undo, clause_label, offer_mutes
 from service.web.pages.feedback_pages import ask_for_feedback, rate
+from service.web.pages.more_page import list_ways
 
 
 def ask(
@@ -34,6 +35,8 @@ def ask(
             return _ask_to_mute(session, settings, subscriber, link, until)
         case "follow":
             return _ask_to_follow(session, settings, subscriber, link, until)
+        case "more":
+            return list_ways(session, settings, subscriber, link, until)
         case "keep" | "less":
             return ask_for_feedback(session, settings, subscriber, link, until)
         case "also":

@@ -1,4 +1,4 @@
-"""The links beside a paper in a mail: mute, follow, less, save. GET shows a form, POST acts.
+"""The links beside a paper in a mail: save and more, and what more leads to. GET shows a form, POST acts.
 
 GET changes nothing, because programs open links before people do. The link's token permits changes
 of topics and feedback only, and none after an unsubscribe.
@@ -46,6 +46,7 @@ class ChangeForm(BaseModel):
     follow: str = ""
     less: str = ""
     keep: str = ""
+    more: str = ""
     also: str = ""
 
     def read(self) -> LinkRequest:

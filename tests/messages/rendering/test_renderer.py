@@ -223,7 +223,7 @@ def test_only_http_addresses_become_links(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest, address: str
 ) -> None:
     assert safe_url(address) == ""
-    links = PaperLinks(abstract=address, pdf=address, similar=address)
+    links = PaperLinks(abstract=address, pdf=address)
     nine = [make_entry(number, links=links, github_url=address) for number in range(9)]
     mail = renderer.render(DeliveryKind.DIGEST, make_digest(*nine))
     addresses = Page(mail.html).addresses
@@ -347,7 +347,7 @@ def test_an_untrusted_address_becomes_a_link_only_if_it_is_plain_http(
     code: str,
     happened: str,
 ) -> None:
-    links = PaperLinks(abstract=abstract, pdf=pdf, similar=abstract)
+    links = PaperLinks(abstract=abstract, pdf=pdf)
     update = DigestUpdate(title="A paper", url=happened, kind=PaperEventKind.CODE, detail=happened)
     context = make_digest(make_entry(links=links, github_url=code), updates=(update,))
     mail = renderer.render(DeliveryKind.DIGEST, context)
@@ -364,5 +364,5 @@ def test_an_untrusted_address_becomes_a_link_only_if_it_is_plain_http(
     assert not [name for name in page.attributes if name.startswith("on")]
     for line in mail.text.splitlines():
         label, _, address = line.partition(": ")
-        if label in {"Abstract", "PDF", "Code", "Similar"}:
+        if label in {"Abstract", "PDF"}:
             assert address.startswith(("http://", "https://"))

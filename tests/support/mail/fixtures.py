@@ -105,15 +105,14 @@ def make_entry() -> Callable[..., DigestPaper]:
         links = PaperLinks(
             abstract=f"https://arxiv.org/abs/{identifier}",
             pdf=f"https://arxiv.org/pdf/{identifier}",
-            similar=f"{BASE}/papers/arxiv:{identifier}",
         )
-        reasons, mutes = changes.pop("reasons", (A_REASON,)), changes.pop("mutes", ())
+        reasons = changes.pop("reasons", (A_REASON,))
         shown = ShownPaper(
             links=changes.pop("links", links),
             maybe_seen=changes.pop("maybe_seen", False),
             paper=replace(A_PAPER, id=number, identifier=identifier, **changes),
         )
-        return DigestPaper(shown, reasons, mutes)
+        return DigestPaper(shown, reasons)
 
     return make
 

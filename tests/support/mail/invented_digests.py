@@ -69,24 +69,16 @@ def make_paper(number: int, **changes: Any) -> PaperView:
 def make_entry(number: int, **changes: Any) -> DigestPaper:
     own, shown_as = (
         {name: changes.pop(name) for name in names if name in changes}
-        for names in (("reasons", "mutes"), ("maybe_seen", "revision", "is_suggested"))
+        for names in (("reasons",), ("maybe_seen", "revision", "is_suggested"))
     )
     paper = make_paper(number, **changes)
     links = PaperLinks(
         abstract=paper.url,
         pdf=paper.url.replace("/abs/", "/pdf/"),
-        similar=f"{HOME}/papers/{paper.key}#similar",
         keep=f"?keep={number}",
-        less=f"?less={number}",
-        follow="?follow=Ada%20Example",
+        more=f"?more={number}",
     )
-    if any(reason.field == "author" for reason in own.get("reasons", ())):
-        links = replace(links, follow="")
-    entry = DigestPaper(
-        ShownPaper(paper=paper, links=links, **shown_as),
-        reasons=_REASONS,
-        mutes=(("language model", "?topic=0&mute=language%20model"),),
-    )
+    entry = DigestPaper(ShownPaper(paper=paper, links=links, **shown_as), reasons=_REASONS)
     return replace(entry, **own)
 
 

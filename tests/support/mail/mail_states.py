@@ -130,7 +130,7 @@ def _digests() -> Iterator[tuple[str, str, DigestContext]]:
         make_digest(
             _group(
                 TRENDING_TITLE,
-                *(make_entry(n, reasons=(), mutes=(), upvotes=40 - n) for n in range(3)),
+                *(make_entry(n, reasons=(), upvotes=40 - n) for n in range(3)),
                 topic_id=0,
             ),
             cadence=Cadence.WEEKLY,
@@ -172,12 +172,11 @@ def _typical() -> DigestContext:
                 primary_category="stat.ML",
                 categories=("stat.ML", "cs.LG"),
                 reasons=(Reason('au:"Ada Example"', "author", ("Ada Example",), True),),
-                mutes=(),
                 summary="Soft prompts fail in four ways; each has a sign one can look for.",
             ),
             topic_id=13,
         ),
-        also=(make_entry(4, reasons=(), mutes=(), is_suggested=True),),
+        also=(make_entry(4, reasons=(), is_suggested=True),),
         coverage=Coverage(
             announced=412,
             checked=408,

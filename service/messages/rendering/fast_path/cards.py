@@ -1,6 +1,6 @@
 """Skeletons of cards: a paper's card is rendered and encoded once for all topics.
 
-A topic adds to a paper its reasons and its mutes, and nothing else: its note. The ordinary macros
+A topic adds to a paper its reasons, and nothing else: its note. The ordinary macros
 render a card with a symbolic note. What they write of the note alone, such as the line of reasons, is
 made once per note; of a text with marked words only the sentences that have them are encoded again.
 """
@@ -66,7 +66,6 @@ class _Note:
     """
 
     reasons: tuple[Reason, ...]
-    mutes: tuple[tuple[str, str], ...]
     known: int = 0
     shape: int = 0
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
@@ -157,9 +156,9 @@ class _CardPlacer:
     wanted: dict[Hashable, int] = field(default_factory=dict)
     words: dict[int, symbolic.Read] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
-    latest: tuple[object, object, _Note] = (None, None, _Note((), ()))
+    latest: tuple[object, _Note] = (None, _Note(()))
     # A list of titles shows nothing of a topic.
-    no_note: _Note = field(default_factory=lambda: _Note((), (), shape=-1))
+    no_note: _Note = field(default_factory=lambda: _Note((), shape=-1))
     needs_notes: bool = False
     is_open: bool = True
 
@@ -175,21 +174,21 @@ class _CardPlacer:
         self.place_whole(entry, view, topic, placed)
 
     def _note(self, entry: DigestPaper) -> _Note:
-        reasons, mutes, note = self.latest
-        if reasons is entry.reasons and mutes is entry.mutes and note.known == len(self.questions):
+        reasons, note = self.latest
+        if reasons is entry.reasons and note.known == len(self.questions):
             # Papers of one topic follow each other and share these values.
             return note
-        key = (self.name, entry.reasons, entry.mutes)
+        key = (self.name, entry.reasons)
         found = self.notes.get(key)
         if found is None or found.known < len(self.questions):
             asks = list(self.questions.values())
-            found = _Note(entry.reasons, entry.mutes, len(asks))
+            found = _Note(entry.reasons, len(asks))
             # What a note has no answer to, its cards never ask, so a new question changes no shape.
             given = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
             answers = tuple(each for each in given if each[1] is not None)
             found.shape = self.shapes.setdefault(answers, next(self.numbers))
             self.notes.add(key, found)
-        self.latest = (entry.reasons, entry.mutes, found)
+        self.latest = (entry.reasons, found)
         return found
 
     def _add(self, entry: DigestPaper, view: CardView) -> tuple[_CardSkeleton | _Whole, _Note]:
@@ -218,8 +217,7 @@ class _CardPlacer:
     def _render(
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
     ) -> _CardSkeleton:
-        reasons, mutes = (symbolic.symbolic_path(trace, name) for name in ("reasons", "mutes"))
-        shown = replace(entry, reasons=cast("Any", reasons), mutes=cast("Any", mutes))
+        shown = replace(entry, reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")))
         written = self.render(shown, view)
         segments: list[list[_Piece]] = [[]]
         slots: list[symbolic.SymbolicValue] = []
@@ -322,7 +320,7 @@ def _answer(ask: symbolic.Ask, note: _Note) -> Hashable:
     """Return what a note answers; None for a question about a part that it does not have."""
     try:
         return ask(note)
-    except Exception:  # noqa: BLE001 - such as the second mute of a note that has one
+    except Exception:  # noqa: BLE001 - such as the second reason of a note that has one
         return None
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
-from service.platform.caches import cached
 from service.topics.domain.language import (
     And,
     Leaf,
@@ -96,52 +95,6 @@ def _requires(query: Query, clause: Leaf) -> bool:
         return all(_requires(each, clause) for each in query.operands)
     # The same text in any field finds no less.
     return query == clause or (isinstance(query, Text) and clause == replace(query, field="any"))
-
-
-def can_mute(topic: str, word: str) -> bool:
-    """Return whether the topic could still match without this word; if not, a link to mute it fails.
-
-    Also False where there is no topic, as for trending papers.
-    """
-    alternatives = topic.split(" OR ")
-    if topic.isascii() and word.isascii() and _is_plain(word):
-        # Parsing takes longer than all else that a mail shows of a new topic.
-        folded = " ".join(word.lower().split())
-        if _is_plain(topic) and _OPERATORS.isdisjoint(topic.split()):
-            return not all(folded in one.lower().split() for one in alternatives)
-        if "(" not in topic and all(one.count('"') % 2 == 0 for one in alternatives):
-            spaced = [" ".join(one.lower().split()) for one in alternatives]
-            if len(spaced) > 1 and not all(folded in one for one in spaced):
-                return True
-            if len(spaced) == 1 and _OPERATORS.isdisjoint(topic.split()):
-                outside, phrases = spaced[0].split('"')[::2], spaced[0].split('"')[1::2]
-                # An operand that every paper must have, as a word or as a phrase.
-                if folded in "-".join(outside).split() or (
-                    folded in phrases and f' "{folded}" ' in f" {spaced[0]} "
-                ):
-                    return False
-    try:
-        return not _requires(_parse_topic(topic), _fold(_parse_word(word)))
-    except QueryError:
-        return False
-
-
-def _is_plain(text: str) -> bool:
-    return text.replace(" ", "").isalnum()
-
-
-_OPERATORS = {"AND", "NOT"}
-
-
-# A mail offers two words of a topic, and topics have words in common.
-@cached("topics with words to mute", maxsize=1_024)
-def _parse_topic(topic: str) -> Query:
-    return normalize(parse_query(topic))
-
-
-@cached("words to mute", maxsize=4_096)
-def _parse_word(word: str) -> Leaf:
-    return parse_clause(word)
 
 
 def muted_clauses(query: Query) -> frozenset[Leaf]:

@@ -57,9 +57,6 @@ REASONS = st.lists(
     ),
     max_size=5,
 ).map(tuple)
-MUTES = st.lists(
-    st.tuples(WORDS, st.sampled_from(["?topic=0&mute=a%20b", "?topic=0&mute=%3Cb%3E"])), max_size=3
-).map(tuple)
 
 
 @st.composite
@@ -77,7 +74,6 @@ def entries(draw: st.DrawFn, number: int) -> DigestPaper:
         revision=draw(st.sampled_from([0, 2])),
         is_suggested=draw(st.booleans()),
         reasons=draw(REASONS),
-        mutes=draw(MUTES),
     )
 
 
@@ -88,9 +84,7 @@ def digests(draw: st.DrawFn) -> DigestContext:
     groups = tuple(
         DigestSection(
             title=f"topic {topic}",
-            papers=tuple(
-                replace(paper, reasons=draw(REASONS), mutes=draw(MUTES)) for paper in papers
-            ),
+            papers=tuple(replace(paper, reasons=draw(REASONS)) for paper in papers),
             topic_id=topic,
         )
         for topic in range(draw(st.integers(1, 3)))
@@ -128,10 +122,10 @@ OWN = {
     "{{ entry.paper.abstract | shorten(99) | mark(entry.reasons | marked_words) }}",
     "looks": "{{ entry.reasons[0].words | join('/') if entry.reasons else '' }}",
     "counts": "{% if entry.reasons | length > 1 %}many{% else %}few{% endif %}",
-    "writes everything": "{{ entry.reasons ~ '' }} {{ entry.mutes }}",
+    "writes everything": "{{ entry.reasons ~ '' }} {{ entry.reasons[:1] }}",
     "marks lines": "<pre>{{ entry.paper.abstract | mark(entry.reasons | marked_words) }}</pre>",
     "blanks": "<p> {{ entry.reasons[-1].clause if entry.reasons }} </p>",
-    "an address": "{{ '?topic=0&all=1' | changed }}{% for word, query in entry.mutes %}{{ query | changed }}{% endfor %}",
+    "an address": "{{ '?all=1' | changed(in_topic=True) }}{% for reason in entry.reasons %}{{ ('?mute=' ~ reason.clause) | changed }}{% endfor %}",
 }
 
 
@@ -148,8 +142,7 @@ def test_an_operators_card_may_do_what_no_skeleton_can_hold(tmp_path: Path, name
     words = ("prompt", "tuning", "budget", "invented", " ", "")
     for number in range(60):
         reasons = tuple(Reason(f"{one}{number}", "title", (one,)) for one in words[: number % 5])
-        mutes = tuple((one, f"?topic=0&mute={one}") for one in words[: number % 4])
-        entry = make_entry(number % 3, reasons=reasons, mutes=mutes)
+        entry = make_entry(number % 3, reasons=reasons)
         digest = make_digest(DigestSection(title="a", papers=(entry,), topic_id=number))
         assert_equal(ours.render(digest.kind, digest), whole.render(digest.kind, digest))
 
@@ -185,7 +178,6 @@ def topic_digests(topics: Iterable[int], papers: int) -> list[DigestContext]:
                                 Reason(f"word{topic}", "title", (f"word{topic}", "prompt")),
                                 Reason("tuning", "abstract", ("tuning",)),
                             ),
-                            mutes=(("tuning", "?topic=0&mute=tuning"),),
                         )
                         for number in range(papers)
                     ),
@@ -256,25 +248,22 @@ def test_a_day_of_papers_fits_in_the_cache() -> None:
 
     def render_all(topic: int) -> None:
         reasons = (Reason("prompt", "abstract", ("prompts",)),)
-        for mutes in ((), (("prompt", "?topic=0&mute=prompt"),)):
-            for number in range(0, 1_500, 12):
-                entries = [
-                    make_entry(
-                        number + at,
-                        title=f"{text[:90]} {number + at}",
-                        abstract=text * 6,
-                        reasons=reasons,
-                        mutes=mutes,
-                    )
-                    for at in range(12)
-                ]
-                groups = (entries, *([one] for one in entries))
-                sections = [
-                    DigestSection(title="t", papers=tuple(group), topic_id=topic)
-                    for group in groups
-                ]
-                digest = make_digest(*sections)
-                renderer.render(digest.kind, digest)
+        for number in range(0, 1_500, 12):
+            entries = [
+                make_entry(
+                    number + at,
+                    title=f"{text[:90]} {number + at}",
+                    abstract=text * 6,
+                    reasons=reasons,
+                )
+                for at in range(12)
+            ]
+            groups = (entries, *([one] for one in entries))
+            sections = [
+                DigestSection(title="t", papers=tuple(group), topic_id=topic) for group in groups
+            ]
+            digest = make_digest(*sections)
+            renderer.render(digest.kind, digest)
 
     render_all(1)
     before = misses("paper cards")

@@ -59,11 +59,9 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
     def entry() -> DigestPaper:
         title = draw(WORDS)
         reasons = (Reason(title[:9] or "x", "title", (title[:9] or "x",)),)
-        links = draw(st.booleans())
-        made = make_entry(
+        return make_entry(
             next(numbers), title=title, reasons=reasons, upvotes=draw(st.integers(0, 9))
         )
-        return made if links else replace(made, mutes=(("survey", "?topic=0&mute=survey"),))
 
     groups = tuple(
         DigestSection(

@@ -18,7 +18,6 @@ from service.topics.domain.language import (
     parse_query,
 )
 from service.topics.domain.language.edits import (
-    can_mute,
     finds_all,
     follow_author,
     leaves_nothing,
@@ -226,57 +225,3 @@ def test_following_an_author_makes_a_new_topic() -> None:
     for name in ("", "  ", '""', "x" * 300):
         with pytest.raises(QueryError):
             follow_author(name)
-
-
-PLAIN = [
-    "prompt",
-    "Tuning",
-    "survey",
-    '"prompt tuning"',
-    '"a OR b"',
-    "ti:prompt",
-    "-survey",
-    "cat:cs.CL",
-]
-JOINTS = st.sampled_from([" ", " OR ", " AND ", "  ", " OR -"])
-
-
-@given(
-    st.lists(st.tuples(JOINTS, st.sampled_from(PLAIN)), min_size=1, max_size=5),
-    st.booleans(),
-    st.sampled_from(
-        ["prompt", "PROMPT  tuning", "survey", "a or b", "x", "ti:prompt", "OR", "b", "été", ""]
-    ),
-)
-def test_a_word_can_be_muted_unless_the_topic_requires_it(
-    terms: list[tuple[str, str]], is_grouped: bool, word: str
-) -> None:
-    topic = "".join(joint + term for joint, term in terms).strip().removeprefix("OR ")
-    topic = f"({topic})" if is_grouped else topic
-    try:
-        expected = not leaves_nothing(parse_query(topic), parse_clause(word))
-    except QueryError:
-        return
-    assert can_mute(topic, word) is expected
-
-
-@pytest.mark.parametrize(
-    ("topic", "word", "expected"),
-    [
-        ("prompt cat:cs.CL", "prompt", False),
-        ('"prompt tuning" cat:cs.CL', "Prompt  tuning", False),
-        ('ti:"prompt tuning" cat:cs.CL', "prompt tuning", False),
-        ('"prompt tuning" -survey', "survey", True),
-        ('prompt AND "a b" cat:cs.CL', "prompt", False),
-        ('cat:cs.CL NOT survey "a b"', "survey", True),
-        ('"a b" prompt OR "c d" prompt', "prompt", False),
-    ],
-)
-def test_a_topic_of_one_alternative_requires_its_words(
-    topic: str, word: str, expected: bool
-) -> None:
-    assert can_mute(topic, word) is expected
-
-
-def test_no_word_of_no_topic_can_be_muted() -> None:
-    assert not can_mute("", "prompt")
