@@ -93,9 +93,9 @@ def sent_html(
         for key in settings.secret_key:
             signing = settings.model_copy(update={"secret_key": (key,)})
             links = subscriber_links(signing, subscriber, delivery.id, delivery.created_at)
-            html = restore_copy(row.recipe, shared, archived_links(links))
-            if sha256(html).digest() == row.content_hash:
-                return html
+            part = restore_copy(row.recipe, shared, archived_links(links))
+            if sha256(part.wire).digest() == row.content_hash:
+                return part.body
     except BROKEN_RECIPE:
         pass  # As one whose hash is wrong.
     log.error("copy.broken", delivery_id=delivery.id)

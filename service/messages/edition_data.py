@@ -46,9 +46,9 @@ class PaperEntries:
         self, entries: Iterable[DigestEntry], *, is_suggested: bool = False
     ) -> Iterator[DigestPaper]:
         """Yield the frozen entries whose papers still exist."""
-        for paper_id, *note in entries:
+        for paper_id, reasons, maybe_seen, revision in entries:
             if paper_id in self.papers:
-                yield self._place(paper_id, *note, is_suggested)
+                yield self._place(paper_id, reasons, maybe_seen, revision, is_suggested)
 
     def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""

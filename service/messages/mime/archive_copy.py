@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
 
-from service.messages.rendering.fragments import Fragment, MailPartFragments, put_marks
+from service.messages.rendering.fragments import Fragment, MailPartFragments, encode_body, put_marks
 from service.messages.rendering.renderer import RenderedMail
 from service.platform.packing import Packer
 
@@ -27,7 +27,7 @@ BROKEN_RECIPE = (KeyError, IndexError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMail:
-    """A copy to store. `content_hash` is the SHA-256 of the decoded HTML part (with CRLF).
+    """A copy to store. `content_hash` is the SHA-256 of the HTML part in quoted-printable, as it is sent.
 
     `links` are the texts that are made again: our address and the ends of the signed links.
     """
@@ -40,7 +40,7 @@ class ArchivedMail:
 def copy_mail(mail: RenderedMail, links: Sequence[bytes] = (b"",)) -> ArchivedMail:
     """Return the copy of a mail's HTML."""
     part = mail.html_part
-    return ArchivedMail(sha256(part.body).digest(), part, links)
+    return ArchivedMail(sha256(part.wire).digest(), part, links)
 
 
 def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
@@ -91,7 +91,9 @@ def needed_numbers(recipe: bytes) -> set[int]:
     return {number for number, _, _, _ in _read(recipe)[1] if number}
 
 
-def restore_copy(recipe: bytes, shared: Mapping[int, bytes], links: Sequence[bytes] = ()) -> bytes:
+def restore_copy(
+    recipe: bytes, shared: Mapping[int, bytes], links: Sequence[bytes] = ()
+) -> MailPartFragments:
     """Return the HTML part, byte for byte, with these links, at the address that we had then.
 
     Raises `BROKEN_RECIPE`, a `KeyError` for a missing shared fragment.
@@ -101,11 +103,12 @@ def restore_copy(recipe: bytes, shared: Mapping[int, bytes], links: Sequence[byt
     for link, sign in zip((address, *links[1:]), _SIGNS, strict=False):
         texts = texts.replace(sign, link)
     change, *own = texts.split(_NEXT)
-    fragments = [
-        (Fragment(put_marks(shared[number], marks) if number else own[text], b""), topic)
+    bodies = (
+        (put_marks(shared[number], marks) if number else own[text], topic)
         for number, marks, text, topic in steps
-    ]
-    return MailPartFragments(fragments, change.decode()).body
+    )
+    fragments = [(Fragment(body, encode_body(body)), topic) for body, topic in bodies]
+    return MailPartFragments(fragments, change.decode())
 
 
 # A number (0 for a private text) and its marks, the place of a private text, the topic.

@@ -105,7 +105,7 @@ def encode_private(text: str) -> Fragment:
         body = text.encode()
         return Fragment(body, _encode(body) if "=" in text else _break(body))
     body = to_body(text)
-    return Fragment(body, _encode_body(body))
+    return Fragment(body, encode_body(body))
 
 
 def encode_shared(text: str) -> Fragment:
@@ -116,7 +116,7 @@ def encode_shared(text: str) -> Fragment:
 def encode_shared_body(body: bytes) -> Fragment:
     """Return what `encode_shared` returns for the text of this body."""
     plain, marks = take_marks(body)
-    return Fragment(body, _encode_body(body), sha256(plain).digest()[:16], marks)
+    return Fragment(body, encode_body(body), sha256(plain).digest()[:16], marks)
 
 
 _MARK, _END_MARK = b"<mark>", b"</mark>"
@@ -154,7 +154,7 @@ def to_body(text: str) -> bytes:
     return body.replace(_CHANGE, _CHANGE_WIRE).replace(_TOPIC, _TOPIC_WIRE)
 
 
-def _encode_body(body: bytes) -> bytes:
+def encode_body(body: bytes) -> bytes:
     """Encode `body` as quoted-printable from the first column on, keeping its slots."""
     if _CHANGE_WIRE not in body:
         return _encode(body) if body else b""
@@ -165,7 +165,7 @@ def _encode_body(body: bytes) -> bytes:
 # Both parts of a mail use the same address, one after the other.
 @cached("encoded change links", maxsize=64)
 def _encode_change(change: str) -> bytes:
-    return _encode_body(to_body(change))
+    return encode_body(to_body(change))
 
 
 def _break(body: bytes) -> bytes:

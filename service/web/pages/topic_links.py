@@ -1,4 +1,4 @@
-"""The links beside a paper in a mail: save and more, and what more leads to. GET shows a form, POST acts.
+"""The links beside a paper in a mail, save and more, and what more leads to. GET shows, POST acts.
 
 GET changes nothing, because programs open links before people do. The link's token permits changes
 of topics and feedback only, and none after an unsubscribe.

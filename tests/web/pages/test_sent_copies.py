@@ -70,7 +70,7 @@ def shown_copy(message: EmailMessage, settings: Settings) -> bytes:
     base = settings.base_url.encode()
     personal = rb'%b/(?:preferences|unsubscribe|change)/[^"]*' % re.escape(base)
     html, count = re.subn(personal, base + b"/link", html_of(message))
-    assert count > 5
+    assert count >= 5
     return html
 
 
@@ -91,7 +91,12 @@ def test_the_browser_copy_is_the_html_part_but_for_its_personal_links_and_never_
     assert answer.content == shown
     assert answer.headers["content-type"].startswith("text/html")
     copy = session.execute(select(MailCopy)).scalar_one()
-    assert copy.content_hash == hashlib.sha256(html_of(message)).digest()
+    part = message.get_body(("html",))
+    assert part is not None
+    encoded = part.get_payload()
+    assert isinstance(encoded, str)
+    wire = "".join(f"{line}\r\n" for line in encoded.splitlines()).encode()
+    assert copy.content_hash == hashlib.sha256(wire).digest()
 
 
 def test_a_copy_survives_new_keys_and_a_new_address(

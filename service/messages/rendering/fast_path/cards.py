@@ -43,7 +43,7 @@ from service.topics.domain.types import Reason
 _MOST_CARD_BYTES = 48_000_000
 _CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 900, 250, 80
 # Per generation: the texts that a topic marks. Subscribers with the same topic share them.
-_MOST_MARKED_BYTES = 15_000_000
+_MOST_MARKED_BYTES = 22_000_000
 _MARKED_BYTES = 300
 # Between two slots of a note most cards have the same few letters.
 _SHORT = 48
