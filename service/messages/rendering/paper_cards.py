@@ -17,7 +17,8 @@ from service.platform.caches import Generations, cached
 _MOST_CARD_BYTES = 24_000_000
 _KEY_BYTES = 1_000
 
-# The encoded text of a card or of a piece of it, and whether it differs from topic to topic.
+# The encoded text of a card or of a piece of it, and whether it differs from topic to topic. Where it
+# does not, it is placed as it is: False is the topic 0.
 CardText: TypeAlias = tuple[fragments.Fragment, bool]
 # How entries are shown: whether this is the last, whether it has a topic, the macro's own options.
 CardView: TypeAlias = tuple[Any, ...]
@@ -64,11 +65,11 @@ class CardKind:
         ) -> fragments.Place:
             placed: fragments.Place = []
             last = len(entries) - 1 if self.marks_last else -1
-            has_topic = topic > 0
+            view, last_view = ((is_last, topic > 0, *options) for is_last in (False, True))
             for at, entry in enumerate(entries):
                 if self.is_numbered:
                     placed.append((_number(number + at + 1), 0))
-                place(entry, (at == last, has_topic, *options), topic, placed)
+                place(entry, last_view if at == last else view, topic, placed)
             return placed
 
         return write
@@ -92,18 +93,13 @@ class WholeCards:
             card = self._kept.get(key)
             if card is None:
                 card = self._kept.add(key, card_text(fragments.encode_shared(render(entry, view))))
-            add_text(placed, card, topic)
+            placed.append((card[0], topic) if card[1] else card)
 
         return place
 
 
 def card_text(fragment: fragments.Fragment) -> CardText:
     return fragment, fragment.has_topic
-
-
-def add_text(placed: fragments.Place, text: CardText, topic: int) -> None:
-    """Append a fragment, with the topic where it shows one."""
-    placed.append((text[0], topic if text[1] else 0))
 
 
 def cards_filter(write: WriteCards) -> Callable[..., TextSlot]:

@@ -31,7 +31,6 @@ from service.messages.rendering.paper_cards import (
     CardText,
     CardView,
     PlaceCard,
-    add_text,
     card_text,
 )
 from service.platform.caches import Generations
@@ -260,12 +259,13 @@ class _CardPlacer:
         if texts is None:
             return False
         for segment, text in zip_longest(card.segments, texts):
-            if segment.sentences and (wanted := self._wanted(segment, note)):
-                add_text(placed, self._mark(segment, wanted), topic)
-            elif segment.ends:
-                add_text(placed, segment.whole, topic)
+            if segment.ends:
+                shown = segment.whole
+                if segment.sentences and (wanted := self._wanted(segment, note)):
+                    shown = self._mark(segment, wanted)
+                placed.append((shown[0], topic) if shown[1] else shown)
             if text is not None:
-                add_text(placed, text, topic)
+                placed.append((text[0], topic) if text[1] else text)
         return True
 
     def _wanted(self, segment: _Segment, note: _Note) -> dict[int, WantedWords]:
