@@ -11,7 +11,7 @@ from support.web.papers import make_announcement, store_papers
 from support.web.server import serve
 from support.web.site import Subscribers
 
-from service.messages.signed_links import follow_url, keep_url, less_url, mute_url
+from service.messages.signed_links import follow_url, keep_url, less_url, more_url, mute_url
 from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
@@ -66,7 +66,10 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
         press("Undo", "Undone")
         page.goto(follow_url(base, "Ada Lovelace"))
         press("Follow", "You follow Ada Lovelace")
-        page.goto(less_url(base, paper))
+        page.goto(f"{more_url(base, paper)}&topic={topic}")
+        expect(page.get_by_role("link", name="Follow Ada Lovelace")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("link", name="Less like this").click()
         page.get_by_role("link", name="ti:Survey").click()
         press("Mute", "ti:Survey is muted")
         page.goto(keep_url(base, paper))
