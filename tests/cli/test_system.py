@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from support.newsletter.commands import LATER, NOW, Paperboy
-from support.servers.databases import TestServers, with_database
+from support.servers.databases import TestServers, drop_database, with_database
 from support.smtp.smtp_sink import SmtpSink, free_port
 
 from service.platform.database.migrate import current_revision, head_revision
@@ -24,7 +24,7 @@ def empty_database(
         url = with_database(servers.database_url, f"empty_{servers.run}_{worker}")
         monkeypatch.setenv("PAPERBOY_DATABASE_URL", url)
         yield url
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(admin, f"empty_{servers.run}_{worker}")
 
 
 @pytest.mark.parametrize("command", [["status"], ["publish"], ["subscribers", "list"]])
@@ -143,7 +143,7 @@ def test_the_doctor_names_a_locale_that_knows_only_ascii(
         monkeypatch.setenv("PAPERBOY_DATABASE_URL", url)
         assert paperboy("migrate").code == 0
         result = paperboy("doctor")
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(admin, f"plain_{servers.run}_{worker}")
     assert result.code == 0
     assert "É does not match é" in result.out
 

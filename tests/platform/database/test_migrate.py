@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy import Engine, Enum, event, inspect, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
-from support.servers.databases import TestServers, with_database
+from support.servers.databases import TestServers, drop_database, with_database
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
 from service.deliveries.domain.states import BounceVerdict, DeliveryKind, DeliveryState
@@ -49,7 +49,7 @@ def empty_url(servers: TestServers, worker: str) -> Iterator[str]:
     with psycopg.connect(servers.database_url, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
         yield with_database(servers.database_url, f"empty_{servers.run}_{worker}")
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(admin, f"empty_{servers.run}_{worker}")
 
 
 # Partitions are no tables of the models.
