@@ -15,18 +15,18 @@ from service.platform.settings.settings import Settings
 
 # -- measured by bench/morning.py: processor time of a digest, and its message -------------------
 
-COMPOSER_CPU_US = 524
-COMPOSE_POSTGRES_CPU_US = 273
-SENDER_CPU_US = 2_631
-POSTGRES_CPU_US = 184
-VALKEY_CPU_US = 4
-OTHERS_CPU_US = 21
+COMPOSER_CPU_US = 306
+COMPOSE_POSTGRES_CPU_US = 53
+SENDER_CPU_US = 1_237
+POSTGRES_CPU_US = 156
+VALKEY_CPU_US = 2
+OTHERS_CPU_US = 7
 # Of the sink, in place of a relay on the same machine.
-SINK_CPU_US = 270
-MESSAGE_BYTES = 52_242
+SINK_CPU_US = 230
+MESSAGE_BYTES = 47_298
 # A run of `morning.py` on a quiet machine: so many composed and sent; the seconds of both parts by the clock.
-CHECKED_CORES, CHECKED_COMPOSED, CHECKED_SENT = 2, 20_000, 20_000
-CHECKED_COMPOSE_S, CHECKED_SEND_S = 8.3, 32.2
+CHECKED_CORES, CHECKED_COMPOSED, CHECKED_SENT = 2, 100_000, 100_000
+CHECKED_COMPOSE_S, CHECKED_SEND_S = 19.0, 85.3
 
 # -- measured by bench/year.py ----------------------------------------------------------------
 
