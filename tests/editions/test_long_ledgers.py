@@ -30,6 +30,12 @@ def fill_year(press: Press) -> list[int]:
     return months
 
 
+def also_read(engine: Engine, months: list[int]) -> set[int]:
+    """Return the month that PostgreSQL 16 looks into as well, the oldest of however many."""
+    version = engine.dialect.server_version_info or (0,)
+    return {months[0]} if version < (18,) else set()
+
+
 def test_composing_reads_the_last_digest_and_no_older_one(press: Press, engine: Engine) -> None:
     press.add_papers(1, 2, 3)
     months = fill_year(press)
@@ -38,8 +44,7 @@ def test_composing_reads_the_last_digest_and_no_older_one(press: Press, engine: 
     assert press.balance(edition).candidate_count == SUBSCRIBERS
     # The newest four editions are looked into, whatever their cadence.
     read = {month for month, count in reads.items() if count}
-    # PostgreSQL 16 looks into the oldest month, too, however many there are.
-    assert read - {months[0]} <= {*months[-4:], month_of(press.clock())}
+    assert read <= {*months[-4:], month_of(press.clock()), *also_read(engine, months)}
 
 
 def test_an_update_to_an_old_paper_reads_the_month_that_it_was_sent_in(
@@ -60,7 +65,8 @@ def test_an_update_to_an_old_paper_reads_the_month_that_it_was_sent_in(
     with counting_reads(engine) as reads:
         edition = press.publish()
     read = {month for month, count in reads.items() if count}
-    assert read - {months[0]} == {months[2], *months[-4:], month_of(press.clock())}
+    wanted = {months[2], *months[-4:], month_of(press.clock())}
+    assert read == {*wanted, *also_read(engine, months)}
     rows = [row for row in press.rows(edition) if row.digest]
     assert len(rows) == SUBSCRIBERS
     assert all(row.digest and len(row.digest["updates"]) == 1 for row in rows)

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, sessionmaker
 from support.newsletter.press import Turnable
+from support.servers.databases import is_waiting
 from support.servers.processes import SECRET_KEY, settings_environ
 from support.smtp.smtp_sink import free_port, wait_until
 from support.web.papers import make_announcement, store_papers
@@ -149,7 +150,7 @@ def test_no_honest_page_computes_for_long_while_its_transaction_is_open(
 
 @pytest.mark.settings(secret_key=(SECRET_KEY,))
 def test_a_frozen_site_gives_its_locks_back_after_two_seconds(
-    settings: Settings, database_url: str, subscribers: Subscribers
+    settings: Settings, engine: Engine, database_url: str, subscribers: Subscribers
 ) -> None:
     """A process that stops in the middle of a transaction keeps no subscriber's row."""
     subscriber = subscribers.add()
@@ -165,7 +166,7 @@ def test_a_frozen_site_gives_its_locks_back_after_two_seconds(
         with psycopg.connect(database_url) as ours:
             ours.execute("LOCK TABLE consents")
             visit.start()
-            wait_until(lambda: _has_waiting(database_url), 10)
+            wait_until(lambda: is_waiting(engine), 10)
             os.kill(stack.pids()["web"], signal.SIGSTOP)
         try:
             # Its statement is done now, and nothing follows it.
@@ -174,12 +175,3 @@ def test_a_frozen_site_gives_its_locks_back_after_two_seconds(
         finally:
             os.kill(stack.pids()["web"], signal.SIGCONT)
         visit.join()
-
-
-def _has_waiting(database_url: str) -> bool:
-    with psycopg.connect(database_url) as connection:
-        return bool(
-            connection.execute(
-                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            ).fetchall()
-        )

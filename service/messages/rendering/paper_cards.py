@@ -93,13 +93,18 @@ class WholeCards:
             card = self._kept.get(key)
             if card is None:
                 card = self._kept.add(key, card_text(fragments.encode_shared(render(entry, view))))
-            placed.append((card[0], topic) if card[1] else card)
+            add_text(placed, card, topic)
 
         return place
 
 
 def card_text(fragment: fragments.Fragment) -> CardText:
     return fragment, fragment.has_topic
+
+
+def add_text(placed: fragments.Place, text: CardText, topic: int) -> None:
+    """Append a fragment, with the topic where it shows one."""
+    placed.append((text[0], topic) if text[1] else text)
 
 
 def cards_filter(write: WriteCards) -> Callable[..., TextSlot]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from service.messages.signed_links import mute_url
 from service.papers.domain.types import PaperView
 from service.platform.settings.settings import Settings
 from service.subscribers.domain.types import Feedback
@@ -54,6 +55,10 @@ class Offers:
     heading: str
     topic: Topic
     clauses: tuple[MuteOffer, ...]
+
+    def query_of(self, offer: MuteOffer, paper: PaperView | None) -> str:
+        """Return the query of the link that excludes a clause; `paper` leads to it."""
+        return mute_url("", self.topic.id, offer.clause, paper.id if paper else 0)
 
 
 class Way(NamedTuple):

@@ -11,7 +11,7 @@ from service.platform.settings.settings import Settings
 from service.presentation.sanitize import safe_url
 from service.subscribers.feedback import find_matching_topic
 from service.subscribers.store.models import Subscriber
-from service.topics.store.topics import list_topics
+from service.topics.store.topics import get_topic
 from service.web.pages.change_page import ChangePage, LinkRequest, Way, offer_mutes
 from service.web.pages.feedback_pages import find_paper
 
@@ -26,8 +26,8 @@ def list_ways(
     What can be muted is of the topic that brought it, or else of the first that matches it today.
     """
     paper = find_paper(session, link.number)
-    own = {topic.id: topic for topic in list_topics(session, subscriber.id)}
-    topic = own.get(link.topic_id) or find_matching_topic(session, settings, subscriber, paper.id)
+    topic = get_topic(session, subscriber.id, link.topic_id)
+    topic = topic or find_matching_topic(session, settings, subscriber, paper.id)
     offers = offer_mutes(session, settings, topic, paper, until) if topic else None
     return ChangePage(
         "What about this paper?", "", paper=paper, ways=tuple(_iterate_ways(paper)), offers=offers

@@ -31,6 +31,7 @@ from service.messages.rendering.paper_cards import (
     CardText,
     CardView,
     PlaceCard,
+    add_text,
     card_text,
 )
 from service.platform.caches import Generations
@@ -263,9 +264,9 @@ class _CardPlacer:
                 shown = segment.whole
                 if segment.sentences and (wanted := self._wanted(segment, note)):
                     shown = self._mark(segment, wanted)
-                placed.append((shown[0], topic) if shown[1] else shown)
+                add_text(placed, shown, topic)
             if text is not None:
-                placed.append((text[0], topic) if text[1] else text)
+                add_text(placed, text, topic)
         return True
 
     def _wanted(self, segment: _Segment, note: _Note) -> dict[int, WantedWords]:
