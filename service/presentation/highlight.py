@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -55,96 +57,95 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 # The same paper is rendered with several card templates, at different times.
 @cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
-    return _enclose(text, _find(text, words))
-
-
-def _enclose(
-    text: str, spans: Iterable[tuple[int, int]], write: Callable[[str], str] = escape
-) -> Markup:
     pieces: list[str] = []
     end = 0
-    for start, stop in spans:
-        pieces += [write(text[end:start]), "<mark>", write(text[start:stop]), "</mark>"]
+    for start, stop in _find(text, words):
+        pieces += [escape(text[end:start]), "<mark>", escape(text[start:stop]), "</mark>"]
         end = stop
-    pieces.append(write(text[end:]))
+    pieces.append(escape(text[end:]))
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 
+def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield the spans of `words` in characters: left to right, never overlapping."""
+    numbered = words_of(text)
+    for first, last in numbered.find(look_for(tuple(words))):
+        yield numbered.starts[first], numbered.ends[last]
+
+
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence that is marked for many topics: its words are stemmed once."""
+class NumberedWords:
+    """The words of a text in which many topics look for theirs, numbered and stemmed once.
 
-    text: str
+    `starts` and `ends` are in characters. `first` is the first word with a stem, `again` the next one
+    with the stem of each word, 0 after the last. `is_next` is 1 for each word but the first that may
+    follow the one before in a phrase.
+    """
+
+    starts: Sequence[int]
+    ends: Sequence[int]
     stems: tuple[str, ...]
-    is_plain: bool
+    first: Mapping[str, int]
+    again: Sequence[int]
+    is_next: bytes
 
-    def mark(self, wanted: WantedWords) -> Markup | None:
-        """Return what `mark` returns for the same words; None where none of them occurs."""
-        found = [at for at, stem in enumerate(self.stems) if stem in wanted.starts]
+    def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
+        """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
+        found: list[int] = []
+        for start in wanted.starts:
+            at = self.first.get(start)
+            while at is not None:
+                found.append(at)
+                at = self.again[at] or None
         if not found:
-            return None
-        spans = list(_spans(self.text, wanted, found))
-        return _enclose(self.text, spans, str if self.is_plain else escape) if spans else None
+            return []
+        found.sort()
+        if wanted.are_single:
+            return [(at, at) for at in found]
+        spans: list[tuple[int, int]] = []
+        end = 0
+        for at in found:
+            if at >= end:
+                for phrase in wanted.phrases:
+                    after = at + len(phrase)
+                    if self.stems[at:after] == phrase and all(self.is_next[at : after - 1]):
+                        spans.append((at, after - 1))
+                        end = after
+                        break
+        return spans
 
 
 # Each card of the same paper needs them.
-@cached("sentences to mark", maxsize=4_096)
-def sentences(text: str) -> tuple[Sentence, ...]:
-    """Return the sentences of a text, which together are the text.
-
-    No phrase crosses their ends, so marking each is marking the whole: what ends a sentence is none
-    of the characters that may stand between the words of a phrase.
-    """
-    bounds = dict.fromkeys((0, *_sentence_ends(text), len(text)))
-    return tuple(
-        Sentence(one, tuple(map(_fold, _WORD.findall(one))), escape(one) == one)
-        for one in (text[start:end] for start, end in pairwise(bounds))
+@cached("numbered words", maxsize=4_096)
+def words_of(text: str) -> NumberedWords:
+    """Return the words of a text."""
+    tokens = list(_WORD.finditer(text))
+    stems = tuple(sys.intern(_fold(token[0])) for token in tokens)
+    first: dict[str, int] = {}
+    again = array("I", bytes(4 * len(stems)))
+    for at in range(len(stems) - 1, -1, -1):
+        again[at] = first.get(stems[at], 0)
+        first[stems[at]] = at
+    return NumberedWords(
+        array("I", [token.start() for token in tokens]),
+        array("I", [token.end() for token in tokens]),
+        stems,
+        first,
+        again,
+        bytes(bool(_GAP.fullmatch(text, a.end(), b.start())) for a, b in pairwise(tokens)),
     )
 
 
-def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans of `words`: left to right, the longest first, never overlapping."""
-    wanted = look_for(tuple(words))
-    # Stemming a word that is not cached takes as long as scanning a whole excerpt. All but the last
-    # two letters of a stem, and always the first, begin its word too ("possibl" of "possibility").
-    beginnings = tuple(stem[: max(len(stem) - 2, 1)] for stem in wanted.starts)
-    letters = {letter for stem in wanted.starts for letter in (stem[0], stem[0].upper())}
-    found = [
-        at
-        for at, word in enumerate(_WORD.findall(text))
-        if (word[0] in letters or word[0] > "\x7f")
-        and word.casefold().startswith(beginnings)
-        and _fold(word) in wanted.starts
-    ]
-    if found:
-        yield from _spans(text, wanted, found)
-
-
-def _spans(text: str, wanted: WantedWords, found: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the spans of phrases that begin at the words numbered in `found`."""
-    tokens = list(_WORD.finditer(text))
-    end = 0
-    for at in found:
-        if at >= end:
-            length = next((len(p) for p in wanted.phrases if _stands_at(p, tokens, at, text)), 0)
-            if length:
-                end = at + length
-                yield tokens[at].start(), tokens[end - 1].end()
-
-
 class WantedWords(NamedTuple):
-    """Phrases as stems, the longest first; `starts` are their first stems, `words` as given."""
+    """Phrases as stems, the longest first; `starts` are their first stems, `words` as given.
+
+    `are_single` where each is one word.
+    """
 
     phrases: tuple[tuple[str, ...], ...]
     starts: tuple[str, ...]
     words: tuple[str, ...]
-
-    def may_be_in(self, stems: str) -> bool:
-        """Return whether one of the words occurs among stems, each between two spaces."""
-        for start in self.starts:  # noqa: SIM110 - each card asks; a generator takes twice as long
-            if f" {start} " in stems:
-                return True
-        return False
+    are_single: bool
 
 
 @cached("words to mark", maxsize=1_024)
@@ -152,18 +153,8 @@ def look_for(words: tuple[str, ...]) -> WantedWords:
     """Return the words to mark, prepared for many texts."""
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
-    return WantedWords(tuple(wanted), tuple({phrase[0]: None for phrase in wanted}), words)
-
-
-def _stands_at(
-    phrase: tuple[str, ...], tokens: Sequence[re.Match[str]], at: int, text: str
-) -> bool:
-    run = tokens[at : at + len(phrase)]
-    return (
-        len(run) == len(phrase)
-        and all(_fold(token[0]) == stem for token, stem in zip(run, phrase, strict=True))
-        and all(_GAP.fullmatch(text, a.end(), b.start()) for a, b in pairwise(run))
-    )
+    starts = tuple({phrase[0]: None for phrase in wanted})
+    return WantedWords(tuple(wanted), starts, words, all(len(phrase) == 1 for phrase in wanted))
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
 
-from service.messages.rendering.fragments import Fragment, MailPartFragments, encode_body, put_marks
+from service.messages.rendering.fragments import (
+    Fragment,
+    MailPartFragments,
+    encode_body,
+    put_back_marks,
+)
 from service.messages.rendering.renderer import RenderedMail
 from service.platform.packing import Packer
 
@@ -103,11 +108,11 @@ def restore_copy(
     for link, sign in zip((address, *links[1:]), _SIGNS, strict=False):
         texts = texts.replace(sign, link)
     change, *own = texts.split(_NEXT)
-    bodies = (
-        (put_marks(shared[number], marks) if number else own[text], topic)
-        for number, marks, text, topic in steps
-    )
-    fragments = [(Fragment(body, encode_body(body)), topic) for body, topic in bodies]
+    fragments = []
+    for number, marks, text, topic in steps:
+        body = shared[number] if number else own[text]
+        plain = Fragment(body, encode_body(body))
+        fragments.append((put_back_marks(plain, marks) if marks else plain, topic))
     return MailPartFragments(fragments, change.decode())
 
 

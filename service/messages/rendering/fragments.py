@@ -6,10 +6,13 @@ Each fragment begins at the first column and ends with a line end or a soft line
 
 import binascii
 import re
-from collections.abc import Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from service.platform.caches import cached
@@ -110,16 +113,17 @@ def encode_private(text: str) -> Fragment:
 
 def encode_shared(text: str) -> Fragment:
     """Encode text that many mails share; its hash names it in the archive, without its marks."""
-    return encode_shared_body(to_body(text))
-
-
-def encode_shared_body(body: bytes) -> Fragment:
-    """Return what `encode_shared` returns for the text of this body."""
-    plain, marks = take_marks(body)
-    return Fragment(body, encode_body(body), sha256(plain).digest()[:16], marks)
+    body, marks = take_marks(to_body(text))
+    plain = Fragment(body, encode_body(body), sha256(body).digest()[:16])
+    return put_back_marks(plain, marks) if marks else plain
 
 
 _MARK, _END_MARK = b"<mark>", b"</mark>"
+# What a line has room for beside both and the soft line break.
+_LONGEST_MARKED = _LONGEST_LINE - len(_MARK) - len(_END_MARK) - 1
+_LINE_END = b"\n"
+# A soft line break, or an octet written as three.
+_LONGER_IN_WIRE = re.compile(b"=(?:\r\n|..)")
 
 
 def take_marks(body: bytes) -> tuple[bytes, tuple[int, ...]]:
@@ -138,14 +142,82 @@ def take_marks(body: bytes) -> tuple[bytes, tuple[int, ...]]:
     return b"".join(plain), tuple(marks)
 
 
-def put_marks(plain: bytes, marks: Sequence[int]) -> bytes:
-    """Return the text of `take_marks` with its marks."""
-    pieces, at = [], 0
-    for gap, size in zip(marks[::2], marks[1::2], strict=True):
-        start = at + gap
-        at = start + size
-        pieces += [plain[start - gap : start], _MARK, plain[start:at], _END_MARK]
-    return b"".join([*pieces, plain[at:]])
+def put_back_marks(plain: Fragment, marks: Sequence[int]) -> Fragment:
+    """Return the fragment whose marks `take_marks` took."""
+    places = list(accumulate(marks))
+    words = find_words(plain, places[::2], places[1::2])
+    return put_marks(plain, words, [(at, at) for at in range(len(places) // 2)])
+
+
+class WordPlaces(NamedTuple):
+    """Where the words of a fragment are that may be marked: of each the first octet and the one after
+    the last, in the body and in the wire.
+    """
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    wire_starts: Sequence[int]
+    wire_ends: Sequence[int]
+
+
+def find_words(fragment: Fragment, starts: Sequence[int], ends: Sequence[int]) -> WordPlaces:
+    """Return the places of words, given those in the body."""
+    longer: list[tuple[int, int]] = []
+    growth = 0
+    for found in _LONGER_IN_WIRE.finditer(fragment.wire):
+        growth += 3 if found[0] == _SOFT_END else 2
+        longer.append((found.end() - growth, growth))
+    return WordPlaces(
+        *map(small_numbers, (starts, ends, move_places(starts, longer), move_places(ends, longer)))
+    )
+
+
+def move_places(places: Iterable[int], longer: Sequence[tuple[int, int]]) -> list[int]:
+    """Return places in a text as they are in one that is longer.
+
+    `longer` says from which place on it is longer, and by how much in all.
+    """
+    from_place = [place for place, _ in longer]
+    growth = [0, *[by for _, by in longer]]
+    return [place + growth[bisect_right(from_place, place)] for place in places]
+
+
+def small_numbers(numbers: Sequence[int]) -> Sequence[int]:
+    """Return increasing numbers in little space."""
+    return array("H" if not numbers or numbers[-1] < 1 << 16 else "L", numbers)
+
+
+def put_marks(plain: Fragment, words: WordPlaces, spans: Iterable[tuple[int, int]]) -> Fragment:
+    """Return a fragment in which some words are marked: spans of them from one to another.
+
+    Spans come in their order and do not overlap. The text is not encoded again, since a marked word
+    has its own line; where it is too long for one, all of it is.
+    """
+    body, wire = plain.body, plain.wire
+    bodies: list[bytes] = []
+    wires: list[bytes] = []
+    marks: list[int] = []
+    at = wire_at = 0
+    fits = True
+    for first, last in spans:
+        start, end = words.starts[first], words.ends[last]
+        marks += (start - at, end - start)
+        bodies += (body[at:start], _MARK, body[start:end], _END_MARK)
+        at = end
+        start, end = words.wire_starts[first], words.wire_ends[last]
+        marked = wire[start:end].replace(_SOFT_END, b"")
+        after = end
+        while wire[after : after + 1] == b".":  # No line begins with a dot.
+            after += 1
+        fits &= len(marked) + after - end <= _LONGEST_MARKED and _LINE_END not in marked
+        wires.append(wire[wire_at:start])
+        if start > wire_at and wire[start - 1] != _LINE_END[0]:
+            wires.append(_SOFT_END)
+        wires += (_MARK, marked, _END_MARK, wire[end:after], _SOFT_END)
+        wire_at = after
+    marked_body = b"".join((*bodies, body[at:]))
+    marked_wire = b"".join((*wires, wire[wire_at:])) if fits else encode_body(marked_body)
+    return Fragment(marked_body, marked_wire, plain.key, tuple(marks))
 
 
 def to_body(text: str) -> bytes:

@@ -24,10 +24,15 @@ from service.messages.mime.archive_copy import (
 from service.messages.rendering.fragments import (
     CHANGE,
     TOPIC,
+    Fragment,
     MailPartFragments,
+    encode_body,
     encode_private,
     encode_shared,
+    find_words,
+    put_back_marks,
     put_marks,
+    to_body,
 )
 from service.messages.rendering.mjml_cache import compile_shape, split_shape
 from service.messages.rendering.renderer import RenderedMail, Renderer
@@ -142,8 +147,43 @@ def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
 def test_marked_words_are_put_back_where_they_were(pieces: list[tuple[str, bool]]) -> None:
     text = "".join(f"<mark>{text}</mark>" if is_marked else text for text, is_marked in pieces)
     fragment = encode_shared(text)
-    assert put_marks(fragment.plain_body, fragment.marks) == fragment.body
-    assert fragment.key == encode_shared("".join(text for text, _ in pieces)).key
+    plain = encode_shared("".join(text for text, _ in pieces))
+    assert (fragment.plain_body, fragment.key) == (plain.body, plain.key)
+    assert fragment.body == to_body(text)
+    assert quopri.decodestring(fragment.wire) == fragment.body
+    lines = fragment.wire.split(b"\r\n")
+    assert all(len(line) <= 76 and not line.startswith(b".") for line in lines)
+    assert not any(line.endswith((b" ", b"\t")) for line in lines)
+    assert not fragment.wire or lines[-1] == b""
+    # An archive has only the text and the marks, and must give back the same bytes.
+    assert put_back_marks(
+        Fragment(plain.body, encode_body(plain.body), plain.key), fragment.marks
+    ) == (fragment if fragment.marks else plain)
+
+
+WORDS = st.text("ab.=é", min_size=1, max_size=12)
+
+
+@given(words=st.lists(WORDS, min_size=1, max_size=60), data=st.data())
+def test_any_words_can_be_marked_without_encoding_the_text_again(
+    words: list[str], data: st.DataObject
+) -> None:
+    starts, ends, at = [], [], 0
+    for word in words:
+        starts.append(at)
+        ends.append(at + len(word.encode()))
+        at = ends[-1] + 1
+    plain = encode_shared(" ".join(words))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(words) - 1), max_size=8)))
+    spans = [(first, last) for first, last in zip(cuts[::2], cuts[1::2], strict=False)]
+    marked = put_marks(plain, find_words(plain, starts, ends), spans)
+    expected = [*words]
+    for first, last in spans:
+        expected[first] = f"<mark>{expected[first]}"
+        expected[last] += "</mark>"
+    assert marked == encode_shared(" ".join(expected))
+    assert quopri.decodestring(marked.wire) == marked.body == " ".join(expected).encode()
+    assert all(len(line) <= 76 and not line.startswith(b".") for line in marked.wire.split(b"\r\n"))
 
 
 @pytest.mark.parametrize(

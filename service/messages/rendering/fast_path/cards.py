@@ -2,17 +2,19 @@
 
 A topic adds to a paper its reasons, and nothing else: its note. The ordinary macros
 render a card with a symbolic note. What they write of the note alone, such as the line of reasons, is
-made once per note; of a text with marked words only the sentences that have them are encoded again.
+made once per note; a text is written and encoded once, and words are marked in its octets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, count, zip_longest
+from itertools import count, zip_longest
 from typing import Any, TypeAlias, cast
 
 from jinja2 import Environment
+from markupsafe import escape
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
@@ -21,9 +23,12 @@ from service.messages.rendering.fast_path.skeletons import UnsupportedLog, const
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
     Place,
+    WordPlaces,
     encode_private,
     encode_shared,
-    encode_shared_body,
+    find_words,
+    move_places,
+    put_marks,
     to_body,
 )
 from service.messages.rendering.paper_cards import (
@@ -35,13 +40,12 @@ from service.messages.rendering.paper_cards import (
     card_text,
 )
 from service.platform.caches import Generations
-from service.presentation.highlight import Sentence, WantedWords, look_for, mark, sentences
-from service.presentation.sanitize import clean
+from service.presentation.highlight import NumberedWords, WantedWords, look_for, mark, words_of
 from service.topics.domain.types import Reason
 
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
 _MOST_CARD_BYTES = 48_000_000
-_CARD_BYTES, _SEGMENT_BYTES, _PIECE_BYTES = 900, 250, 80
+_CARD_BYTES, _SEGMENT_BYTES, _WORD_BYTES = 900, 250, 30
 # Per generation: the texts that a topic marks. Subscribers with the same topic share them.
 _MOST_MARKED_BYTES = 22_000_000
 _MARKED_BYTES = 300
@@ -54,8 +58,23 @@ _NOTE_BYTES, _WANTED_BYTES = 450, 300
 _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
 
 
-# Constant text, or a sentence as it is written unmarked, with the number of the words to mark in it.
-_Piece: TypeAlias = str | tuple[str, Sentence, int]
+@dataclass(frozen=True, slots=True)
+class _MarkedText:
+    """A text as it is written unmarked, and the number of what is marked in it; its words are at
+    `starts` and end at `ends`, in octets.
+    """
+
+    written: str
+    number: int
+    words: NumberedWords
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+# Constant text, or one in which words are marked.
+_Piece: TypeAlias = str | _MarkedText
+# Between characters that are written as they are, as one octet.
+_WRITTEN_OTHERWISE = re.compile("([^ !#-%(-;=?-~])")
 
 
 @dataclass(slots=True)
@@ -78,14 +97,13 @@ class _Segment:
     """A card's text between two slots of its note; `whole` is all of it, as a note that marks nothing
     shows it.
 
-    `ends` are the offsets at which its pieces end. Some pieces are sentences, each with the number
-    of the words to mark in it. `stems` are those of its sentences by that number.
+    `texts` are those in which words are marked: the number of what is marked, the words, and how many
+    words of the segment are before. `places` are those of all words.
     """
 
     whole: CardText
-    ends: tuple[int, ...]
-    stems: tuple[tuple[int, str], ...]
-    sentences: tuple[tuple[int, Sentence, int], ...]
+    places: WordPlaces
+    texts: tuple[tuple[int, NumberedWords, int], ...]
     serial: int = field(default_factory=count().__next__)
 
 
@@ -225,24 +243,29 @@ class _CardPlacer:
             if isinstance(piece, str):
                 segments[-1].append(piece)
             elif marked := _marked_text(piece):
-                segments[-1] += self._sentences(*marked)
+                segments[-1].append(self._marked_text(*marked))
             else:
                 slots.append(piece)
                 segments.append([])
         return _CardSkeleton(tuple(map(_segment, segments)), self._signature(slots))
 
-    def _sentences(
-        self, text: str, words: symbolic.SymbolicValue
-    ) -> Iterator[tuple[str, Sentence, int]]:
-        """Yield the sentences of a text, each as it is written unmarked."""
-        spec = symbolic.spec_of(words)
+    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> _MarkedText:
+        spec = symbolic.spec_of(wanted)
         number = self.wanted.setdefault(spec.key, next(self.numbers))
         self.words[number] = spec.read
-        pieces = [(self.write(mark(one.text, ())), one, number) for one in sentences(text)]
-        whole = self.write(mark(text, ()))
-        if not self._is_whole(whole) or "".join(piece for piece, _, _ in pieces) != whole:
+        pieces = [self.write(escape(piece)) for piece in _WRITTEN_OTHERWISE.split(text)]
+        written = self.write(mark(text, ()))
+        if not self._is_whole(written) or "".join(pieces) != written:
             raise CannotShare("a marked text that the whole card would be tidied for")
-        yield from pieces
+        longer: list[tuple[int, int]] = []
+        at = growth = 0
+        for plain, other in zip(pieces[::2], pieces[1::2], strict=False):
+            at += len(plain) + 1
+            growth += len(to_body(other)) - 1
+            longer.append((at, growth))
+        words = words_of(text)
+        starts, ends = (move_places(places, longer) for places in (words.starts, words.ends))
+        return _MarkedText(written, number, words, starts, ends)
 
     def _signature(self, slots: Sequence[symbolic.SymbolicValue]) -> int:
         specs = [symbolic.spec_of(slot) for slot in slots]
@@ -260,49 +283,37 @@ class _CardPlacer:
         if texts is None:
             return False
         for segment, text in zip_longest(card.segments, texts):
-            if segment.ends:
-                shown = segment.whole
-                if segment.sentences and (wanted := self._wanted(segment, note)):
-                    shown = self._mark(segment, wanted)
-                add_text(placed, shown, topic)
+            if segment.whole[0].body:
+                spans = self._spans(segment, note) if segment.texts else None
+                add_text(placed, self._mark(segment, spans) if spans else segment.whole, topic)
             if text is not None:
                 add_text(placed, text, topic)
         return True
 
-    def _wanted(self, segment: _Segment, note: _Note) -> dict[int, WantedWords]:
-        """Return the note's words by their number, those that may be in the segment."""
-        found: dict[int, WantedWords] = {}
-        for number, stems in segment.stems:
+    def _spans(self, segment: _Segment, note: _Note) -> list[tuple[int, int]]:
+        """Return the words of the segment that the note marks."""
+        spans: list[tuple[int, int]] = []
+        for number, words, before in segment.texts:
             wanted = note.words.get(number)
             if wanted is None:
                 wanted = note.words[number] = look_for(tuple(self.words[number](note)))
                 self._grow(note, _WANTED_BYTES)
-            if wanted.may_be_in(stems):
-                found[number] = wanted
-        return found
+            found = words.find(wanted)
+            spans += [(first + before, last + before) for first, last in found] if before else found
+        return spans
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size
         self.notes.grow(size)
 
-    def _mark(self, segment: _Segment, wanted: Mapping[int, WantedWords]) -> CardText:
-        """Return the text of a segment with these words marked, each set in its own sentences."""
-        key = (segment.serial, *[(number, words.words) for number, words in wanted.items()])
+    def _mark(self, segment: _Segment, spans: Sequence[tuple[int, int]]) -> CardText:
+        """Return the text of a segment with these words marked."""
+        key = (segment.serial, *spans)
         found = self.marked.get(key)
-        if found is not None:
-            return found
-        body, ends = segment.whole[0].body, segment.ends
-        pieces: list[bytes] = []
-        start = 0
-        for at, sentence, number in segment.sentences:
-            marked = sentence.mark(wanted[number]) if number in wanted else None
-            if marked is not None:
-                pieces += (body[ends[start] : ends[at]], to_body(clean(str(marked))))
-                start = at + 1
-        if not pieces:
-            return self.marked.add(key, segment.whole)
-        marked_body = b"".join((*pieces, body[ends[start] :]))
-        return self.marked.add(key, card_text(encode_shared_body(marked_body)))
+        if found is None:
+            plain, has_topic = segment.whole
+            found = self.marked.add(key, (put_marks(plain, segment.places, spans), has_topic))
+        return found
 
     def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
         texts = [self.write(read(note)) for read in self.slots[signature]]
@@ -334,21 +345,22 @@ def _marked_text(value: symbolic.SymbolicValue) -> tuple[str, symbolic.SymbolicV
 
 
 def _segment(pieces: Sequence[_Piece]) -> _Segment:
-    texts = [piece if isinstance(piece, str) else piece[0] for piece in pieces]
-    bodies = [to_body(text) for text in texts]
-    marked = tuple(
-        (at, *piece[1:]) for at, piece in enumerate(pieces) if not isinstance(piece, str)
-    )
-    stems: dict[int, str] = {}
-    for _, sentence, number in marked:
-        stems[number] = f"{stems.get(number, '')} {' '.join(sentence.stems)} "
-    ends = tuple(accumulate(map(len, bodies), initial=0)) if bodies else ()
-    text = "".join(texts)
-    whole = card_text((constant if len(text) < _SHORT else encode_shared)(text))
-    return _Segment(whole, ends, tuple(stems.items()), marked)
+    texts: list[tuple[int, NumberedWords, int]] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    written = ""
+    for piece in pieces:
+        if isinstance(piece, str):
+            written += piece
+        else:
+            at = len(to_body(written))
+            texts.append((piece.number, piece.words, len(starts)))
+            starts += [at + place for place in piece.starts]
+            ends += [at + place for place in piece.ends]
+            written += piece.written
+    whole = (constant if len(written) < _SHORT else encode_shared)(written)
+    return _Segment(card_text(whole), find_words(whole, starts, ends), tuple(texts))
 
 
 def _size_of_segment(segment: _Segment) -> int:
-    stems = sum(len(stems) for _, stems in segment.stems)
-    pieces = _PIECE_BYTES * len(segment.sentences)
-    return _SEGMENT_BYTES + segment.whole[0].size + stems + pieces
+    return _SEGMENT_BYTES + segment.whole[0].size + _WORD_BYTES * len(segment.places.starts)
