@@ -19,6 +19,7 @@ from service.messages.digest_period import DigestDays, edition_days
 from service.messages.signed_links import paper_links
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
+from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.subscribers.store.subscribers import get_named_topics
 from service.topics.domain.types import NamedTopic, Reason
@@ -101,13 +102,22 @@ class PaperEntries:
             paper = replace(paper, is_late=is_late)
         if paper.summary and not self.has_ai_summaries:
             paper = replace(paper, summary="")
-        return ShownPaper(
-            paper=paper,
-            links=links,
-            maybe_seen=maybe_seen,
-            revision=revision,
-            is_suggested=is_suggested,
+        return _same(
+            ShownPaper(
+                paper=paper,
+                links=links,
+                maybe_seen=maybe_seen,
+                revision=revision,
+                is_suggested=is_suggested,
+            )
         )
+
+
+# Each run reads its papers again, and renderers look up cards by them: one object for equal values
+# is compared by identity.
+@cached("shown papers", maxsize=4_096)
+def _same(shown: ShownPaper) -> ShownPaper:
+    return shown
 
 
 @dataclass(slots=True)
