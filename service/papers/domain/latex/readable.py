@@ -8,6 +8,8 @@ https://info.arxiv.org/help/prep.html
 import unicodedata
 
 from service.papers.domain.latex.math_mode import plain_math
+from service.papers.domain.latex.scan import formulas
+from service.papers.domain.latex.scripts import closed
 from service.papers.domain.latex.symbols import FOLDED
 from service.papers.domain.latex.text_mode import plain_tex
 from service.platform import linear_regex
@@ -30,19 +32,9 @@ _UNPRINTABLE = dict.fromkeys(
 _PARAGRAPH = linear_regex.compile(r"\n(?:[ \t]*\n)+[ \t]*|\n[ \t]+")
 _SPECIAL = linear_regex.compile(r"[\\${}`~]|''|--")
 
-# `\\` and `\$` come first so that neither can open a formula.
-_FORMULA = linear_regex.compile(
-    r"\\[\\$]"
-    r"|\$\$((?:[^$\\]|\\.)+)\$\$|\$((?:[^$\\]|\\.)+)\$"
-    r"|\\\((.+?)\\\)|\\\[(.+?)\\\]",
-    "s",
-)
 # "$4 per test and a $42 training cost": two plain words in a row are a sentence, not a formula.
 _SENTENCE = linear_regex.compile(r"(?:\A|\s)[A-Za-z]{2,},?\s+[A-Za-z]{2,}(?:[\s,.;]|\Z)")
-_LONGEST = 2000
-_MATH_SIGNS = linear_regex.compile(r"[\\^_{}=]")
 
-_MARK = linear_regex.compile("\x00(\\d+)\x01", "a")
 _ENDS_QUOTE = linear_regex.compile("''|\"")
 _SINGLE_QUOTED = linear_regex.compile(r"(^|[^\w`])`([^`'\n]{1,200})'")
 # Two primes after a digit are seconds of arc; after a word they close a quotation.
@@ -96,7 +88,12 @@ class _Protected:
     def restore(self, text: str) -> str:
         # A passage may hold an earlier mark (a formula in a link's text), never a later one.
         while "\x00" in text:
-            text = _MARK.sub(lambda match: self._passages[int(match[1])], text)
+            before, *marked = text.split("\x00")
+            pieces = [before]
+            for piece in marked:
+                number, _, following = piece.partition("\x01")
+                pieces += (self._passages[int(number)], following)
+            text = "".join(pieces)
         return text
 
 
@@ -112,29 +109,22 @@ def _convert_formulas(text: str, protected: _Protected) -> str:
     """Replace every formula by a mark for its plain form, or for itself."""
     out: list[str] = []
     at = 0
-    while match := _FORMULA.search(text, at):
-        out.append(text[at : match.start()])
-        inside = next((group for group in match.groups() if group is not None), None)
-        if inside is None:
-            out.append(match[0])
-            at = match.end()
-        elif len(inside) > _LONGEST:
-            out.append(text[match.start()])
-            at = match.start() + 1
-        elif _is_sentence(inside):
-            # The first dollar is money; the second may still open a formula.
-            out.append(protected.protect("$"))
-            at = match.start() + 1
-        else:
-            plain = plain_math(inside)
-            out.append(protected.protect(match[0] if plain is None else plain))
-            at = match.end()
-    out.append(text[at:])
-    return "".join(out)
+    for start, end, inside in formulas(text, _is_sentence):
+        plain = "$" if inside is None else plain_math(inside)
+        if plain is None:
+            plain = text[start:end]
+        elif text[end : end + 1].isalnum():
+            plain = closed(plain)
+        out += (text[at:start], protected.protect(plain))
+        at = end
+    return "".join((*out, text[at:]))
 
 
 def _is_sentence(inside: str) -> bool:
-    return bool(_SENTENCE.search(inside)) and not _MATH_SIGNS.search(inside)
+    """Return whether this is prose between two amounts of money, and not a formula."""
+    if any(sign in inside for sign in "\\^_{}="):
+        return False
+    return " " in inside.strip() and bool(_SENTENCE.search(inside))
 
 
 def _typeset(text: str) -> str:
