@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import snowballstemmer
 from markupsafe import Markup, escape
 
 from service.platform.caches import cached
+from service.presentation.formulas import Formula, find_formulas, widen, write
 
 # Scripts without spaces are split into letters, so that a word is found inside a run of them.
 _WORD = re.compile(
@@ -44,7 +46,7 @@ def _fold(word: str) -> str:
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
-    """Return `text` as safe HTML with every occurrence of `words` in `<mark>`.
+    """Return `text` as safe HTML, its formulas typeset, with every occurrence of `words` in `<mark>`.
 
     Words match by their English stem ("networks" finds "network"); an entry of several words
     is a phrase and matches only where its words follow each other.
@@ -55,18 +57,20 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 # The same paper is rendered with several card templates, at different times.
 @cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
-    return _enclose(text, _find(text, words))
+    formulas = find_formulas(text)
+    spans = widen(_find(text, words), formulas) if formulas else _find(text, words)
+    return _enclose(text, spans, partial(write, text, formulas))
 
 
 def _enclose(
-    text: str, spans: Iterable[tuple[int, int]], write: Callable[[str], str] = escape
+    text: str, spans: Iterable[tuple[int, int]], write_part: Callable[[int, int], str]
 ) -> Markup:
     pieces: list[str] = []
     end = 0
     for start, stop in spans:
-        pieces += [write(text[end:start]), "<mark>", write(text[start:stop]), "</mark>"]
+        pieces += [write_part(end, start), "<mark>", write_part(start, stop), "</mark>"]
         end = stop
-    pieces.append(write(text[end:]))
+    pieces.append(write_part(end, len(text)))
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 
@@ -76,6 +80,7 @@ class Sentence:
 
     text: str
     stems: tuple[str, ...]
+    formulas: tuple[Formula, ...]
     is_plain: bool
 
     def mark(self, wanted: WantedWords) -> Markup | None:
@@ -84,7 +89,15 @@ class Sentence:
         if not found:
             return None
         spans = list(_spans(self.text, wanted, found))
-        return _enclose(self.text, spans, str if self.is_plain else escape) if spans else None
+        if not spans:
+            return None
+        if self.is_plain:
+            return _enclose(self.text, spans, self._part)
+        shown = partial(write, self.text, self.formulas)
+        return _enclose(self.text, widen(spans, self.formulas), shown)
+
+    def _part(self, start: int, end: int) -> str:
+        return self.text[start:end]
 
 
 # Each card of the same paper needs them.
@@ -97,9 +110,15 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     """
     bounds = dict.fromkeys((0, *_sentence_ends(text), len(text)))
     return tuple(
-        Sentence(one, tuple(map(_fold, _WORD.findall(one))), escape(one) == one)
+        Sentence(one, tuple(map(_fold, _WORD.findall(one))), *_formulas_of(one))
         for one in (text[start:end] for start, end in pairwise(bounds))
     )
+
+
+def _formulas_of(text: str) -> tuple[tuple[Formula, ...], bool]:
+    """Return a sentence's formulas, and whether it is its own HTML."""
+    formulas = find_formulas(text)
+    return formulas, not formulas and escape(text) == text
 
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:

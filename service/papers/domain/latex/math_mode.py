@@ -5,6 +5,7 @@ TeX (`N_eff`, see `scripts`). A matrix and an author's own macro have no plain f
 whole formula stays as its author wrote it.
 """
 
+import string
 import unicodedata
 from collections.abc import Callable
 from typing import Final
@@ -14,8 +15,10 @@ from service.papers.domain.latex.scan import is_without_tex, math_tokens
 from service.papers.domain.latex.scripts import is_simple, shift
 from service.platform.caches import cached
 
-# ASCII that TeX prints as it is between dollars; all other ASCII punctuation has a meaning.
-_ITSELF: Final = frozenset(".,:;!?+-=<>/|()[]*@\"'`")
+# ASCII that TeX prints as it is between dollars, of which `scan` makes runs.
+_RUNS: Final = frozenset(f"{string.ascii_letters}{string.digits}.,:;!?+-=<>/|()[]*@\"")
+# The same alone, and the `%` whose backslash was forgotten; all other ASCII punctuation has a meaning.
+_ITSELF: Final = frozenset("`%")
 _SPACES: Final = {r"\,", r"\;", r"\:", r"\ ", r"\>", r"\quad", r"\qquad", r"\thinspace", "~"}
 _NOTHING: Final = {r"\!", r"\-", r"\/", r"\@"}
 _ESCAPED: Final = {r"\%", r"\&", r"\#", r"\_", r"\$", r"\{", r"\}"}
@@ -92,6 +95,8 @@ class _Formula:
         if piece in {"^", "_"}:
             return out.rstrip() + self._script(piece)
         was_open, self._is_open = self._is_open, False
+        if piece[0] in _RUNS:
+            return f"{out} {piece}" if was_open and piece[0].isalnum() else out + piece
         if piece.isspace() or piece in _SPACES:
             return out + " "
         if piece[0] == "\\" and piece[1:] in symbols.FUNCTIONS:
@@ -114,7 +119,7 @@ class _Formula:
         """Append `a/b`, in brackets where a factor beside it would seem to belong to one of both."""
         numerator, denominator = self._argument(), self._argument()
         self._is_open = False
-        following = self._tokens[self._at] if self._at < len(self._tokens) else ""
+        following = self._following()
         if out[-1:].isdigit() and numerator.isdigit() and denominator.isdigit():
             # A mixed number: 2½ is "2 1/2".
             return f"{out} {numerator}/{denominator}"
@@ -132,9 +137,12 @@ class _Formula:
         if piece == "{":
             return self._until("}")
         if piece[0] != "\\":
-            return _literal(piece)
+            return piece if piece[0] in _RUNS else _literal(piece)
         if piece == r"\|":
             return "‖"
+        if piece == r"\r":
+            # `\r{A}` is the Å of a text, between dollars too.
+            return unicodedata.normalize("NFC", f"{self._argument()}\u030a")
         if piece in _ESCAPED:
             return piece[1]
         if piece in _NOTHING:
@@ -146,6 +154,8 @@ class _Formula:
         if symbol:
             self._skip_gap_before_letter()
             return symbol
+        if name in symbols.CONVENTIONS:
+            return symbols.CONVENTIONS[name]
         if name in symbols.STYLES:
             self._is_upright = True
             return self._argument()
@@ -168,7 +178,7 @@ class _Formula:
         if count := quantities.count_arguments(name):
             plain = quantities.convert(name, [self._raw_argument() for _ in range(count)])
         elif name in symbols.MATH_ACCENTS:
-            plain = _accented(self._argument(), symbols.MATH_ACCENTS[name])
+            plain = _accented(self._argument(), name)
         elif name in _FRACTIONS:
             plain = _fraction(self._argument(), self._argument(), is_factor=True)
         elif name in _BUILDERS:
@@ -196,7 +206,12 @@ class _Formula:
         if self._depth > _DEEPEST:
             raise _NoPlainForm
         self._skip_blanks()
-        argument = self._atom(self._next())
+        piece = self._next()
+        if len(piece) > 1 and piece[0] in _RUNS:
+            # TeX takes one character of a run: `x^10` is x¹0.
+            self._at -= 1
+            self._tokens[self._at], piece = piece[1:], piece[0]
+        argument = self._atom(piece)
         self._depth -= 1
         return argument
 
@@ -207,11 +222,18 @@ class _Formula:
 
     def _with_function(self, out: str, name: str) -> str:
         r"""Append a function's name and its blanks: `n\log n` is "n log n", `\log(n)` "log(n)"."""
-        gap = " " if out and (out[-1].isalnum() or out[-1] == ")") else ""
+        self._is_upright = True
+        out += f" {name}" if out and (out[-1].isalnum() or out[-1] == ")") else name
         self._skip_blanks()
-        following = self._tokens[self._at] if self._at < len(self._tokens) else ""
-        closes = following[:1] in {"", "(", "[", ")", "]", "}", "^", "_", ",", "."}
-        return f"{out}{gap}{name}{'' if closes else ' '}"
+        while self._following() in {"^", "_"}:
+            out += self._script(self._next())
+            self._skip_blanks()
+        self._is_open = False
+        following = self._following()[:1]
+        return out if following in {"", "(", "[", ")", "]", "}", ",", "."} else f"{out} "
+
+    def _following(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):
@@ -246,13 +268,15 @@ def _each(text: str, lookup: Callable[[str], str | None]) -> str:
     return "".join(part for part in shaped if part is not None)
 
 
-def _accented(text: str, mark: str) -> str:
-    """Return the accent over a letter, with what follows it (`Ṁ*`), or over two or three letters."""
-    if not text or not text[0].isalpha():
+def _accented(text: str, name: str) -> str:
+    r"""Return the accent over a letter with scripts (`Ṁ*`), or a bar over two or three letters."""
+    text, mark = text.strip(), symbols.MATH_ACCENTS[name]
+    if not text or not text[0].isalnum():
         raise _NoPlainForm
-    if len(text) == 1 or not any(map(str.isalpha, text[1:])):
+    is_one = text[1:2] in {"", "_", "^"} or not any(map(str.isalpha, text[1:]))
+    if is_one and (len(text) == 1 or name not in symbols.WIDE_ACCENTS):
         return unicodedata.normalize("NFC", text[0] + mark) + text[1:]
-    if mark != symbols.MATH_ACCENTS["bar"] or not text.isalnum() or len(text) > _LONGEST_BARRED:
+    if name != "overline" or not text.isalnum() or len(text) > _LONGEST_BARRED:
         raise _NoPlainForm
     return "".join(f"{letter}\u0305" for letter in text)
 
@@ -275,6 +299,8 @@ def _is_single(text: str) -> bool:
     """Return whether a division may precede without brackets: one number or one letter with scripts."""
     if text.replace(".", "", 1).isdigit():
         return True
+    # A differential is one: `dN/dE`, `∂f/∂x`.
+    text = text[1:] if len(text) > 1 and text[0] in "d∂δΔ" else text
     letters = [sign for sign in text if sign.isalpha() and unicodedata.decomposition(sign)[:1] != "<"]
     is_one_base = text[0].isalpha() and (len(letters) == 1 or text[1:2] in {"_", "^"})
     return is_one_base and _is_product(text)

@@ -10,16 +10,22 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-_MATH_TOKEN = re.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
+_MATH_TOKEN = re.compile(
+    r"[A-Za-z0-9.,:;!?+\-=<>/|()\[\]*@\"]+|\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL
+)
 _TEXT_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\\Z", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
-_DELIMITER = re.compile(r"\\.|\$", re.DOTALL)
+# `\\` and `\$` are found so that neither opens a formula.
+_DELIMITER = re.compile(r"\$|\\[\\$()\[\]]")
 _LONGEST = 2000
 _CLOSES = {r"\(": r"\)", r"\[": r"\]"}
 
 
 def math_tokens(formula: str) -> list[str]:
-    """Return commands, runs of blanks and single characters, which together are the formula."""
+    """Return commands, runs of blanks, runs of what prints as itself, and single characters.
+
+    Together they are the formula.
+    """
     return _MATH_TOKEN.findall(formula)
 
 
@@ -51,7 +57,10 @@ def formulas(text: str, is_prose: Callable[[str], bool]) -> Iterator[Formula]:
     the text's length, but for what `is_prose` takes.
     """
     marks = [(found.start(), found[0]) for found in _DELIMITER.finditer(text)]
-    places = {kind: [at for at, mark in marks if mark == kind] for kind in ("$", *_CLOSES.values())}
+    places: dict[str, list[int]] = {"$": [], r"\)": [], r"\]": []}
+    for at, mark in marks:
+        if mark in places:
+            places[mark].append(at)
     end = 0
     for start, mark in marks:
         if start < end or not (mark == "$" or mark in _CLOSES):

@@ -11,9 +11,11 @@ from service.papers.domain.latex import symbols
 
 _ORDINALS: Final = {"st", "nd", "rd", "th"}
 _SIGNS: Final = "+−±∓"
-# What three italic letters in a row are: indices. Longer runs are words that lack their `\rm`.
+# Three italic letters in a row are indices. Longer runs are words that lack their `\rm`, as are these.
 _LONGEST_INDICES: Final = 3
+_SHORT_WORDS: Final = frozenset("max min tot sun sat vel rms sys out tan".split())
 _BRACKETS: Final = "()[]{}⟨⟩|"
+_SMALL: Final = {*symbols.SUPERSCRIPTS.values(), *symbols.SUBSCRIPTS.values()}
 
 
 def shift(text: str, sign: str, *, is_upright: bool) -> str:
@@ -38,7 +40,8 @@ def shift(text: str, sign: str, *, is_upright: bool) -> str:
 def is_simple(linear: str) -> bool:
     """Return whether a script can stand without brackets: one word, number or symbol."""
     bare = linear[1:] if linear[0] in _SIGNS and len(linear) > 1 else linear
-    return bare.isalnum() or _is_decimal(bare) or (len(linear) == 1 and linear not in _BRACKETS)
+    is_word = bare.isalnum() and _SMALL.isdisjoint(bare)
+    return is_word or _is_decimal(bare) or (len(linear) == 1 and linear not in _BRACKETS)
 
 
 def closed(plain: str) -> str:
@@ -51,8 +54,9 @@ def closed(plain: str) -> str:
 
 
 def _is_word(text: str, *, is_upright: bool) -> bool:
-    shortest = 2 if is_upright else _LONGEST_INDICES + 1
-    return len(text) >= shortest and text.isascii() and text.isalpha()
+    if len(text) < 2 or not (text.isascii() and text.isalpha()):
+        return False
+    return is_upright or len(text) > _LONGEST_INDICES or text in _SHORT_WORDS
 
 
 def _is_decimal(text: str) -> bool:

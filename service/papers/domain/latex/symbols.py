@@ -80,6 +80,17 @@ SYMBOLS: Final = pairs(
     "square □ blacksquare ■ clubsuit ♣ spadesuit ♠ heartsuit ♥ natural ♮ sharp ♯ flat ♭ "
     "AA Å degr ° S § dots … ldots … cdots ⋯ backslash \\ colon :"
 )
+# Macros that astronomers define alike, by what they print.
+CONVENTIONS: Final = {
+    "kms": "km s⁻¹", "HI": "H I", "HII": "H II", "Htwo": "H₂", "hii": "H II", "oiii": "[O III]",
+    "OIII": "[O III]", "oii": "[O II]", "OII": "[O II]", "nii": "[N II]", "NII": "[N II]",
+    "civ": "C IV", "CIV": "C IV", "lya": "Lyα", "Lya": "Lyα", "ha": "Hα", "Ha": "Hα", "Halpha": "Hα",
+    "hb": "Hβ", "Hb": "Hβ", "Hbeta": "Hβ", "teff": "T_eff", "Teff": "T_eff", "logg": "log g",
+    "feh": "[Fe/H]", "mstar": "M⋆", "Mstar": "M⋆", "MSun": "M⊙", "Msol": "M⊙", "LCDM": "ΛCDM",
+    "lcdm": "ΛCDM", "Mpc": "Mpc", "kpc": "kpc", "GeV": "GeV", "TeV": "TeV", "MeV": "MeV", "keV": "keV",
+    "eV": "eV", "vsini": "v sin i", "thicksim": "∼", "gteq": "≥", "lteq": "≤", "kelvin": "K",
+    "muG": "μG", "degsq": "deg²", "emdash": "—", "endash": "–",
+}  # fmt: skip
 # Binary operators and relations: a blank before them in the source is kept on both sides.
 RELATIONS: Final = _words(
     """times div pm mp cdot ast star circ oplus ominus otimes wedge vee land lor cap cup setminus
@@ -112,6 +123,8 @@ SWITCHES: Final = _words(
 )
 CITATIONS: Final = _words("cite citep citet citealt citealp citeauthor ref eqref autoref")
 BREAKS: Final = _words("newline linebreak par quad qquad enspace thinspace smallskip")
+# Accents over a whole expression, which over its first letter alone would say something else.
+WIDE_ACCENTS: Final = _words("overline widehat widetilde")
 # In math: sizes of delimiters; the delimiter itself follows and is kept.
 SIZES: Final = _words("left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr bigm Biggl Biggr middle")
 

@@ -200,6 +200,9 @@ class _TextParser:
         if name in symbols.MARKS:
             self._drop_blank(unless_letter=True)
             return symbols.MARKS[name]
+        if name in symbols.CONVENTIONS:
+            self._drop_blank(unless_letter=True)
+            return symbols.CONVENTIONS[name]
         if symbol := symbols.GREEK.get(name) or symbols.SYMBOLS.get(name):
             # Outside formulas the blank after a symbol is text, so it stays.
             return symbol
