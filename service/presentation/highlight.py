@@ -12,9 +12,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import snowballstemmer
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from service.platform.caches import cached
+from service.presentation.formulas import find_formulas, widen, write
 
 # Scripts without spaces are split into letters, so that a word is found inside a run of them.
 _WORD = re.compile(
@@ -46,7 +47,7 @@ def _fold(word: str) -> str:
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
-    """Return `text` as safe HTML with every occurrence of `words` in `<mark>`.
+    """Return `text` as safe HTML, its formulas typeset, with every occurrence of `words` in `<mark>`.
 
     Words match by their English stem ("networks" finds "network"); an entry of several words
     is a phrase and matches only where its words follow each other.
@@ -57,12 +58,18 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 # The same paper is rendered with several card templates, at different times.
 @cached("marked texts", maxsize=4_096, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
+    formulas = find_formulas(text)
     pieces: list[str] = []
     end = 0
-    for start, stop in _find(text, words):
-        pieces += [escape(text[end:start]), "<mark>", escape(text[start:stop]), "</mark>"]
+    for start, stop in widen(_find(text, words), formulas):
+        pieces += (
+            write(text, formulas, end, start),
+            "<mark>",
+            write(text, formulas, start, stop),
+            "</mark>",
+        )
         end = stop
-    pieces.append(escape(text[end:]))
+    pieces.append(write(text, formulas, end, len(text)))
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 

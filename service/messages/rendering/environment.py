@@ -9,12 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.paper_cards import CardKind, WholeCards, cards_filter
 from service.messages.rendering.slots import sanitize
-from service.presentation import arrivals, coverage, dates, highlight, phrases, reasons
+from service.presentation import arrivals, coverage, dates, formulas, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
-    highlight.mark, highlight.first_sentences, highlight.shorten,
+    formulas.typeset, highlight.mark, highlight.first_sentences, highlight.shorten,
     html_filters.marked_because, html_filters.marked_byline,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
     safe_url, require_own_url, isolated,

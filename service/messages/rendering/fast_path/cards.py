@@ -7,30 +7,26 @@ made once per note; a text is written and encoded once, and words are marked in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, zip_longest
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from jinja2 import Environment
-from markupsafe import escape
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
-from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
-from service.messages.rendering.fast_path.slot_values import CannotShare
-from service.messages.rendering.fragments import (
-    Place,
-    WordPlaces,
-    encode_private,
-    encode_shared,
-    find_words,
-    move_places,
-    put_marks,
-    to_body,
+from service.messages.rendering.fast_path.segments import (
+    MarkedText,
+    Piece,
+    Segment,
+    make_segment,
+    read_marked,
 )
+from service.messages.rendering.fast_path.skeletons import UnsupportedLog, split_slots
+from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering.fragments import Place, encode_private
 from service.messages.rendering.paper_cards import (
     CardKind,
     CardText,
@@ -40,41 +36,20 @@ from service.messages.rendering.paper_cards import (
     card_text,
 )
 from service.platform.caches import Generations
-from service.presentation.highlight import NumberedWords, WantedWords, look_for, mark, words_of
+from service.presentation.highlight import WantedWords, look_for, mark
 from service.topics.domain.types import Reason
 
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
 _MOST_CARD_BYTES = 48_000_000
-_CARD_BYTES, _SEGMENT_BYTES, _WORD_BYTES = 900, 250, 30
+_CARD_BYTES = 900
 # Per generation: the texts that a topic marks. Subscribers with the same topic share them.
 _MOST_MARKED_BYTES = 22_000_000
 _MARKED_BYTES = 300
-# Between two slots of a note most cards have the same few letters.
-_SHORT = 48
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 15_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
 # What a template may ask of a note, and get as results, before its cards are rendered whole.
 _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
-
-
-@dataclass(frozen=True, slots=True)
-class _MarkedText:
-    """A text as it is written unmarked, and the number of what is marked in it; its words are at
-    `starts` and end at `ends`, in octets.
-    """
-
-    written: str
-    number: int
-    words: NumberedWords
-    starts: Sequence[int]
-    ends: Sequence[int]
-
-
-# Constant text, or one in which words are marked.
-_Piece: TypeAlias = str | _MarkedText
-# Between characters that are written as they are, as one octet.
-_WRITTEN_OTHERWISE = re.compile("([^ !#-%(-;=?-~])")
 
 
 @dataclass(slots=True)
@@ -93,30 +68,15 @@ class _Note:
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
-    """A card's text between two slots of its note; `whole` is all of it, as a note that marks nothing
-    shows it.
-
-    `texts` are those in which words are marked: the number of what is marked, the words, and how many
-    words of the segment are before. `places` are those of all words.
-    """
-
-    whole: CardText
-    places: WordPlaces
-    texts: tuple[tuple[int, NumberedWords, int], ...]
-    serial: int = field(default_factory=count().__next__)
-
-
-@dataclass(frozen=True, slots=True)
 class _CardSkeleton:
     """A card: its segments, with a slot of its note between each two. `signature` names the slots."""
 
-    segments: tuple[_Segment, ...]
+    segments: tuple[Segment, ...]
     signature: int
 
     @property
     def size(self) -> int:
-        return _CARD_BYTES + sum(map(_size_of_segment, self.segments))
+        return _CARD_BYTES + sum(segment.size for segment in self.segments)
 
 
 class CardSkeletons:
@@ -237,7 +197,7 @@ class _CardPlacer:
     ) -> _CardSkeleton:
         shown = replace(entry, reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")))
         written = self.render(shown, view)
-        segments: list[list[_Piece]] = [[]]
+        segments: list[list[Piece]] = [[]]
         slots: list[symbolic.SymbolicValue] = []
         for piece in split_slots(written, trace.places):
             if isinstance(piece, str):
@@ -247,25 +207,16 @@ class _CardPlacer:
             else:
                 slots.append(piece)
                 segments.append([])
-        return _CardSkeleton(tuple(map(_segment, segments)), self._signature(slots))
+        return _CardSkeleton(tuple(map(make_segment, segments)), self._signature(slots))
 
-    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> _MarkedText:
+    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> MarkedText:
         spec = symbolic.spec_of(wanted)
         number = self.wanted.setdefault(spec.key, next(self.numbers))
         self.words[number] = spec.read
-        pieces = [self.write(escape(piece)) for piece in _WRITTEN_OTHERWISE.split(text)]
-        written = self.write(mark(text, ()))
-        if not self._is_whole(written) or "".join(pieces) != written:
+        marked = read_marked(text, number, self.write)
+        if marked is None or not self._is_whole(marked.written):
             raise CannotShare("a marked text that the whole card would be tidied for")
-        longer: list[tuple[int, int]] = []
-        at = growth = 0
-        for plain, other in zip(pieces[::2], pieces[1::2], strict=False):
-            at += len(plain) + 1
-            growth += len(to_body(other)) - 1
-            longer.append((at, growth))
-        words = words_of(text)
-        starts, ends = (move_places(places, longer) for places in (words.starts, words.ends))
-        return _MarkedText(written, number, words, starts, ends)
+        return marked
 
     def _signature(self, slots: Sequence[symbolic.SymbolicValue]) -> int:
         specs = [symbolic.spec_of(slot) for slot in slots]
@@ -290,29 +241,24 @@ class _CardPlacer:
                 add_text(placed, text, topic)
         return True
 
-    def _spans(self, segment: _Segment, note: _Note) -> list[tuple[int, int]]:
+    def _spans(self, segment: Segment, note: _Note) -> list[tuple[int, int]]:
         """Return the words of the segment that the note marks."""
-        spans: list[tuple[int, int]] = []
-        for number, words, before in segment.texts:
-            wanted = note.words.get(number)
-            if wanted is None:
-                wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+        for number, _, _ in segment.texts:
+            if number not in note.words:
+                note.words[number] = look_for(tuple(self.words[number](note)))
                 self._grow(note, _WANTED_BYTES)
-            found = words.find(wanted)
-            spans += [(first + before, last + before) for first, last in found] if before else found
-        return spans
+        return segment.find(note.words)
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size
         self.notes.grow(size)
 
-    def _mark(self, segment: _Segment, spans: Sequence[tuple[int, int]]) -> CardText:
+    def _mark(self, segment: Segment, spans: Sequence[tuple[int, int]]) -> CardText:
         """Return the text of a segment with these words marked."""
         key = (segment.serial, *spans)
         found = self.marked.get(key)
         if found is None:
-            plain, has_topic = segment.whole
-            found = self.marked.add(key, (put_marks(plain, segment.places, spans), has_topic))
+            found = self.marked.add(key, segment.mark(spans))
         return found
 
     def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
@@ -342,25 +288,3 @@ def _marked_text(value: symbolic.SymbolicValue) -> tuple[str, symbolic.SymbolicV
         case (function, (str() as text, symbolic.SymbolicValue() as words)) if function is mark:
             return text, words
     return None
-
-
-def _segment(pieces: Sequence[_Piece]) -> _Segment:
-    texts: list[tuple[int, NumberedWords, int]] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    written = ""
-    for piece in pieces:
-        if isinstance(piece, str):
-            written += piece
-        else:
-            at = len(to_body(written))
-            texts.append((piece.number, piece.words, len(starts)))
-            starts += [at + place for place in piece.starts]
-            ends += [at + place for place in piece.ends]
-            written += piece.written
-    whole = (constant if len(written) < _SHORT else encode_shared)(written)
-    return _Segment(card_text(whole), find_words(whole, starts, ends), tuple(texts))
-
-
-def _size_of_segment(segment: _Segment) -> int:
-    return _SEGMENT_BYTES + segment.whole[0].size + _WORD_BYTES * len(segment.places.starts)

@@ -1,26 +1,30 @@
-r"""Convert math between dollars to plain Unicode where that loses nothing.
+r"""Convert math between dollars to plain text where that loses nothing.
 
-`\alpha`, `10^{-3}` and `\mathcal{O}(n)` have a plain form; `x^{y^z}` and an author's own macro do
-not, and then the whole formula stays as its author wrote it.
+`\alpha`, `10^{-3}` and `\mathcal{O}(n)` are Unicode; scripts that Unicode has not are written as in
+TeX (`N_eff`, see `scripts`). A matrix and an author's own macro have no plain form, and then the
+whole formula stays as its author wrote it.
 """
 
+import string
 import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from service.papers.domain.latex import symbols
-from service.platform import linear_regex
+from service.papers.domain.latex import quantities, symbols
+from service.papers.domain.latex.scan import is_without_tex, math_tokens
+from service.papers.domain.latex.scripts import is_simple, shift
 from service.platform.caches import cached
 
-_TOKEN = linear_regex.compile(r"\\operatorname\*|\\[A-Za-z]+|\\.|\s+|.", "s")
-_PLAIN = linear_regex.compile(r"[A-Za-z0-9 .,:;!?+\-=<>/|()\[\]*@\"]*")
-# ASCII that TeX prints as it is between dollars; all other ASCII punctuation has a meaning.
-_ITSELF: Final = frozenset(".,:;!?+-=<>/|()[]*@\"'`")
+# ASCII that TeX prints as it is between dollars, of which `scan` makes runs.
+_RUNS: Final = frozenset(f'{string.ascii_letters}{string.digits}.,:;!?+-=<>/|()[]*@"')
+# The same alone, and the `%` whose backslash was forgotten; all other ASCII punctuation has a meaning.
+_ITSELF: Final = frozenset("`%")
 _SPACES: Final = {r"\,", r"\;", r"\:", r"\ ", r"\>", r"\quad", r"\qquad", r"\thinspace", "~"}
 _NOTHING: Final = {r"\!", r"\-", r"\/", r"\@"}
 _ESCAPED: Final = {r"\%", r"\&", r"\#", r"\_", r"\$", r"\{", r"\}"}
 _FRACTIONS: Final = frozenset({"frac", "tfrac", "dfrac", "nicefrac", "sfrac"})
 _DEEPEST = 12
+_LONGEST_BARRED = 3
 
 
 class _NoPlainForm(Exception):
@@ -34,13 +38,14 @@ def plain_math(formula: str) -> str | None:
     Bold and upright letters are only a style and become plain; calligraphic, blackboard and
     fraktur letters have a meaning of their own and keep their shape (`\mathbb{R}` is ℝ).
     """
-    if _PLAIN.fullmatch(formula):
+    if is_without_tex(formula):
         return formula.strip() or None
     try:
-        plain = _Formula(_TOKEN.findall(formula)).read()
+        plain = _Formula(math_tokens(formula)).read()
     except _NoPlainForm:
         return None
-    return unicodedata.normalize("NFC", " ".join(plain.split())) or None
+    # Of a formula that is only a gap (`$\,$`) one blank stays.
+    return unicodedata.normalize("NFC", " ".join(plain.split()) or plain[:1])
 
 
 class _Formula:
@@ -50,6 +55,10 @@ class _Formula:
         self._tokens = tokens
         self._at = 0
         self._depth = 0
+        # Whether the text so far ends in a script without brackets, which a letter would lengthen.
+        self._is_open = False
+        # Whether an upright style or a function's name was met: its letters are one word.
+        self._is_upright = False
 
     def read(self) -> str:
         return self._until(None)
@@ -59,24 +68,35 @@ class _Formula:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _NoPlainForm
-        out = ""
+        out, numerator = "", None
         while self._at < len(self._tokens):
             piece = self._tokens[self._at]
             if piece == end:
+                break
+            if piece == r"\over":
+                if numerator is not None:
+                    raise _NoPlainForm
                 self._at += 1
-                self._depth -= 1
-                return out
+                out, numerator, self._is_open = "", out, False
+                continue
             out = self._appended(out)
-        if end is not None:
-            raise _NoPlainForm
+        else:
+            if end is not None:
+                raise _NoPlainForm
+        self._at += 1
         self._depth -= 1
-        return out
+        if numerator is None:
+            return out
+        self._is_open = False
+        return _fraction(numerator, out, is_factor=True)
 
     def _appended(self, out: str) -> str:
         piece = self._next()
         if piece in {"^", "_"}:
-            table = symbols.SUPERSCRIPTS if piece == "^" else symbols.SUBSCRIPTS
-            return out.rstrip() + _shifted(self._argument(), table)
+            return out.rstrip() + self._script(piece)
+        was_open, self._is_open = self._is_open, False
+        if piece[0] in _RUNS:
+            return f"{out} {piece}" if was_open and piece[0].isalnum() else out + piece
         if piece.isspace() or piece in _SPACES:
             return out + " "
         if piece[0] == "\\" and piece[1:] in symbols.FUNCTIONS:
@@ -84,14 +104,49 @@ class _Formula:
         if piece[0] == "\\" and piece[1:] in symbols.RELATIONS:
             self._skip_blanks()
             return out + symbols.SYMBOLS[piece[1:]] + (" " if out.endswith(" ") else "")
-        return out + self._atom(piece)
+        if piece[0] == "\\" and piece[1:] in _FRACTIONS:
+            return self._with_fraction(out)
+        added = self._atom(piece)
+        return f"{out} {added}" if was_open and added[:1].isalnum() else out + added
+
+    def _script(self, sign: str) -> str:
+        self._is_upright = False
+        script = shift(self._argument(), sign, is_upright=self._is_upright)
+        self._is_open = script[:1] == sign and script[-1] != ")"
+        return script
+
+    def _with_fraction(self, out: str) -> str:
+        """Append `a/b`, in brackets where a factor beside it would seem to belong to one of both."""
+        numerator, denominator = self._argument(), self._argument()
+        self._is_open = False
+        following = self._following()
+        if out[-1:].isdigit() and numerator.isdigit() and denominator.isdigit():
+            # A mixed number: 2½ is "2 1/2".
+            return f"{out} {numerator}/{denominator}"
+        is_factor = (
+            out[-1:].isalnum()
+            or out[-1:] in {")", "]", "/", "^"}
+            or following[:1].isalnum()
+            or following[:1] in {"(", "[", "{", "^", "_", "/"}
+            or (
+                following[:1] == "\\"
+                and following[1:] not in symbols.RELATIONS
+                and following[1:].isalpha()
+            )
+        )
+        return out + _fraction(numerator, denominator, is_factor=is_factor)
 
     def _atom(self, piece: str) -> str:
         """Return the plain form of one piece with its arguments."""
         if piece == "{":
             return self._until("}")
         if piece[0] != "\\":
-            return _literal(piece)
+            return piece if piece[0] in _RUNS else _literal(piece)
+        if piece == r"\|":
+            return "‖"
+        if piece == r"\r":
+            # `\r{A}` is the Å of a text, between dollars too.
+            return unicodedata.normalize("NFC", f"{self._argument()}\u030a")
         if piece in _ESCAPED:
             return piece[1]
         if piece in _NOTHING:
@@ -103,9 +158,13 @@ class _Formula:
         if symbol:
             self._skip_gap_before_letter()
             return symbol
+        if name in symbols.CONVENTIONS:
+            return symbols.CONVENTIONS[name]
         if name in symbols.STYLES:
+            self._is_upright = True
             return self._argument()
         if name in symbols.SWITCHES:
+            self._is_upright = True
             self._skip_blanks()
             return ""
         if name in symbols.SIZES:
@@ -115,40 +174,70 @@ class _Formula:
     def _composed(self, name: str) -> str:
         """Return the plain form of a command that builds something from its arguments."""
         if name in symbols.FUNCTIONS:
+            self._is_upright = True
             return name
         if name in symbols.ALPHABETS:
-            return _each(self._argument(), symbols.ALPHABETS[name].get)
-        if name in symbols.MATH_ACCENTS:
-            return _accented(self._argument(), symbols.MATH_ACCENTS[name])
-        if name in _FRACTIONS:
-            return f"{_simple(self._argument())}/{_simple(self._argument())}"
-        if name in _BUILDERS:
-            return _BUILDERS[name](self._argument())
-        raise _NoPlainForm
+            alphabet = symbols.ALPHABETS[name]
+            return "".join(alphabet.get(letter, letter) for letter in self._argument())
+        if count := quantities.count_arguments(name):
+            plain = quantities.convert(name, [self._raw_argument() for _ in range(count)])
+        elif name in symbols.MATH_ACCENTS:
+            plain = _accented(self._argument(), name)
+        elif name in _FRACTIONS:
+            plain = _fraction(self._argument(), self._argument(), is_factor=True)
+        elif name in _BUILDERS:
+            plain = _BUILDERS[name](self._argument())
+        else:
+            raise _NoPlainForm
+        self._is_open = False
+        if plain is None:
+            raise _NoPlainForm
+        return plain
+
+    def _raw_argument(self) -> str:
+        """Return the tokens of the `{…}` that follows, as they are written."""
+        self._skip_blanks()
+        if self._next() != "{":
+            raise _NoPlainForm
+        start, depth = self._at, 1
+        while depth:
+            piece = self._next()
+            depth += (piece == "{") - (piece == "}")
+        return "".join(self._tokens[start : self._at - 1])
 
     def _argument(self) -> str:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _NoPlainForm
         self._skip_blanks()
-        argument = self._atom(self._next())
+        piece = self._next()
+        if len(piece) > 1 and piece[0] in _RUNS:
+            # TeX takes one character of a run: `x^10` is x¹0.
+            self._at -= 1
+            self._tokens[self._at], piece = piece[1:], piece[0]
+        argument = self._atom(piece)
         self._depth -= 1
         return argument
 
     def _delimiter(self) -> str:
         delimiter = self._argument()
-        # `\left.` is an invisible delimiter, which has a meaning only in TeX's layout.
-        if delimiter == ".":
-            raise _NoPlainForm
-        return delimiter
+        # `\left.` is an invisible delimiter.
+        return "" if delimiter == "." else delimiter
 
     def _with_function(self, out: str, name: str) -> str:
         r"""Append a function's name and its blanks: `n\log n` is "n log n", `\log(n)` "log(n)"."""
-        gap = " " if out and (out[-1].isalnum() or out[-1] == ")") else ""
+        self._is_upright = True
+        out += f" {name}" if out and (out[-1].isalnum() or out[-1] == ")") else name
         self._skip_blanks()
-        following = self._tokens[self._at] if self._at < len(self._tokens) else ""
-        closes = following[:1] in {"", "(", "[", ")", "]", "}", "^", "_", ",", "."}
-        return f"{out}{gap}{name}{'' if closes else ' '}"
+        while self._following() in {"^", "_"}:
+            out += self._script(self._next())
+            self._skip_blanks()
+        self._is_open = False
+        following = self._following()[:1]
+        return out if following in {"", "(", "[", ")", "]", "}", ",", "."} else f"{out} "
+
+    def _following(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):
@@ -176,11 +265,6 @@ def _literal(piece: str) -> str:
     raise _NoPlainForm
 
 
-def _shifted(text: str, table: dict[str, str]) -> str:
-    """Return the text as superscript or subscript, if Unicode has all of its characters."""
-    return _each("".join(text.split()), table.get)
-
-
 def _each(text: str, lookup: Callable[[str], str | None]) -> str:
     shaped = [lookup(character) for character in text]
     if not shaped or None in shaped:
@@ -188,17 +272,46 @@ def _each(text: str, lookup: Callable[[str], str | None]) -> str:
     return "".join(part for part in shaped if part is not None)
 
 
-def _accented(text: str, mark: str) -> str:
-    if len(text) != 1 or not text.isalpha():
+def _accented(text: str, name: str) -> str:
+    r"""Return the accent over a letter with scripts (`Ṁ*`), or a bar over two or three letters."""
+    text, mark = text.strip(), symbols.MATH_ACCENTS[name]
+    if not text or not text[0].isalnum():
         raise _NoPlainForm
-    return unicodedata.normalize("NFC", text + mark)
+    is_one = text[1:2] in {"", "_", "^"} or not any(map(str.isalpha, text[1:]))
+    if is_one and (len(text) == 1 or name not in symbols.WIDE_ACCENTS):
+        return unicodedata.normalize("NFC", text[0] + mark) + text[1:]
+    if name != "overline" or not text.isalnum() or len(text) > _LONGEST_BARRED:
+        raise _NoPlainForm
+    return "".join(f"{letter}\u0305" for letter in text)
 
 
-def _simple(text: str) -> str:
-    """Return a numerator or denominator that needs no brackets."""
-    if not text or not all(character.isalnum() or character == "." for character in text):
+def _fraction(numerator: str, denominator: str, *, is_factor: bool) -> str:
+    numerator, denominator = numerator.strip(), denominator.strip()
+    if not numerator or not denominator:
         raise _NoPlainForm
-    return text
+    above = numerator if _is_product(numerator) else f"({numerator})"
+    below = denominator if _is_single(denominator) else f"({denominator})"
+    return f"({above}/{below})" if is_factor else f"{above}/{below}"
+
+
+def _is_product(text: str) -> bool:
+    """Return whether a division may follow without brackets: no sum and no comparison."""
+    return all(
+        sign.isalnum() or sign in "._^*·⊙′∂∇" or unicodedata.combining(sign) for sign in text
+    )
+
+
+def _is_single(text: str) -> bool:
+    """Return whether a division may precede without brackets: one number or one letter with scripts."""
+    if text.replace(".", "", 1).isdigit():
+        return True
+    # A differential is one: `dN/dE`, `∂f/∂x`.
+    text = text[1:] if len(text) > 1 and text[0] in "d∂δΔ" else text
+    letters = [
+        sign for sign in text if sign.isalpha() and unicodedata.decomposition(sign)[:1] != "<"
+    ]
+    is_one_base = text[0].isalpha() and (len(letters) == 1 or text[1:2] in {"_", "^"})
+    return is_one_base and _is_product(text)
 
 
 def _rooted(text: str) -> str:

@@ -8,6 +8,8 @@ https://info.arxiv.org/help/prep.html
 import unicodedata
 
 from service.papers.domain.latex.math_mode import plain_math
+from service.papers.domain.latex.scan import formulas
+from service.papers.domain.latex.scripts import closed
 from service.papers.domain.latex.symbols import FOLDED
 from service.papers.domain.latex.text_mode import plain_tex
 from service.platform import linear_regex
@@ -28,25 +30,18 @@ _UNPRINTABLE = dict.fromkeys(
 )
 # In arXiv's metadata a line that begins with blanks begins a paragraph; other breaks only wrap.
 _PARAGRAPH = linear_regex.compile(r"\n(?:[ \t]*\n)+[ \t]*|\n[ \t]+")
-_SPECIAL = linear_regex.compile(r"[\\${}`~]|''|--")
+_SPECIAL = ("\\", "$", "{", "}", "`", "~", "''", "--")
 
-# `\\` and `\$` come first so that neither can open a formula.
-_FORMULA = linear_regex.compile(
-    r"\\[\\$]"
-    r"|\$\$((?:[^$\\]|\\.)+)\$\$|\$((?:[^$\\]|\\.)+)\$"
-    r"|\\\((.+?)\\\)|\\\[(.+?)\\\]",
-    "s",
-)
 # "$4 per test and a $42 training cost": two plain words in a row are a sentence, not a formula.
 _SENTENCE = linear_regex.compile(r"(?:\A|\s)[A-Za-z]{2,},?\s+[A-Za-z]{2,}(?:[\s,.;]|\Z)")
-_LONGEST = 2000
-_MATH_SIGNS = linear_regex.compile(r"[\\^_{}=]")
 
-_MARK = linear_regex.compile("\x00(\\d+)\x01", "a")
 _ENDS_QUOTE = linear_regex.compile("''|\"")
 _SINGLE_QUOTED = linear_regex.compile(r"(^|[^\w`])`([^`'\n]{1,200})'")
 # Two primes after a digit are seconds of arc; after a word they close a quotation.
 _CLOSING = linear_regex.compile(r"([\pL\p{Nl}\p{No}_.,!?)])''")
+# Authors also open a quotation by the closing mark: `''zoom in"`.
+_OPENING = linear_regex.compile(r"""(\A|[\s(\[])''([\pL\pN](?:[^'"\n]|'[^'"\n]){0,200}?)(?:''|")""")
+_RANGE = linear_regex.compile(r"(\A|[\s(+±≈∼~\x01])(\d+(?:\.\d+)?)(%?)~(\d+(?:\.\d+)?)(%?)(\w?)")
 # A blank before and a letter after is a command-line option, not a dash.
 _DASHES = linear_regex.compile(r"-{2,}")
 _TILDE = linear_regex.compile(r"~")
@@ -62,13 +57,22 @@ def to_readable(text: str) -> str:
     Never raises and never drops a word. A formula with no exact form in Unicode and an author's
     own commands stay as they were written.
     """
-    printable = text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNPRINTABLE)
-    paragraphs = (part.replace("\n", " ") for part in _PARAGRAPH.split(printable))
-    plain = "\n\n".join(paragraphs)
-    if _SPECIAL.search(plain):
-        plain = _without_tex(_A_LA.sub(lambda found: f"{found[1]}à{found[2]}{found[3]}", plain))
-    tidy = (" ".join(part.split()) for part in plain.split("\n\n"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    if not lines.replace("\n", " ").isprintable():
+        lines = lines.translate(_UNPRINTABLE)
+    plain = lines
+    if "\n" in lines:
+        plain = "\n\n".join(part.replace("\n", " ") for part in _PARAGRAPH.split(lines))
+    if any(sign in plain for sign in _SPECIAL):
+        plain = _without_tex(plain)
+    tidy = map(_tidy, plain.split("\n\n"))
     return unicodedata.normalize("NFC", "\n\n".join(part for part in tidy if part))
+
+
+def _tidy(paragraph: str) -> str:
+    if "  " not in paragraph and paragraph.isprintable():
+        return paragraph.strip()
+    return " ".join(paragraph.split())
 
 
 def to_readable_line(text: str) -> str:
@@ -96,12 +100,19 @@ class _Protected:
     def restore(self, text: str) -> str:
         # A passage may hold an earlier mark (a formula in a link's text), never a later one.
         while "\x00" in text:
-            text = _MARK.sub(lambda match: self._passages[int(match[1])], text)
+            before, *marked = text.split("\x00")
+            pieces = [before]
+            for piece in marked:
+                number, _, following = piece.partition("\x01")
+                pieces += (self._passages[int(number)], following)
+            text = "".join(pieces)
         return text
 
 
 def _without_tex(text: str) -> str:
     protected = _Protected()
+    if r"\'a" in text or r"\'{a" in text:
+        text = _A_LA.sub(lambda found: f"{found[1]}à{found[2]}{found[3]}", text)
     text = _convert_formulas(text, protected)
     if "\\" in text or "{" in text:
         text = plain_tex(text, protected.protect)
@@ -112,29 +123,22 @@ def _convert_formulas(text: str, protected: _Protected) -> str:
     """Replace every formula by a mark for its plain form, or for itself."""
     out: list[str] = []
     at = 0
-    while match := _FORMULA.search(text, at):
-        out.append(text[at : match.start()])
-        inside = next((group for group in match.groups() if group is not None), None)
-        if inside is None:
-            out.append(match[0])
-            at = match.end()
-        elif len(inside) > _LONGEST:
-            out.append(text[match.start()])
-            at = match.start() + 1
-        elif _is_sentence(inside):
-            # The first dollar is money; the second may still open a formula.
-            out.append(protected.protect("$"))
-            at = match.start() + 1
-        else:
-            plain = plain_math(inside)
-            out.append(protected.protect(match[0] if plain is None else plain))
-            at = match.end()
-    out.append(text[at:])
-    return "".join(out)
+    for start, end, inside in formulas(text, _is_sentence):
+        plain = "$" if inside is None else plain_math(inside)
+        if plain is None:
+            plain = text[start:end]
+        elif text[end : end + 1].isalnum():
+            plain = closed(plain)
+        out += (text[at:start], protected.protect(plain))
+        at = end
+    return "".join((*out, text[at:]))
 
 
 def _is_sentence(inside: str) -> bool:
-    return bool(_SENTENCE.search(inside)) and not _MATH_SIGNS.search(inside)
+    """Return whether this is prose between two amounts of money, and not a formula."""
+    if " " not in inside or any(sign in inside for sign in "\\^_{}="):
+        return False
+    return bool(_SENTENCE.search(inside))
 
 
 def _typeset(text: str) -> str:
@@ -145,10 +149,12 @@ def _typeset(text: str) -> str:
     if "`" in text:
         text = _SINGLE_QUOTED.sub(_quote_single, text)
     if "''" in text:
+        text = _OPENING.sub(lambda found: f"{found[1]}“{found[2]}”", text)
         text = _CLOSING.sub(lambda found: f"{found[1]}”", text)
     if "--" in text:
         text = _DASHES.sub(_dash, text)
     if "~" in text:
+        text = _RANGE.sub(_range, text)
         text = _TILDE.sub(_blank_or_about, text)
     return text
 
@@ -174,6 +180,14 @@ def _dash(match: Match[str]) -> str:
     if len(match[0]) == 2 and not is_option:
         return "–"
     return "—" if len(match[0]) == 3 else match[0]
+
+
+def _range(match: Match[str]) -> str:
+    """Return `12%–18%`, where a tilde stands between two numbers of which the second is greater."""
+    before, first, percent, last, last_percent, letter = match.groups()
+    if (percent and not last_percent) or float(first) >= float(last):
+        return match[0]
+    return f"{before}{first}{percent}–{last}{last_percent}{letter}"
 
 
 def _blank_or_about(match: Match[str]) -> str:

@@ -4,10 +4,11 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from service.papers.domain.latex import symbols
+from service.papers.domain.latex import quantities, symbols
+from service.papers.domain.latex.math_mode import plain_math
+from service.papers.domain.latex.scan import text_tokens
 from service.platform import linear_regex
 
-_TOKEN = linear_regex.compile(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+|\\\Z", "s")
 _DEEPEST: Final = 20
 # The plain form of a two-character command, by its second character.
 _CONTROL_SYMBOLS: Final = (
@@ -28,7 +29,7 @@ def plain_tex(text: str, protect: Callable[[str], str]) -> str:
 
     Never raises; unknown commands and unbalanced braces stay. Linear in the text's length.
     """
-    tokens = _TOKEN.findall(text)
+    tokens = text_tokens(text)
     return _TextParser(tokens, _matching(tokens), protect).read(0, len(tokens))
 
 
@@ -64,7 +65,10 @@ class _TextParser:
         returning, self._at = self._at, start
         out: list[str] = []
         while self._at < end:
-            out.append(self._piece(out[-1] if out else ""))
+            if script := self._script(out[-1] if out else ""):
+                out[-1:] = [out[-1][:-1], script]
+            else:
+                out.append(self._piece(out[-1] if out else ""))
         self._depth -= 1
         self._at = returning
         return "".join(out)
@@ -134,6 +138,16 @@ class _TextParser:
         touches = (before[:1] != "\\" and before[-1:].isalpha()) or after[:1].isalpha()
         return touches and bool(_CAPITALS.fullmatch(first))
 
+    def _script(self, before: str) -> str:
+        """Return the plain form of `_{…}` and `^{…}` outside formulas, past which it then stands."""
+        end = self._closing.get(self._at) if before[-1:] in {"_", "^"} else None
+        if end is None or (len(before) > 1 and before[-2] == before[-1]):
+            return ""
+        plain = plain_math(f"{before[-1]}{''.join(self._tokens[self._at : end + 1])}")
+        if plain:
+            self._at = end + 1
+        return plain or ""
+
     # --- accents
 
     def _accent(self, name: str, before: str) -> str | None:
@@ -186,6 +200,9 @@ class _TextParser:
         if name in symbols.MARKS:
             self._drop_blank(unless_letter=True)
             return symbols.MARKS[name]
+        if name in symbols.CONVENTIONS:
+            self._drop_blank(unless_letter=True)
+            return symbols.CONVENTIONS[name]
         if symbol := symbols.GREEK.get(name) or symbols.SYMBOLS.get(name):
             # Outside formulas the blank after a symbol is text, so it stays.
             return symbol
@@ -217,6 +234,8 @@ class _TextParser:
             plain = self._with_two(name)
         elif name in {"textsuperscript", "textsubscript"}:
             plain = self._shifted(name)
+        elif count := quantities.count_arguments(name):
+            plain = self._quantity(name, count)
         elif name == "color" and self._raw_argument() is not None:
             plain = ""
         return f"\\{name}" if plain is None else plain
@@ -227,6 +246,15 @@ class _TextParser:
         # `1\textsuperscript{st}` becomes 1st, not 1ˢᵗ, which no search would find.
         is_number = text is not None and text.isdigit() and text.isascii()
         return "".join(table[digit] for digit in text or "") if is_number else text
+
+    def _quantity(self, name: str, count: int) -> str | None:
+        returning = self._at
+        arguments = [self._raw_argument() for _ in range(count)]
+        given = [argument for argument in arguments if argument is not None]
+        plain = quantities.convert(name, given) if len(given) == count else None
+        if plain is None:
+            self._at = returning
+        return plain
 
     def _with_two(self, name: str) -> str | None:
         returning = self._at

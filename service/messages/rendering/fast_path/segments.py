@@ -1,0 +1,150 @@
+"""Segments: what a card shows between two slots of its note, encoded once, with the places of its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeAlias
+
+from markupsafe import Markup, escape
+
+from service.messages.rendering.fast_path.skeletons import constant
+from service.messages.rendering.fragments import (
+    WordPlaces,
+    encode_shared,
+    find_words,
+    move_places,
+    put_marks,
+    to_body,
+)
+from service.messages.rendering.paper_cards import CardText, card_text
+from service.presentation.formulas import Formula, find_formulas
+from service.presentation.highlight import NumberedWords, WantedWords, mark, words_of
+
+_SEGMENT_BYTES, _WORD_BYTES = 250, 30
+# Between two slots of a note most cards have the same few letters.
+_SHORT = 48
+# What is not one octet that is written as it is.
+_WRITTEN_OTHERWISE = re.compile("[^ !#-%(-;=?-~]")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedText:
+    """A text as it is written unmarked, and the number of what is marked in it.
+
+    Its words are at `starts` and end at `ends`, in octets; those of a formula are all of it.
+    """
+
+    written: str
+    number: int
+    words: NumberedWords
+    starts: Sequence[int]
+    ends: Sequence[int]
+    has_formulas: bool
+
+
+# Constant text, or one in which words are marked.
+Piece: TypeAlias = str | MarkedText
+
+
+def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedText | None:
+    """Return a text as `write` writes it; None where that cannot be told of its parts."""
+    formulas = find_formulas(text)
+    pieces: list[str] = []
+    # Up to which character the text has grown, and by how many octets.
+    longer: list[tuple[int, int]] = []
+    at = growth = 0
+    for start, end, html in _written_otherwise(text, formulas):
+        other = write(Markup(html))  # noqa: S704 - of an escaped character, or of a formula
+        pieces += (text[at:start], other)
+        growth += len(to_body(other)) - (end - start)
+        longer.append((end, growth))
+        at = end
+    written = write(mark(text, ()))
+    if "".join((*pieces, text[at:])) != written:
+        return None
+    words = words_of(text)
+    starts, ends = list(words.starts), list(words.ends)
+    for one in formulas:
+        for at_word, (start, end) in enumerate(zip(words.starts, words.ends, strict=True)):
+            if one.start < end and start < one.end:
+                starts[at_word] = min(starts[at_word], one.start)
+                ends[at_word] = max(ends[at_word], one.end)
+    moved = move_places(starts, longer), move_places(ends, longer)
+    return MarkedText(written, number, words, *moved, bool(formulas))
+
+
+def _written_otherwise(text: str, formulas: Sequence[Formula]) -> Iterator[tuple[int, int, str]]:
+    """Yield the start, the end and the HTML of what does not stand for itself."""
+    at = 0
+    for start, end, html in (*formulas, Formula(len(text), len(text), "")):
+        for found in _WRITTEN_OTHERWISE.finditer(text, at, start):
+            yield found.start(), found.end(), escape(found[0])
+        if html:
+            yield start, end, html
+        at = end
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A card's text between two slots of its note; `whole` is as a note that marks nothing shows it.
+
+    `texts` are those in which words are marked: the number of what is marked, the words, and how many
+    words of the segment are before. `places` are those of all words.
+    """
+
+    whole: CardText
+    places: WordPlaces
+    texts: tuple[tuple[int, NumberedWords, int], ...]
+    has_formulas: bool
+    serial: int = field(default_factory=count().__next__)
+
+    @property
+    def size(self) -> int:
+        """The bytes that a cache keeps for it."""
+        return _SEGMENT_BYTES + self.whole[0].size + _WORD_BYTES * len(self.places.starts)
+
+    def find(self, wanted: Mapping[int, WantedWords]) -> list[tuple[int, int]]:
+        """Return the first and the last word of all that is to be marked, in order."""
+        spans: list[tuple[int, int]] = []
+        for number, words, before in self.texts:
+            found = words.find(wanted[number])
+            spans += [(first + before, last + before) for first, last in found] if before else found
+        return self._joined(spans) if self.has_formulas and len(spans) > 1 else spans
+
+    def _joined(self, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return spans of which those that have a formula in common are one."""
+        joined = spans[:1]
+        for first, last in spans[1:]:
+            if self.places.starts[first] < self.places.ends[joined[-1][1]]:
+                joined[-1] = (joined[-1][0], last)
+            else:
+                joined.append((first, last))
+        return joined
+
+    def mark(self, spans: Sequence[tuple[int, int]]) -> CardText:
+        """Return the text with these words marked."""
+        plain, has_topic = self.whole
+        return put_marks(plain, self.places, spans), has_topic
+
+
+def make_segment(pieces: Sequence[Piece]) -> Segment:
+    """Return the segment of these pieces, encoded."""
+    texts: list[tuple[int, NumberedWords, int]] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    written = ""
+    for piece in pieces:
+        if isinstance(piece, str):
+            written += piece
+        else:
+            at = len(to_body(written))
+            texts.append((piece.number, piece.words, len(starts)))
+            starts += [at + place for place in piece.starts]
+            ends += [at + place for place in piece.ends]
+            written += piece.written
+    whole = (constant if len(written) < _SHORT else encode_shared)(written)
+    has_formulas = any(isinstance(piece, MarkedText) and piece.has_formulas for piece in pieces)
+    return Segment(card_text(whole), find_words(whole, starts, ends), tuple(texts), has_formulas)
