@@ -27,7 +27,7 @@ PIECES = (
     ". ", ".", "? ", "!” ", ".) ", "。", "！", " ", "  ", "\n", "-", "—", "/", ", ", ": ", "Code: ", "<b>",
     "&amp;", '"', "'", "=", "=\n", ".\n.", "...", "$\\alpha_{i}$", "\\mathbb{R}^n", "x²", "é", "e\u0301",
     "مرحبا بالعالم", "שלום", "\u200f", "\u202e", "連続学習", "の研究", "\u2028", "\x85", "\x1c", "\ufdd2", "\ufdd5",
-    "w" * 74, "w" * 200, "From ", ">", "a", "12",
+    "w" * 74, "w" * 200, "From ", ">", "a", "12", "N_eff", "f^(a/2)", "10⁻¹²", "a_prompt", "\\foo{tuning}",
 )  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map(" ".join) | st.lists(
     st.sampled_from(PIECES), max_size=60
@@ -44,6 +44,8 @@ WORDS = st.sampled_from(
         "a",
         "é",
         "<b>",
+        "eff",
+        "10",
         "",
         "!",
     ]
