@@ -1,11 +1,14 @@
 """Phrases about a digest or one of its papers, used as template filters."""
 
+from collections.abc import Sequence
+
 from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestUpdate
 from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS
-from service.papers.domain.types import AnnounceType, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.presentation.dates import short_date
+from service.presentation.excerpts import telling_excerpt
 from service.presentation.highlight import first_sentences, shorten
 from service.presentation.phrases import count_of, topic_title
 from service.presentation.sanitize import safe_url
@@ -92,5 +95,15 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:
-    """Return the AI summary of Hugging Face or the start of the abstract, in at most `limit` characters."""
-    return first_sentences(entry.paper.summary or entry.paper.abstract, limit)
+    """Return the excerpt of a paper where no word is quoted, in at most `limit` characters."""
+    return quoting_excerpt(entry.paper, limit, ())
+
+
+def quoting_excerpt(paper: PaperView, limit: int, quoted: Sequence[str]) -> str:
+    """Return the AI summary of Hugging Face, or what the abstract tells with the sentences of words.
+
+    It has at most `limit` characters, and is empty for a paper without both.
+    """
+    if paper.summary:
+        return first_sentences(paper.summary, limit)
+    return telling_excerpt(paper, limit, quoted)

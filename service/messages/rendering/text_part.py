@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from service.messages.contexts.digest import DigestPaper
-from service.messages.rendering.digest_phrases import facts
+from service.messages.rendering.digest_phrases import facts, quoting_excerpt
+from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.presentation.phrases import byline, fields, names_and_more
 from service.presentation.reasons import because
@@ -119,6 +120,12 @@ def text_byline(entry: DigestPaper) -> str:
     by = byline(entry.paper)
     parts = (names_and_more(by.names, by.more), ", ".join(fields(entry.paper)), *facts(entry))
     return " · ".join(part for part in parts if part)
+
+
+def text_excerpt(paper: PaperView, limit: int, quoted: Sequence[str]) -> str:
+    """Return the wrapped excerpt with the sentences of `quoted` words."""
+    label = "AI summary: " if paper.summary else ""
+    return wrap(f"{label}{quoting_excerpt(paper, limit, quoted)}")
 
 
 def text_because(reasons: Sequence[Reason]) -> str:

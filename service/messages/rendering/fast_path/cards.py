@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, count, zip_longest
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from jinja2 import Environment
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
+from service.messages.rendering.fast_path.quoting import ExcerptCall, Piece, Quoting, excerpt_call
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
@@ -34,7 +35,9 @@ from service.messages.rendering.paper_cards import (
     add_text,
     card_text,
 )
+from service.messages.rendering.text_part import wrap
 from service.platform.caches import Generations
+from service.presentation.excerpts import Quoted
 from service.presentation.highlight import Sentence, WantedWords, look_for, mark, sentences
 from service.presentation.sanitize import clean
 from service.topics.domain.types import Reason
@@ -52,10 +55,6 @@ _MOST_NOTE_BYTES = 15_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
 # What a template may ask of a note, and get as results, before its cards are rendered whole.
 _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
-
-
-# Constant text, or a sentence as it is written unmarked, with the number of the words to mark in it.
-_Piece: TypeAlias = str | tuple[str, Sentence, int]
 
 
 @dataclass(slots=True)
@@ -86,6 +85,9 @@ class _Segment:
     ends: tuple[int, ...]
     stems: tuple[tuple[int, str], ...]
     sentences: tuple[tuple[int, Sentence, int], ...]
+    quoting: Quoting | None = None
+    # With the sentences that a topic quotes; None where the card must be tidied with them.
+    quoted: dict[Quoted, _Segment | None] = field(default_factory=dict, compare=False)
     serial: int = field(default_factory=count().__next__)
 
 
@@ -95,6 +97,7 @@ class _CardSkeleton:
 
     segments: tuple[_Segment, ...]
     signature: int
+    excerpt_at: int = -1  # the number of the segment with the excerpt
 
     @property
     def size(self) -> int:
@@ -219,30 +222,57 @@ class _CardPlacer:
     ) -> _CardSkeleton:
         shown = replace(entry, reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")))
         written = self.render(shown, view)
-        segments: list[list[_Piece]] = [[]]
+        segments: list[list[Piece]] = [[]]
         slots: list[symbolic.SymbolicValue] = []
+        excerpt: tuple[int, int, ExcerptCall] | None = None
         for piece in split_slots(written, trace.places):
             if isinstance(piece, str):
                 segments[-1].append(piece)
             elif marked := _marked_text(piece):
                 segments[-1] += self._sentences(*marked)
+            elif call := excerpt_call(piece):
+                if excerpt is not None:
+                    raise CannotShare("a card with two excerpts")
+                excerpt = len(segments) - 1, len(segments[-1]), call
             else:
                 slots.append(piece)
                 segments.append([])
-        return _CardSkeleton(tuple(map(_segment, segments)), self._signature(slots))
+        whole = [_segment(pieces) for pieces in segments]
+        if excerpt is not None:
+            at, place, call = excerpt
+            whole[at] = self._with_excerpt(segments[at], place, call)
+        return _CardSkeleton(tuple(whole), self._signature(slots), excerpt[0] if excerpt else -1)
+
+    def _with_excerpt(self, around: list[Piece], place: int, call: ExcerptCall) -> _Segment:
+        """Return a segment with the usual excerpt, put in at a place between other pieces."""
+
+        def pieces(excerpt: str) -> list[Piece]:
+            if call.words is not None:
+                return [*around[:place], *self._sentences(excerpt, call.words), *around[place:]]
+            text = self.write(wrap(excerpt))
+            if not self._is_whole(text):
+                raise CannotShare("an excerpt that the whole card would be tidied for")
+            return [*around[:place], text, *around[place:]]
+
+        quoting = Quoting(call.excerpts, self._number(call.quoted), pieces)
+        return _segment(quoting.with_quoted(()), quoting)
 
     def _sentences(
         self, text: str, words: symbolic.SymbolicValue
     ) -> Iterator[tuple[str, Sentence, int]]:
         """Yield the sentences of a text, each as it is written unmarked."""
-        spec = symbolic.spec_of(words)
-        number = self.wanted.setdefault(spec.key, next(self.numbers))
-        self.words[number] = spec.read
+        number = self._number(words)
         pieces = [(self.write(mark(one.text, ())), one, number) for one in sentences(text)]
         whole = self.write(mark(text, ()))
         if not self._is_whole(whole) or "".join(piece for piece, _, _ in pieces) != whole:
             raise CannotShare("a marked text that the whole card would be tidied for")
         yield from pieces
+
+    def _number(self, words: symbolic.SymbolicValue) -> int:
+        spec = symbolic.spec_of(words)
+        number = self.wanted.setdefault(spec.key, next(self.numbers))
+        self.words[number] = spec.read
+        return number
 
     def _signature(self, slots: Sequence[symbolic.SymbolicValue]) -> int:
         specs = [symbolic.spec_of(slot) for slot in slots]
@@ -259,7 +289,10 @@ class _CardPlacer:
         texts = note.texts[card.signature]
         if texts is None:
             return False
-        for segment, text in zip_longest(card.segments, texts):
+        segments = self._quoted(card, note)
+        if segments is None:
+            return False
+        for segment, text in zip_longest(segments, texts):
             if segment.ends:
                 shown = segment.whole
                 if segment.sentences and (wanted := self._wanted(segment, note)):
@@ -273,12 +306,41 @@ class _CardPlacer:
         """Return the note's words by their number, those that may be in the segment."""
         found: dict[int, WantedWords] = {}
         for number, stems in segment.stems:
-            wanted = note.words.get(number)
-            if wanted is None:
-                wanted = note.words[number] = look_for(tuple(self.words[number](note)))
-                self._grow(note, _WANTED_BYTES)
+            wanted = note.words.get(number) or self._look_for(number, note)
             if wanted.may_be_in(stems):
                 found[number] = wanted
+        return found
+
+    def _look_for(self, number: int, note: _Note) -> WantedWords:
+        wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+        self._grow(note, _WANTED_BYTES)
+        return wanted
+
+    def _quoted(self, card: _CardSkeleton, note: _Note) -> Sequence[_Segment] | None:
+        """Return a card's segments with the sentences that a note quotes; None where it cannot."""
+        quoting = card.segments[card.excerpt_at].quoting
+        if quoting is None:
+            return card.segments
+        wanted = note.words.get(quoting.number) or self._look_for(quoting.number, note)
+        quoted = quoting.excerpts.quote(wanted) if wanted.phrases else ()
+        if not quoted:
+            return card.segments
+        segments = list(card.segments)
+        variants = segments[card.excerpt_at].quoted
+        if quoted not in variants:
+            variants[quoted] = self._vary(quoting, quoted)
+        found = variants[quoted]
+        if found is None:
+            return None
+        segments[card.excerpt_at] = found
+        return segments
+
+    def _vary(self, quoting: Quoting, quoted: Quoted) -> _Segment | None:
+        try:
+            found = _segment(quoting.with_quoted(quoted))
+        except CannotShare:
+            return None
+        self.cards.grow(_size_of_segment(found))
         return found
 
     def _grow(self, note: _Note, size: int) -> None:
@@ -333,7 +395,7 @@ def _marked_text(value: symbolic.SymbolicValue) -> tuple[str, symbolic.SymbolicV
     return None
 
 
-def _segment(pieces: Sequence[_Piece]) -> _Segment:
+def _segment(pieces: Sequence[Piece], quoting: Quoting | None = None) -> _Segment:
     texts = [piece if isinstance(piece, str) else piece[0] for piece in pieces]
     bodies = [to_body(text) for text in texts]
     marked = tuple(
@@ -345,7 +407,7 @@ def _segment(pieces: Sequence[_Piece]) -> _Segment:
     ends = tuple(accumulate(map(len, bodies), initial=0)) if bodies else ()
     text = "".join(texts)
     whole = card_text((constant if len(text) < _SHORT else encode_shared)(text))
-    return _Segment(whole, ends, tuple(stems.items()), marked)
+    return _Segment(whole, ends, tuple(stems.items()), marked, quoting)
 
 
 def _size_of_segment(segment: _Segment) -> int:
