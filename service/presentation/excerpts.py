@@ -23,7 +23,7 @@ _ELLIPSIS = "…"
 _GAP = f" {_ELLIPSIS} "
 # A further sentence must leave a tenth of the limit free, so that excerpts are on average no longer
 # than the first sentences of the same abstracts were.
-_FULL = 1.0
+_FULL = 0.9
 
 # The numbers of the pieces that an excerpt must show for a topic's words; none for the usual excerpt.
 Quoted: TypeAlias = tuple[int, ...]
