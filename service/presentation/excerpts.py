@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
 from service.platform.caches import cached
-from service.presentation.highlight import Sentence, WantedWords, look_for, shorten, stems_of
+from service.presentation.highlight import Sentence, WantedWords, look_for, make_sentence, shorten
 from service.presentation.sentences import sentence_spans
 from service.presentation.telling import score_sentences
 
@@ -57,19 +57,34 @@ class Excerpts:
         return self._choose(())
 
     @cached_property
-    def _stems(self) -> tuple[str, tuple[int, ...]]:
-        """The stems of all pieces, each between two spaces, and the offset where each piece begins.
+    def sentences(self) -> tuple[Sentence, ...]:
+        """The pieces, prepared for marking."""
+        return tuple(map(make_sentence, self.pieces))
 
-        Two pieces are two spaces apart, so no phrase is found across them.
+    @cached_property
+    def _index(self) -> tuple[str, tuple[int, ...], str]:
+        """The stems of all pieces, the offset where each piece begins, the stems that are shown.
+
+        Each stem is between two spaces. Two pieces are two spaces apart, so no phrase is found
+        across them.
         """
-        texts = [f" {' '.join(stems_of(piece))} " for piece in self.pieces]
-        return "".join(texts), tuple(accumulate(map(len, texts), initial=0))
+        texts = [f" {' '.join(sentence.stems)} " for sentence in self.sentences]
+        starts = tuple(accumulate(map(len, texts), initial=0))
+        return "".join(texts), starts, "".join(texts[number] for number in self.usual)
 
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.
 
         Empty where the usual excerpt shows all of them.
         """
+        stems, _, shown = self._index
+        for phrase in wanted.phrases:
+            needle = f" {' '.join(phrase)} "
+            if len(phrase) > 1 or (needle not in shown and needle in stems):
+                return self._quote_all(wanted)
+        return ()
+
+    def _quote_all(self, wanted: WantedWords) -> Quoted:
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
             holders = list(self._holders(phrase))
@@ -84,33 +99,35 @@ class Excerpts:
 
     def _holders(self, phrase: tuple[str, ...]) -> Iterator[int]:
         """Yield the numbers of the pieces in which a phrase is marked."""
-        stems, starts = self._stems
+        stems, starts, _ = self._index
         needle = f" {' '.join(phrase)} "
         at = stems.find(needle)
         while at >= 0:
             number = bisect_right(starts, at) - 1
-            if len(phrase) == 1 or self._marks(number, phrase):
+            # Its words may be apart, as in "a prompt, tuning".
+            alone = WantedWords((phrase,), phrase[:1], ())
+            if len(phrase) == 1 or self.sentences[number].mark(alone) is not None:
                 yield number
             at = stems.find(needle, starts[number + 1])
 
-    def _marks(self, number: int, phrase: tuple[str, ...]) -> bool:
-        # Its words may be apart, as in "a prompt, tuning".
-        text = self.pieces[number]
-        wanted = WantedWords((phrase,), phrase[:1], ())
-        return Sentence(text, stems_of(text), is_plain=False).mark(wanted) is not None
-
     def show(self, quoted: Quoted = ()) -> str:
         """Return the excerpt that shows these pieces, and others that tell as far as they fit."""
+        return "".join(
+            each if isinstance(each, str) else self.pieces[each] for each in self.lay_out(quoted)
+        )
+
+    def lay_out(self, quoted: Quoted = ()) -> tuple[int | str, ...]:
+        """Return the numbers of the pieces of an excerpt, with what stands between them."""
         chosen = self._choose(quoted) if quoted else self.usual
         if not chosen:
             # All sentences are longer than the limit: the first piece of the most telling one.
-            return self.pieces[self.ranked[0]] if self.ranked else ""
-        shown = [self.pieces[chosen[0]]]
+            return self.ranked[:1]
+        laid: list[int | str] = [chosen[0]]
         for before, number in pairwise(chosen):
             # No space follows the full stop of Chinese and Japanese.
             space = "" if self.pieces[before][-1] in "。！？" else " "
-            shown += (space if number == before + 1 else _GAP, self.pieces[number])
-        return "".join(shown)
+            laid += (space if number == before + 1 else _GAP, number)
+        return tuple(laid)
 
     def _choose(self, quoted: Quoted) -> Quoted:
         """Return the numbers to show, in the order of the text."""

@@ -90,15 +90,12 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     of the characters that may stand between the words of a phrase.
     """
     bounds = dict.fromkeys((0, *sentence_ends(text), len(text)))
-    return tuple(
-        Sentence(one, stems_of(one), escape(one) == one)
-        for one in (text[start:end] for start, end in pairwise(bounds))
-    )
+    return tuple(make_sentence(text[start:end]) for start, end in pairwise(bounds))
 
 
-def stems_of(text: str) -> tuple[str, ...]:
-    """Return the stems of a text's words, which words to mark are compared with."""
-    return tuple(map(_fold, _WORD.findall(text)))
+def make_sentence(text: str) -> Sentence:
+    """Return a text that holds no end of a sentence but its own, prepared for marking."""
+    return Sentence(text, tuple(map(_fold, _WORD.findall(text))), escape(text) == text)
 
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:

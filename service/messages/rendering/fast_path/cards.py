@@ -37,7 +37,6 @@ from service.messages.rendering.paper_cards import (
 )
 from service.messages.rendering.text_part import wrap
 from service.platform.caches import Generations
-from service.presentation.excerpts import Quoted
 from service.presentation.highlight import Sentence, WantedWords, look_for, mark, sentences
 from service.presentation.sanitize import clean
 from service.topics.domain.types import Reason
@@ -86,8 +85,6 @@ class _Segment:
     stems: tuple[tuple[int, str], ...]
     sentences: tuple[tuple[int, Sentence, int], ...]
     quoting: Quoting | None = None
-    # With the sentences that a topic quotes; None where the card must be tidied with them.
-    quoted: dict[Quoted, _Segment | None] = field(default_factory=dict, compare=False)
     serial: int = field(default_factory=count().__next__)
 
 
@@ -245,17 +242,25 @@ class _CardPlacer:
 
     def _with_excerpt(self, around: list[Piece], place: int, call: ExcerptCall) -> _Segment:
         """Return a segment with the usual excerpt, put in at a place between other pieces."""
+        usual, before, after = call.excerpts.show(), around[:place], around[place:]
+        marked = None if call.words is None else self._number(call.words)
+        shown = [self._wrap(usual)] if call.words is None else self._sentences(usual, call.words)
+        quoting = Quoting(
+            call.excerpts,
+            self._number(call.quoted),
+            marked,
+            tuple(before),
+            tuple(after),
+            self._wrap,
+        )
+        return _segment([*before, *shown, *after], quoting)
 
-        def pieces(excerpt: str) -> list[Piece]:
-            if call.words is not None:
-                return [*around[:place], *self._sentences(excerpt, call.words), *around[place:]]
-            text = self.write(wrap(excerpt))
-            if not self._is_whole(text):
-                raise CannotShare("an excerpt that the whole card would be tidied for")
-            return [*around[:place], text, *around[place:]]
-
-        quoting = Quoting(call.excerpts, self._number(call.quoted), pieces)
-        return _segment(quoting.with_quoted(()), quoting)
+    def _wrap(self, excerpt: str) -> str:
+        text = self.write(wrap(excerpt))
+        # It follows other lines, so its first one may begin with a space, as "From" does.
+        if not self._is_whole(f".\n{text}"):
+            raise CannotShare("an excerpt that the whole card would be tidied for")
+        return text
 
     def _sentences(
         self, text: str, words: symbolic.SymbolicValue
@@ -289,11 +294,13 @@ class _CardPlacer:
         texts = note.texts[card.signature]
         if texts is None:
             return False
-        segments = self._quoted(card, note)
-        if segments is None:
+        quoted = self._quote(card.segments[card.excerpt_at], note)
+        if quoted is None:
             return False
-        for segment, text in zip_longest(segments, texts):
-            if segment.ends:
+        for at, (segment, text) in enumerate(zip_longest(card.segments, texts)):
+            if at == card.excerpt_at and quoted:
+                add_text(placed, quoted, topic)
+            elif segment.ends:
                 shown = segment.whole
                 if segment.sentences and (wanted := self._wanted(segment, note)):
                     shown = self._mark(segment, wanted)
@@ -316,31 +323,29 @@ class _CardPlacer:
         self._grow(note, _WANTED_BYTES)
         return wanted
 
-    def _quoted(self, card: _CardSkeleton, note: _Note) -> Sequence[_Segment] | None:
-        """Return a card's segments with the sentences that a note quotes; None where it cannot."""
-        quoting = card.segments[card.excerpt_at].quoting
+    def _quote(self, segment: _Segment, note: _Note) -> CardText | tuple[()] | None:
+        """Return the text with the sentences that a note quotes; empty where these are the usual
+        ones, None where the card must be rendered whole.
+        """
+        quoting = segment.quoting
         if quoting is None:
-            return card.segments
-        wanted = note.words.get(quoting.number) or self._look_for(quoting.number, note)
-        quoted = quoting.excerpts.quote(wanted) if wanted.phrases else ()
-        if not quoted:
-            return card.segments
-        segments = list(card.segments)
-        variants = segments[card.excerpt_at].quoted
-        if quoted not in variants:
-            variants[quoted] = self._vary(quoting, quoted)
-        found = variants[quoted]
-        if found is None:
-            return None
-        segments[card.excerpt_at] = found
-        return segments
+            return ()
 
-    def _vary(self, quoting: Quoting, quoted: Quoted) -> _Segment | None:
-        try:
-            found = _segment(quoting.with_quoted(quoted))
-        except CannotShare:
-            return None
-        self.cards.grow(_size_of_segment(found))
+        def words(number: int) -> WantedWords:
+            return note.words.get(number) or self._look_for(number, note)
+
+        quoted = quoting.excerpts.quote(words(quoting.number))
+        if not quoted:
+            return ()
+        marked = () if quoting.marked is None else words(quoting.marked).words
+        key = (segment.serial, quoted, marked)
+        found = self.marked.get(key)
+        if found is None:
+            try:
+                body = quoting.write(quoted, words)
+            except CannotShare:
+                return None
+            found = self.marked.add(key, card_text(encode_shared_body(body)))
         return found
 
     def _grow(self, note: _Note, size: int) -> None:

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from markupsafe import escape
+
 from service.messages.rendering.fast_path import symbolic
+from service.messages.rendering.fragments import to_body
 from service.messages.rendering.html_filters import marked_excerpt
 from service.messages.rendering.text_part import text_excerpt
 from service.papers.domain.types import PaperView
 from service.presentation.excerpts import Excerpts, Quoted, read_excerpts
-from service.presentation.highlight import Sentence
+from service.presentation.highlight import Sentence, WantedWords
+from service.presentation.sanitize import clean
 
 # Constant text, or a sentence as it is written unmarked, with the number of the words to mark in it.
 Piece: TypeAlias = str | tuple[str, Sentence, int]
@@ -53,15 +57,38 @@ def excerpt_call(value: symbolic.SymbolicValue) -> ExcerptCall | None:
 
 @dataclass(frozen=True, slots=True)
 class Quoting:
-    """The excerpt of a card's segment: `number` is that of the words to quote.
+    """The text around the excerpt of a card, for topics that quote other sentences than the usual.
 
-    `pieces` returns the segment's pieces with an excerpt; it may raise `CannotShare`.
+    `number` is that of the words to quote, `marked` that of the words to mark in HTML. `wrap` makes
+    lines of the excerpt in the text part, and raises `CannotShare` where the card would be tidied.
     """
 
     excerpts: Excerpts
     number: int
-    pieces: Callable[[str], list[Piece]]
+    marked: int | None
+    before: tuple[Piece, ...]
+    after: tuple[Piece, ...]
+    wrap: Callable[[str], str]
 
-    def with_quoted(self, quoted: Quoted) -> list[Piece]:
-        """Return the segment's pieces with the excerpt that shows these sentences."""
-        return self.pieces(self.excerpts.show(quoted))
+    def write(self, quoted: Quoted, words: Callable[[int], WantedWords]) -> bytes:
+        """Return the body of the whole text with these sentences; `words` gives those to mark."""
+        if self.marked is None:
+            pieces: list[Piece] = [self.wrap(self.excerpts.show(quoted))]
+        else:
+            pieces = [
+                each
+                if isinstance(each, str)
+                else (self.excerpts.pieces[each], self.excerpts.sentences[each], self.marked)
+                for each in self.excerpts.lay_out(quoted)
+            ]
+        written = [
+            piece if isinstance(piece, str) else _mark(piece[1], words(piece[2]))
+            for piece in (*self.before, *pieces, *self.after)
+        ]
+        return to_body("".join(written))
+
+
+def _mark(sentence: Sentence, wanted: WantedWords) -> str:
+    marked = sentence.mark(wanted)
+    text: str = sentence.text if sentence.is_plain else escape(sentence.text)
+    return clean(str(text if marked is None else marked))
