@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from service.platform.caches import cached
 from service.presentation.formulas import find_formulas, widen, write
+from service.presentation.sentences import sentence_ends
 
 # Scripts without spaces are split into letters, so that a word is found inside a run of them.
 _WORD = re.compile(
@@ -24,13 +25,6 @@ _WORD = re.compile(
 )
 # What may stand between the words of a phrase: "prompt-tuning" is "prompt tuning".
 _GAP = re.compile(r"[\s\-\u2010-\u2014/_'’]{0,3}")
-_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|fig|figs|eq|eqs|sec|ref|refs|no|st|dr|prof|[a-z])\.$",
-    re.IGNORECASE,
-)
-# Longer than the longest abbreviation with its dot and the character before it.
-_TAIL = 12
 _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
 
@@ -122,6 +116,11 @@ class NumberedWords:
         return spans
 
 
+def stems_of(text: str) -> tuple[str, ...]:
+    """Return the stem of each word of a text."""
+    return tuple(map(_fold, _WORD.findall(text)))
+
+
 # Each card of the same paper needs them.
 @cached("numbered words", maxsize=4_096)
 def words_of(text: str) -> NumberedWords:
@@ -192,17 +191,10 @@ def first_sentences(text: str, limit: int) -> str:
         return text
     if limit <= 0:
         return ""
-    ends = [end for end in _sentence_ends(text[: limit + 1]) if end <= limit]
+    ends = [end for end in sentence_ends(text[: limit + 1]) if end <= limit]
     if ends and ends[-1] >= limit * _SHORTEST_SHARE:
         return text[: ends[-1]]
     return shorten(text, limit)
-
-
-def _sentence_ends(text: str) -> Iterator[int]:
-    for found in _SENTENCE_END.finditer(text):
-        stop = found.start() + 1
-        if not _ABBREVIATION.search(text[max(0, stop - _TAIL) : stop]):
-            yield found.end()
 
 
 def shorten(text: str, limit: int) -> str:

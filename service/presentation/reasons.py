@@ -39,6 +39,17 @@ def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrase for phrases in found for phrase in phrases))
 
 
+def quoted_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """Return the words that `because` quotes from the abstract; the title shows its own."""
+    words: dict[str, list[str]] = {"title": [], "abstract": []}
+    for reason in reasons:
+        if reason.field in words:
+            words[reason.field] += _phrases(reason)
+    return tuple(
+        phrase for phrase in dict.fromkeys(words["abstract"]) if phrase not in words["title"]
+    )
+
+
 class ReasonPiece(NamedTuple):
     """A piece of the sentence; `is_marked` for the words of the topic."""
 

@@ -4,8 +4,9 @@ from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE
 from service.deliveries.domain.recipients import Cadence
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestUpdate
 from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS
-from service.papers.domain.types import AnnounceType, PaperEventKind
+from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.presentation.dates import short_date
+from service.presentation.excerpts import Excerpts, read_excerpts
 from service.presentation.highlight import first_sentences, shorten
 from service.presentation.phrases import count_of, topic_title
 from service.presentation.sanitize import safe_url
@@ -92,5 +93,13 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:
-    """Return the AI summary of Hugging Face or the start of the abstract, in at most `limit` characters."""
-    return first_sentences(entry.paper.summary or entry.paper.abstract, limit)
+    """Return the excerpt of a paper where no word is quoted, in at most `limit` characters."""
+    return excerpts_of(entry.paper, limit).show()
+
+
+def excerpts_of(paper: PaperView, limit: int) -> Excerpts:
+    """Return the AI summary of Hugging Face as the only excerpt, or those of the abstract."""
+    if not paper.summary:
+        return read_excerpts(paper.title, paper.abstract, limit)
+    summary = first_sentences(paper.summary, limit)
+    return Excerpts((summary,), (0,), limit) if summary else Excerpts((), (), limit)

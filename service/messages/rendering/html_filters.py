@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from service.messages.contexts.digest import DigestPaper
-from service.messages.rendering.digest_phrases import facts
+from service.messages.rendering.digest_phrases import excerpts_of, facts
+from service.papers.domain.types import PaperView
 from service.platform.caches import cached
+from service.presentation.highlight import look_for, mark
 from service.presentation.phrases import byline, fields, names_and_more
 from service.presentation.reasons import because
 from service.presentation.sanitize import isolated
@@ -23,6 +25,17 @@ def marked_byline(entry: DigestPaper) -> Markup:
     others = [escape(part) for part in (", ".join(fields(entry.paper)), *facts(entry)) if part]
     parts = [names, *others] if names else others
     return Markup("\u00a0· ".join(parts))  # noqa: S704 - each part is escaped
+
+
+def marked_excerpt(
+    paper: PaperView, limit: int, quoted: Sequence[str], words: Sequence[str]
+) -> Markup:
+    """Return the excerpt with the sentences of `quoted` words, and `words` in `<mark>`."""
+    excerpts = excerpts_of(paper, limit)
+    return Markup("").join(
+        each if isinstance(each, str) else mark(excerpts.pieces[each], words)
+        for each in excerpts.lay_out(excerpts.quote(look_for(tuple(quoted))))
+    )
 
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:

@@ -6,8 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 
 from service.messages.contexts.digest import DigestPaper
-from service.messages.rendering.digest_phrases import facts
+from service.messages.rendering.digest_phrases import excerpts_of, facts
+from service.papers.domain.types import PaperView
 from service.platform.caches import cached
+from service.presentation.highlight import look_for
 from service.presentation.phrases import byline, fields, names_and_more
 from service.presentation.reasons import because
 from service.presentation.sanitize import clean
@@ -119,6 +121,17 @@ def text_byline(entry: DigestPaper) -> str:
     by = byline(entry.paper)
     parts = (names_and_more(by.names, by.more), ", ".join(fields(entry.paper)), *facts(entry))
     return " · ".join(part for part in parts if part)
+
+
+def text_excerpt(paper: PaperView, limit: int, quoted: Sequence[str]) -> str:
+    """Return the wrapped excerpt with the sentences of `quoted` words."""
+    excerpts = excerpts_of(paper, limit)
+    return wrap_excerpt(paper, excerpts.show(excerpts.quote(look_for(tuple(quoted)))))
+
+
+def wrap_excerpt(paper: PaperView, excerpt: str) -> str:
+    """Return an excerpt of a paper in lines, and who wrote it if not the authors."""
+    return wrap(f"{'AI summary: ' if paper.summary else ''}{excerpt}")
 
 
 def text_because(reasons: Sequence[Reason]) -> str:

@@ -10,7 +10,7 @@ from service.messages.rendering.slots import sanitize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
 from service.platform.time_zones import zone_name
-from service.presentation import arrivals, coverage, dates, formulas, highlight, phrases
+from service.presentation import arrivals, coverage, dates, excerpts, formulas, highlight, phrases
 from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels
 
@@ -19,8 +19,7 @@ TEMPLATE_DIR = Path(__file__).parents[1] / "templates"
 _FILTERS: tuple[Callable[..., object], ...] = (
     category_name, mask_addresses,
     category_labels.field_name, category_labels.other_categories, category_labels.origin_category,
-    highlight.excerpt, highlight.first_sentences, highlight.mark,
-    formulas.typeset,
+    formulas.typeset, excerpts.telling_excerpt, highlight.excerpt, highlight.first_sentences, highlight.mark,
     safe_url,
     coverage.coverage_text,
     arrivals.arrival_text, arrivals.arrival_time,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, zip_longest
+from itertools import count
 from typing import Any, cast
 
 from jinja2 import Environment
@@ -17,6 +17,7 @@ from jinja2 import Environment
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
+from service.messages.rendering.fast_path.quoting import ExcerptCall, ShownExcerpt, excerpt_call
 from service.messages.rendering.fast_path.segments import (
     MarkedText,
     Piece,
@@ -35,7 +36,9 @@ from service.messages.rendering.paper_cards import (
     add_text,
     card_text,
 )
+from service.messages.rendering.text_part import wrap_excerpt
 from service.platform.caches import Generations
+from service.presentation.excerpts import Quoted
 from service.presentation.highlight import WantedWords, look_for, mark
 from service.topics.domain.types import Reason
 
@@ -69,14 +72,16 @@ class _Note:
 
 @dataclass(frozen=True, slots=True)
 class _CardSkeleton:
-    """A card: its segments, with a slot of its note between each two. `signature` names the slots."""
+    """A card: segments, the excerpt, and numbers of its note's texts. `signature` names these slots."""
 
-    segments: tuple[Segment, ...]
+    parts: tuple[Segment | ShownExcerpt | int, ...]
+    excerpt: ShownExcerpt | None
     signature: int
 
     @property
     def size(self) -> int:
-        return _CARD_BYTES + sum(segment.size for segment in self.segments)
+        """The bytes that a cache keeps for it, without the excerpt, whose sentences are made in turn."""
+        return _CARD_BYTES + sum(part.size for part in self.parts if isinstance(part, Segment))
 
 
 class CardSkeletons:
@@ -197,23 +202,69 @@ class _CardPlacer:
     ) -> _CardSkeleton:
         shown = replace(entry, reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")))
         written = self.render(shown, view)
-        segments: list[list[Piece]] = [[]]
+        pieces: list[Piece] = []
+        parts: list[Segment | ShownExcerpt | int] = []
         slots: list[symbolic.SymbolicValue] = []
-        for piece in split_slots(written, trace.places):
+        excerpt: ShownExcerpt | None = None
+        for piece in (*split_slots(written, trace.places), None):
             if isinstance(piece, str):
-                segments[-1].append(piece)
-            elif marked := _marked_text(piece):
-                segments[-1].append(self._marked_text(*marked))
+                pieces.append(piece)
+            elif piece is not None and (marked := _marked_text(piece)):
+                pieces.append(self._marked_text(*marked))
             else:
-                slots.append(piece)
-                segments.append([])
-        return _CardSkeleton(tuple(map(make_segment, segments)), self._signature(slots))
+                if pieces:
+                    parts.append(make_segment(pieces))
+                    pieces = []
+                if piece is None:
+                    break
+                if call := excerpt_call(piece):
+                    if excerpt is not None:
+                        raise CannotShare("a card with two excerpts")
+                    excerpt = self._excerpt(call)
+                    parts.append(excerpt)
+                else:
+                    parts.append(len(slots))
+                    slots.append(piece)
+        return _CardSkeleton(tuple(parts), excerpt, self._signature(slots))
 
-    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> MarkedText:
-        spec = symbolic.spec_of(wanted)
+    def _excerpt(self, call: ExcerptCall) -> ShownExcerpt:
+        excerpts, sentences = call.excerpts, dict[int | str, Segment]()
+
+        def sentence(which: int | str, words: symbolic.SymbolicValue) -> Segment:
+            if which not in sentences:
+                piece: Piece = (
+                    self.write(which)
+                    if isinstance(which, str)
+                    else self._marked_text(excerpts.pieces[which], words)
+                )
+                sentences[which] = made = make_segment([piece])
+                self.cards.grow(made.size)
+            return sentences[which]
+
+        def make(quoted: Quoted) -> tuple[Segment, ...]:
+            if call.words is not None:
+                return tuple([sentence(which, call.words) for which in excerpts.lay_out(quoted)])
+            text = self.write(wrap_excerpt(call.paper, excerpts.show(quoted)))
+            # It follows other lines, so its first one may begin with a space, as "From" does.
+            if not self._is_whole(f".\n{text}"):
+                raise CannotShare
+            made = make_segment([text])
+            self.cards.grow(made.size)
+            return (made,)
+
+        shown = ShownExcerpt(excerpts, self._number(call.quoted), make)
+        if not shown.segments(()):
+            raise CannotShare("an excerpt that the whole card would be tidied for")
+        return shown
+
+    def _number(self, words: symbolic.SymbolicValue) -> int:
+        spec = symbolic.spec_of(words)
         number = self.wanted.setdefault(spec.key, next(self.numbers))
         self.words[number] = spec.read
-        marked = read_marked(text, number, self.write)
+        return number
+
+    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> MarkedText:
+        marked = read_marked(text, self._number(wanted), self.write)
         if marked is None or not self._is_whole(marked.written):
             raise CannotShare("a marked text that the whole card would be tidied for")
         return marked
@@ -233,33 +284,44 @@ class _CardPlacer:
         texts = note.texts[card.signature]
         if texts is None:
             return False
-        for segment, text in zip_longest(card.segments, texts):
-            if segment.whole[0].body:
-                spans = self._spans(segment, note) if segment.texts else None
-                add_text(placed, self._mark(segment, spans) if spans else segment.whole, topic)
-            if text is not None:
-                add_text(placed, text, topic)
+        excerpt: Sequence[Segment] = ()
+        if card.excerpt is not None:
+            quoted = card.excerpt.excerpts.quote(self._wanted(card.excerpt.number, note))
+            excerpt = card.excerpt.segments(quoted)
+            if not excerpt:
+                return False
+        for part in card.parts:
+            if isinstance(part, Segment):
+                add_text(placed, self._shown(part, note), topic)
+            elif isinstance(part, int):
+                add_text(placed, texts[part], topic)
+            else:
+                for sentence in excerpt:
+                    add_text(placed, self._shown(sentence, note), topic)
         return True
 
-    def _spans(self, segment: Segment, note: _Note) -> list[tuple[int, int]]:
-        """Return the words of the segment that the note marks."""
+    def _wanted(self, number: int, note: _Note) -> WantedWords:
+        wanted = note.words.get(number)
+        if wanted is None:
+            wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+            self._grow(note, _WANTED_BYTES)
+        return wanted
+
+    def _shown(self, segment: Segment, note: _Note) -> CardText:
+        """Return the text of a segment with the note's words marked."""
+        if not segment.texts:
+            return segment.whole
         for number, _, _ in segment.texts:
-            if number not in note.words:
-                note.words[number] = look_for(tuple(self.words[number](note)))
-                self._grow(note, _WANTED_BYTES)
-        return segment.find(note.words)
+            self._wanted(number, note)
+        spans = segment.find(note.words)
+        if not spans:
+            return segment.whole
+        key = (segment.serial, *spans)
+        return self.marked.get(key) or self.marked.add(key, segment.mark(spans))
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size
         self.notes.grow(size)
-
-    def _mark(self, segment: Segment, spans: Sequence[tuple[int, int]]) -> CardText:
-        """Return the text of a segment with these words marked."""
-        key = (segment.serial, *spans)
-        found = self.marked.get(key)
-        if found is None:
-            found = self.marked.add(key, segment.mark(spans))
-        return found
 
     def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
         texts = [self.write(read(note)) for read in self.slots[signature]]

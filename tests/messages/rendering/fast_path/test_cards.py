@@ -225,8 +225,8 @@ def test_what_is_marked_in_a_paper_is_marked_once_for_all_topics() -> None:
             renderer.render(digest.kind, digest)
         return misses("marked cards") - before
 
-    # The topics mark the same words of ten papers.
-    assert marked() == 10
+    # The topics mark the same words of ten titles and ten sentences.
+    assert marked() == 20
     assert marked() == 0
 
 

@@ -1,0 +1,73 @@
+"""Excerpts in cards: each sentence of an abstract is a segment, and of these every excerpt consists.
+
+So a topic whose words are in other sentences than the usual ones only looks up which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from service.messages.rendering.digest_phrases import excerpts_of
+from service.messages.rendering.fast_path import symbolic
+from service.messages.rendering.fast_path.segments import Segment
+from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering.html_filters import marked_excerpt
+from service.messages.rendering.text_part import text_excerpt
+from service.papers.domain.types import PaperView
+from service.presentation.excerpts import Excerpts, Quoted
+
+
+class ExcerptCall(NamedTuple):
+    """What a slot for an excerpt says; `words` are marked in it, None in the text part."""
+
+    paper: PaperView
+    excerpts: Excerpts
+    quoted: symbolic.SymbolicValue
+    words: symbolic.SymbolicValue | None
+
+
+def excerpt_call(value: symbolic.SymbolicValue) -> ExcerptCall | None:
+    """Return the excerpt that a slot is for; None where it is for something else."""
+    match symbolic.spec_of(value).call:
+        case (
+            function,
+            (
+                PaperView() as paper,
+                int() as limit,
+                symbolic.SymbolicValue() as quoted,
+                symbolic.SymbolicValue() as words,
+            ),
+        ) if function is marked_excerpt:
+            return ExcerptCall(paper, excerpts_of(paper, limit), quoted, words)
+        case (
+            function,
+            (PaperView() as paper, int() as limit, symbolic.SymbolicValue() as quoted),
+        ) if function is text_excerpt:
+            return ExcerptCall(paper, excerpts_of(paper, limit), quoted, None)
+    return None
+
+
+@dataclass(slots=True)
+class ShownExcerpt:
+    """The excerpt of a card. `number` is that of the words to quote.
+
+    `make` returns the segments of an excerpt that shows these sentences; it may raise `CannotShare`.
+    """
+
+    excerpts: Excerpts
+    number: int
+    make: Callable[[Quoted], tuple[Segment, ...]]
+    _made: dict[Quoted, tuple[Segment, ...]] = field(default_factory=dict)
+
+    def segments(self, quoted: Quoted) -> tuple[Segment, ...]:
+        """Return the segments to show."""
+        found = self._made.get(quoted)
+        if found is None:
+            try:
+                found = self.make(quoted)
+            except CannotShare:
+                found = ()
+            self._made[quoted] = found
+        return found
