@@ -7,15 +7,22 @@ looked up. docs/excerpts.md describes the method.
 from __future__ import annotations
 
 import textwrap
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
 from service.platform.caches import cached
-from service.presentation.highlight import WantedWords, look_for, shorten, stems_of, words_of
+from service.presentation.highlight import (
+    NumberedWords,
+    WantedWords,
+    look_for,
+    number_words,
+    shorten,
+)
 from service.presentation.sentences import sentence_spans
 from service.presentation.telling import score_sentences
 
@@ -57,53 +64,36 @@ class Excerpts:
         return self._choose(())
 
     @cached_property
-    def _index(self) -> tuple[str, tuple[int, ...], str]:
-        """The stems of all pieces, the offset where each piece begins, the stems that are shown.
-
-        Each stem is between two spaces. Two pieces are two spaces apart, so no phrase is found
-        across them.
-        """
-        texts = [f" {' '.join(stems_of(piece))} " for piece in self.pieces]
-        starts = tuple(accumulate(map(len, texts), initial=0))
-        return "".join(texts), starts, "".join(texts[number] for number in self.usual)
+    def _words(self) -> tuple[NumberedWords, Sequence[int]]:
+        """The words of all pieces, and the piece of each; no phrase goes from one piece to the next."""
+        words = number_words(_GAP.join(self.pieces))
+        ends = accumulate(len(piece) + len(_GAP) for piece in self.pieces)
+        counts = [bisect_left(words.starts, end) for end in ends]
+        pieces = array("H")
+        for number, count in enumerate(counts):
+            pieces.extend([number] * (count - len(pieces)))
+        return words, pieces
 
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.
 
         Empty where the usual excerpt shows all of them.
         """
-        stems, _, shown = self._index
-        for phrase in wanted.phrases:
-            needle = f" {' '.join(phrase)} "
-            if len(phrase) > 1 or (needle not in shown and needle in stems):
-                return self._quote_all(wanted)
-        return ()
-
-    def _quote_all(self, wanted: WantedWords) -> Quoted:
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
-            holders = list(self._holders(phrase))
-            if not added.isdisjoint(holders):
-                continue
-            shown = next((number for number in holders if number in self.usual), None)
-            if shown is not None:
-                kept.add(shown)
-            elif holders:
-                added.add(holders[0])
+            holders = self._holders(phrase)
+            if added.isdisjoint(holders):
+                shown = next((number for number in holders if number in self.usual), None)
+                if shown is not None:
+                    kept.add(shown)
+                elif holders:
+                    added.add(holders[0])
         return (*sorted(added), *sorted(kept)) if added else ()
 
-    def _holders(self, phrase: tuple[str, ...]) -> Iterator[int]:
-        """Yield the numbers of the pieces in which a phrase is marked."""
-        stems, starts, _ = self._index
-        needle = f" {' '.join(phrase)} "
-        at = stems.find(needle)
-        while at >= 0:
-            number = bisect_right(starts, at) - 1
-            # Its words may be apart, as in "a prompt, tuning".
-            alone = WantedWords((phrase,), phrase[:1], (), len(phrase) == 1)
-            if len(phrase) == 1 or words_of(self.pieces[number]).find(alone):
-                yield number
-            at = stems.find(needle, starts[number + 1])
+    def _holders(self, phrase: tuple[str, ...]) -> list[int]:
+        """Return the numbers of the pieces in which a phrase is marked."""
+        words, pieces = self._words
+        return [pieces[at] for at in words.places(phrase)]
 
     def show(self, quoted: Quoted = ()) -> str:
         """Return the excerpt that shows these pieces, and others that tell as far as they fit."""
@@ -138,7 +128,7 @@ class Excerpts:
 
 
 # Each card template of the same paper needs them.
-@cached("excerpts", maxsize=8_192)
+@cached("excerpts", maxsize=4_096)
 def read_excerpts(title: str, abstract: str, limit: int) -> Excerpts:
     """Return the excerpts of an abstract in at most `limit` characters; empty for a limit of 0."""
     text = " ".join(abstract.split())

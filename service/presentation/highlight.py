@@ -94,10 +94,7 @@ class NumberedWords:
         """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
         found: list[int] = []
         for start in wanted.starts:
-            at = self.first.get(start)
-            while at is not None:
-                found.append(at)
-                at = self.again[at] or None
+            found += self._places(start)
         if not found:
             return []
         found.sort()
@@ -108,22 +105,38 @@ class NumberedWords:
         for at in found:
             if at >= end:
                 for phrase in wanted.phrases:
-                    after = at + len(phrase)
-                    if self.stems[at:after] == phrase and all(self.is_next[at : after - 1]):
-                        spans.append((at, after - 1))
-                        end = after
+                    if self._stands_at(phrase, at):
+                        end = at + len(phrase)
+                        spans.append((at, end - 1))
                         break
         return spans
 
+    def places(self, phrase: tuple[str, ...]) -> list[int]:
+        """Return the first word of a phrase wherever it occurs."""
+        places = self._places(phrase[0])
+        return places if len(phrase) == 1 else [at for at in places if self._stands_at(phrase, at)]
 
-def stems_of(text: str) -> tuple[str, ...]:
-    """Return the stem of each word of a text."""
-    return tuple(map(_fold, _WORD.findall(text)))
+    def _places(self, stem: str) -> list[int]:
+        places: list[int] = []
+        at = self.first.get(stem)
+        while at is not None:
+            places.append(at)
+            at = self.again[at] or None
+        return places
+
+    def _stands_at(self, phrase: tuple[str, ...], at: int) -> bool:
+        after = at + len(phrase)
+        return self.stems[at:after] == phrase and all(self.is_next[at : after - 1])
 
 
 # Each card of the same paper needs them.
 @cached("numbered words", maxsize=4_096)
 def words_of(text: str) -> NumberedWords:
+    """Return what `number_words` returns, and keep it."""
+    return number_words(text)
+
+
+def number_words(text: str) -> NumberedWords:
     """Return the words of a text."""
     tokens = list(_WORD.finditer(text))
     stems = tuple(sys.intern(_fold(token[0])) for token in tokens)

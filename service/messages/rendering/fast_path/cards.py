@@ -33,7 +33,6 @@ from service.messages.rendering.paper_cards import (
     CardText,
     CardView,
     PlaceCard,
-    add_text,
     card_text,
 )
 from service.messages.rendering.text_part import wrap_excerpt
@@ -45,9 +44,9 @@ from service.topics.domain.types import Reason
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
 _MOST_CARD_BYTES = 48_000_000
 _CARD_BYTES = 900
-# Per generation: the texts that a topic marks. Subscribers with the same topic share them.
-_MOST_MARKED_BYTES = 22_000_000
-_MARKED_BYTES = 300
+# Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
+_MOST_FILLED_BYTES = 22_000_000
+_FILLED_BYTES = 500
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 15_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
@@ -68,6 +67,7 @@ class _Note:
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
     size: int = _NOTE_BYTES
+    serial: int = field(default_factory=count().__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,15 @@ class _CardSkeleton:
         return _CARD_BYTES + sum(part.size for part in self.parts if isinstance(part, Segment))
 
 
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A card with the texts of a note, those in `with_topic` without its topic. `size` is in bytes."""
+
+    texts: tuple[CardText, ...]
+    with_topic: tuple[int, ...]
+    size: int
+
+
 class CardSkeletons:
     """The cards of one process. Filling changes nothing but caches: threads share it."""
 
@@ -96,9 +105,9 @@ class CardSkeletons:
         self._notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
-        # By the serial number of the segment and the words to mark in it.
-        self._marked: Generations[CardText] = Generations(
-            "marked cards", _MOST_MARKED_BYTES, lambda text: text[0].size + _MARKED_BYTES
+        # By what is shown of the paper, how, and the serial number of the note.
+        self._filled: Generations[_Filled] = Generations(
+            "filled cards", _MOST_FILLED_BYTES, lambda filled: filled.size
         )
 
     def placer(self, kind: CardKind, place_whole: PlaceCard) -> PlaceCard:
@@ -106,7 +115,7 @@ class CardSkeletons:
         render = kind.macro_of(self._environment)
         name = f"{kind.template} {kind.macro}"
         part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
-        caches = self._cards, self._notes, self._marked
+        caches = self._cards, self._notes, self._filled
         return _CardPlacer(kind, name, render, part.write, place_whole, *caches, self._log).place
 
 
@@ -130,7 +139,7 @@ class _CardPlacer:
     place_whole: PlaceCard
     cards: Generations[_CardSkeleton | _Whole]
     notes: Generations[_Note]
-    marked: Generations[CardText]
+    filled: Generations[_Filled]
     log: UnsupportedLog
     questions: dict[Hashable, symbolic.Ask] = field(default_factory=dict)
     shapes: dict[Hashable, int] = field(default_factory=dict)
@@ -149,10 +158,14 @@ class _CardPlacer:
         """Append the fragments of an entry's card."""
         if self.is_open:
             note = self._note(entry) if self.needs_notes else self.no_note
-            card = self.cards.get((self.name, entry.shown, view, note.shape))
-            if card is None:
-                card, note = self._add(entry, view)
-            if isinstance(card, _CardSkeleton) and self._fill(card, note, topic, placed):
+            filled = self.filled.get((self.name, entry.shown, view, note.serial))
+            if filled is None:
+                filled = self._fill(entry, view, note)
+            if filled is not None:
+                before = len(placed)
+                placed += filled.texts
+                for at in filled.with_topic:
+                    placed[before + at] = (filled.texts[at][0], topic)
                 return
         self.place_whole(entry, view, topic, placed)
 
@@ -276,29 +289,38 @@ class _CardPlacer:
         self.slots[number] = tuple(spec.read for spec in specs)
         return number
 
-    def _fill(self, card: _CardSkeleton, note: _Note, topic: int, placed: Place) -> bool:
-        """Place a card with the texts of this note; return False where that cannot be done."""
+    def _fill(self, entry: DigestPaper, view: CardView, note: _Note) -> _Filled | None:
+        """Return a card with the texts of its note; None where that cannot be done."""
+        card = self.cards.get((self.name, entry.shown, view, note.shape))
+        if card is None:
+            card, note = self._add(entry, view)
+        if not isinstance(card, _CardSkeleton):
+            return None
         if card.signature not in note.texts:
             texts = note.texts[card.signature] = self._texts(card.signature, note)
             self._grow(note, sum(fragment.size for fragment, _ in texts or ()))
         texts = note.texts[card.signature]
-        if texts is None:
-            return False
         excerpt: Sequence[Segment] = ()
         if card.excerpt is not None:
             quoted = card.excerpt.excerpts.quote(self._wanted(card.excerpt.number, note))
             excerpt = card.excerpt.segments(quoted)
-            if not excerpt:
-                return False
+        if texts is None or (card.excerpt is not None and not excerpt):
+            return None
+        filled: list[CardText] = []
+        size = _FILLED_BYTES
         for part in card.parts:
-            if isinstance(part, Segment):
-                add_text(placed, self._shown(part, note), topic)
-            elif isinstance(part, int):
-                add_text(placed, texts[part], topic)
-            else:
-                for sentence in excerpt:
-                    add_text(placed, self._shown(sentence, note), topic)
-        return True
+            if isinstance(part, int):
+                filled.append(texts[part])
+                continue
+            for segment in (part,) if isinstance(part, Segment) else excerpt:
+                text = self._shown(segment, note)
+                filled.append(text)
+                if text is not segment.whole:
+                    size += text[0].size
+        with_topic = tuple(at for at, (_, has_topic) in enumerate(filled) if has_topic)
+        return self.filled.add(
+            (self.name, entry.shown, view, note.serial), _Filled(tuple(filled), with_topic, size)
+        )
 
     def _wanted(self, number: int, note: _Note) -> WantedWords:
         wanted = note.words.get(number)
@@ -314,10 +336,7 @@ class _CardPlacer:
         for number, _, _ in segment.texts:
             self._wanted(number, note)
         spans = segment.find(note.words)
-        if not spans:
-            return segment.whole
-        key = (segment.serial, *spans)
-        return self.marked.get(key) or self.marked.add(key, segment.mark(spans))
+        return segment.mark(spans) if spans else segment.whole
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size

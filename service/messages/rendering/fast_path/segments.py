@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from markupsafe import Markup, escape
@@ -99,7 +98,6 @@ class Segment:
     places: WordPlaces
     texts: tuple[tuple[int, NumberedWords, int], ...]
     has_formulas: bool
-    serial: int = field(default_factory=count().__next__)
 
     @property
     def size(self) -> int:

@@ -216,17 +216,16 @@ def test_twice_the_topics_render_no_more_papers() -> None:
     assert rendered(range(11, 51)) == 0
 
 
-def test_what_is_marked_in_a_paper_is_marked_once_for_all_topics() -> None:
+def test_a_card_of_a_topic_that_many_have_is_filled_once() -> None:
     renderer = Renderer()
 
     def marked() -> int:
-        before = misses("marked cards")
+        before = misses("filled cards")
         for digest in topic_digests(range(1, 11), 10):
             renderer.render(digest.kind, digest)
-        return misses("marked cards") - before
+        return misses("filled cards") - before
 
-    # The topics mark the same words of ten titles and ten sentences.
-    assert marked() == 20
+    assert marked() >= 100
     assert marked() == 0
 
 
