@@ -16,12 +16,12 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.bounces.inbound.confined_parser import PARSER
 from service.bounces.inbound.listener import BounceListener
 from service.bounces.inbound.mailbox import QUARANTINE, fetch_mailbox
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
-from service.bounces.inbound.parse import BounceMail
 from service.bounces.quarantine import quarantine_file, record_quarantined, store_quarantined
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent

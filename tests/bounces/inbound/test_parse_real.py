@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.bounces.inbound.parse import BounceMail, parse_bounce
+from service.bounces.inbound.bounce_mail import BounceMail
+from service.bounces.inbound.parse import parse_bounce
 from service.deliveries.domain.states import BounceVerdict
 
 pytestmark = pytest.mark.real
