@@ -26,6 +26,7 @@ from service.bounces.quarantine import quarantine_file, record_quarantined, stor
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
+from service.deliveries.alerts import report_unknown
 from service.deliveries.domain.return_path import (
     Leaving,
     parse_return_path,
@@ -41,7 +42,7 @@ from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import end_by_suppression, find_by_email, get_subscriber
-from service.subscribers.store.suppressions import insert_suppression
+from service.subscribers.store.suppressions import insert_suppression, keep_reply
 
 # `<digest.123.…@…>`, see `service.messages.mime.mime.message_id`.
 _OUR_ID = linear_regex.compile(r"<[a-z_]{1,30}\.(\d{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>", "a")
@@ -220,6 +221,8 @@ def record_notice(
     if event is None:
         return _make_outcome("known", notice, delivery)
     _settle(session, event, delivery, now)
+    if notice.verdict is BounceVerdict.UNKNOWN:
+        report_unknown(session, channel.settings, notice.detail, now)
     is_new = subscriber is not None and _suppress(session, channel.settings, subscriber, now)
     return _make_outcome("recorded", notice, delivery, is_suppressed=is_new)
 
@@ -302,9 +305,10 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
     score = next_score(store.list_bounces(session, subscriber.id, subscriber.confirmed_at), now)
     if score.suppress is None:
         return False
-    is_new = insert_suppression(
-        session, subscriber.email_key, settings.secret_key, score.suppress, score.why, now
-    )
+    key, secrets = subscriber.email_key, settings.secret_key
+    is_new = insert_suppression(session, key, secrets, score.suppress, score.why, now)
+    if is_new:
+        keep_reply(session, key, secrets, " | ".join(store.list_replies(session, subscriber.id)))
     end_by_suppression(session, subscriber, "a bounce or complaint", now)
     return is_new
 
