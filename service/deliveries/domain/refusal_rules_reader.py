@@ -106,7 +106,7 @@ ADDRESS: tuple[Rule, ...] = (
         (
             r"n['´’ ]?existe pas|n['´’ ]?est pas (?:valide|connu)|(?:adresse|destinataire|utilisateur)\b[^.\n]{0,40}(?:invalide|inconnue?)|(?:ce|cette|le) (?:compte|adresse)\b[^.\n]{0,30}(?:bloque|ferm|désactiv|n['’ ]?est)",
             r"(?:empf(?:ä|ae)nger|benutzer|adresse|postfach)[^.\n]{0,30}(?:unbekannt|existiert nicht|ung(?:ü|ue)ltig)|dest(?:ination|inatario)[^.\n]{0,20}(?:desconocid|unknown|inexist)|(?:usuario|cuenta|direcci[oó]n)\b[^.\n]{0,30}(?:desconocid|no existe|inexist)|nessun utente|existe dicha persona|(?:utente|destinatario|casella)\b[^.\n]{0,30}(?:sconosciut|inesistente|non esiste)|(?:usu[aá]rio|conta|endere[cç]o)\b[^.\n]{0,30}(?:desconhecid|n[aã]o existe|inv[aá]lid)",
-            r"(?:пользовател|ящик|адресат|получател)\w*[^.\n]{0,30}(?:не найден|не существует|неизвест|недоступен|заблокирован)|(?:宛先|アドレス|ユーザ|メールボックス)[^。\n]{0,16}(?:見つかりません|存在しま?せん|不明|ありません)|(?:用户|收件人|邮箱|地址)[^。\n]{0,10}(?:不存在|未找到|无效)",
+            r"(?:пользовател|ящик|адресат|получател)[^.\n]{0,30}(?:не найден|не существует|неизвест|недоступен|заблокирован)|(?:宛先|アドレス|ユーザ|メールボックス)[^。\n]{0,16}(?:見つかりません|存在しま?せん|不明|ありません)|(?:用户|收件人|邮箱|地址)[^。\n]{0,10}(?:不存在|未找到|无效)",
         ),
     ),
 )

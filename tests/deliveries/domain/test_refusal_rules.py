@@ -119,7 +119,7 @@ def test_the_examples_of_a_rule_get_its_verdict(rule: object) -> None:
     from service.deliveries.domain.refusal_rules import Rule
 
     assert isinstance(rule, Rule)
-    pattern = linear_regex.compile("|".join(rule.patterns), "i")
+    pattern = linear_regex.compile("|".join(rule.patterns), "ia")
     for text in EXAMPLES[rule.name]:
         vote = weigh_words(text)
         assert vote is not None, text
