@@ -101,6 +101,7 @@ def figures_of(found: Score) -> dict[str, Any]:
             origin: [found.verdicts_right[origin], count]
             for origin, count in sorted(found.verdicts.items())
         },
+        "by_data": [found.by_data_right, found.by_data],
         "wrong_suppressions": len(found.wrong_suppressions),
     }
 

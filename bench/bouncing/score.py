@@ -24,6 +24,8 @@ class Score:
     addresses_found: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     verdicts_right: Counter[str] = field(default_factory=Counter)
+    by_data: int = 0
+    by_data_right: int = 0
     missed: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[tuple[str, str, str]] = field(default_factory=list)
     wrong_suppressions: list[tuple[str, str, str, str, int, str]] = field(default_factory=list)
@@ -43,6 +45,8 @@ def score(answers: Sequence[tuple[Case, BounceMail]]) -> Score:
     for case, mail in answers:
         _score_addresses(total, case, mail)
         ours = {one.verdict.value for one in mail.recipients} or {mail.verdict.value}
+        total.by_data += bool(case.by_data)
+        total.by_data_right += bool(case.by_data) and ours == case.by_data
         if case.verdicts:
             total.verdicts[case.origin] += 1
             if ours == case.verdicts:

@@ -103,13 +103,17 @@ def report_hanging(
         alert_operator(session, settings, f"hanging {relay} {now.date()}", alert, now)
 
 
+def wording_of(reply: str) -> str:
+    """Return a reply without what differs from mail to mail: numbers, queue ids, names."""
+    return _NUMBER.sub("0", mask_names(reply).lower())
+
+
 def report_unknown(session: Session, settings: Settings, reply: str, now: datetime) -> None:
     """Alert the operator, once for each wording, about a failure in words that no rule understands.
 
     At most MOST_UNKNOWN a day, since strangers choose the words.
     """
-    masked = mask_names(reply)
-    wording = _NUMBER.sub("0", masked.lower())
+    wording = wording_of(reply)
     if not any(map(str.isalpha, wording)):
         return
     occasion = f"{_UNKNOWN}{sha256(wording.encode('utf-8', 'replace')).hexdigest()[:20]}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.alerts import report_unknown
+from service.deliveries.alerts import report_unknown, wording_of
 from service.deliveries.domain.refusal_words import Names
 from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import BounceVerdict, Decision, DeliveryState, SendOutcome
@@ -132,9 +132,12 @@ def report_unknown_replies(
     now: datetime,
 ) -> None:
     """Tell the operator, once for each wording, about refusals in words that nobody understands."""
-    for outcome in outcomes.values():
-        if outcome.code < 500:
-            continue
-        if classify_refusal("", outcome.reply).verdict is BounceVerdict.UNKNOWN:
-            with transaction(sessions) as session:
-                report_unknown(session, settings, outcome.reply, now)
+    unknown = {
+        wording_of(outcome.reply): outcome.reply
+        for outcome in outcomes.values()
+        if outcome.code >= 500
+        and classify_refusal("", outcome.reply).verdict is BounceVerdict.UNKNOWN
+    }
+    for reply in unknown.values():
+        with transaction(sessions) as session:
+            report_unknown(session, settings, reply, now)

@@ -81,7 +81,7 @@ OURS: tuple[Rule, ...] = (
         True,
         "The size of this one mail, or the shape of its headers and lines.",
         (
-            r"(?:duplicate|multiple|too many) (?:\S+ )?headers?\b|8-?bit data in|improper\w*[ -](?:\w+ ){0,3}(?:content|header)|unnecessary base64|header error|limite du message atteinte|not (?:rfc|mime)[- ]?\d* complian|headers? (?:too (?:large|long)|are too)|line (?:is )?too long|(?:line|line length) limit exceed",
+            r"(?:duplicate|multiple) (?:\S+ )?(?:headers?\b|from addresses)|8-?bit data in|improper\w*[ -](?:\w+ ){0,3}(?:content|header)|unnecessary base64|header error|limite du message atteinte|not (?:rfc|mime)[- ]?\d* complian|headers? (?:too (?:large|long)|are too)|line (?:is )?too long|(?:line|line length) limit exceed",
             r"(?:message|mail|letter|data|e-?mail)('s)? (?:size|length) (?:exceed|is (?:too|larger|over)|limit)|(?:message|mail|e-?mail|letter) (?:is |was )?too (?:big|large|long)",
             r"(?:exceed\w*|over|above)[^.\n]{0,30}(?:message|mail|maximum|max|fixed)[^.\n]{0,12}size|max(?:imum)?[_ ]?message[_ ]?size",
         ),
@@ -138,7 +138,7 @@ OURS: tuple[Rule, ...] = (
         (
             r"(?:relay|sending|sender|hourly|daily|message|connection|recipient)s?(?: message)?(?: rate)? (?:quota|rate|frequency)|(?:hourly|daily|sending|rate|frequency)[- ]limit|frequency limited|throttl|too (?:many|fast|frequent)\w*\W+(?:\w+ )?(?:connections|messages|e?-?mails?|recipients|sessions|invalid|unknown|errors|requests)|at a rate that|unusual (?:rate|volume)|unexpected volume|rate (?:control|of)",
             r"(?:maximum |per-domain |max )?connection limit|max emails per hour|(?:exceeded|more than) the max(?:imum)? number of (?:\w+ )?(?:messages|sent|e?-?mails?)|too many in a single session|concurrent (?:smtp )?connections|trop de connexions|captcha|low priority",
-            r"(?:receiving|received) (?:\w+ )?(?:too (?:many|much)|mail at)|temporarily deferred due|user complaints",
+            r"(?:receiving|received) (?:\w+ )?(?:too (?:many|much|quickly|fast|often)|mail at)|temporarily deferred due|user complaints",
         ),
     ),
     Rule(
@@ -191,7 +191,7 @@ OURS: tuple[Rule, ...] = (
         (
             r"(?:connections? (?:not accepted|denied|rejected)|(?:access|client|mail|messages?|sender|request|relay\w*)\b(?:\W+\w+){0,4}?\W+(?:denied|refused|prohibited|forbidden|forbids|blocked|banned|not (?:allowed|permitted|accepted|authori[sz]ed)|rejected))",
             r"(?:denied|rejected|blocked|not accepted|prohibited|restricted)\b[^.\n]{0,40}\b(?:by (?:the )?(?:recipient|destination|rule|site|server|user|our)|for abuse|security|sender|ip\b|network|preferences)",
-            r"not accept(?:ed|ing)?\W+(?:\w+ ){0,3}(?:from|sender|your|mail|messages|connections)|we do not accept|(?:not|n't) (?:wish|want) to receive|delivery not authori[sz]ed",
+            r"not accept(?:ed|ing)?\W+(?:\w+ ){0,3}(?:from|sender|your|mail|messages|connections)|we do not accept|not accept delivery|(?:not|n't) (?:wish|want) to receive|delivery not authori[sz]ed",
             r"\babus(?:e|ive)\b|complaint|\bfilter(?:ed|s)?\b|profanity|polic(?:y|ies)\b|\bdynamic ip|dial-?up|service refus",
             r"gr[ae]y-?list|please try again|try again later|only (?:accept|allow)s? (?:mail|messages)|not (?:a )?(?:member|subscribed|allowed to post)|moderat|closed (?:mailing )?(?:group|list)|members?-only|account is protected by|not pre-approved|senderfilter|refuse to receive|has restricted|not accepting any mail|go away\b|blank from|not allowed as a from|\bblocked\b",
             r"(?:sender|from)\b[^.\n]{0,30}(?:rejected|not (?:on|in) (?:the )?(?:allow|white|approved|safe)|is blocked|unwelcome|restricted)|forbids you",
@@ -203,7 +203,7 @@ OURS: tuple[Rule, ...] = (
         False,
         "A connection, a server, a program or a route that failed.",
         (
-            r"(?:connect\w*|session|smtp|response|conversation|network)\b[^.\n]{0,60}(?:timed? ?-?out|time ?out|refused|lost|reset|failed|dropped|unexpectedly|interrupted|broken|closed|error)|(?:timed? ?-?out|time ?out|no answer|no response|unreachable|not reachable|no route to host|not respond|network is down|socket error)|not accept our requests to connect",
+            r"(?:connect\w*|session|smtp|response|conversation|network)\b[^.\n]{0,60}(?:timed? ?-?out|time ?out|refused|lost|reset|failed|dropped|unexpectedly|interrupted|broken|closed|error)|(?:timed? ?-?out|time ?out|no answer|no response|unreachable|not reachable|no route to host|not respond|network is down|socket error)|not accept our requests to connect|lost connection|greeting failed|too busy|no route found|did not complete|lowest numbered mx",
             r"(?:unable|not able|could not|couldn't|failed|can't|cannot|wasn't able)\b[^.\n]{0,30}(?:connect|contact|establish|reach|resolve|lookup)|could not find a (?:gateway|route)|(?:message|mail|delivery)\b[^.\n]{0,40}too old",
             r"system (?:error|not accepting|not capable|resources|incorrectly|full)|not accepting (?:connections|network)|service (?:not |un|temporarily )*available|resources temporarily|server (?:error|busy|too busy|down|unavailable)|(?:i/o|disk|resource|software|database|processing) (?:\w+ )?(?:error|failure|problem)|temporary (?:server |local )?(?:failure|failed|error|problem)|temporarily unavailable|an error while|could not load|too many errors|system call|write error|config error|currently unavailable|loop was found|transaction failed|protocol violation|no route for|can't be processed|dropped by remote host|reset by peer|(?:helo|ehlo)\b",
             r"command (?:not|unrecogni[sz]ed|rejected|died|output)|syntax error|protocol error|bad sequence|unrecogni[sz]ed command|not implemented|must issue|need (?:mail|rcpt)|data command|mailer error|unknown mailer",

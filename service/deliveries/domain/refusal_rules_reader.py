@@ -70,7 +70,7 @@ ADDRESS: tuple[Rule, ...] = (
             rf"\b{_BOX}(?:\W+\w+){{0,6}}?\W+(?:in-?active|disabled|discontinued|deactivated|expired|suspended|closed|terminated|cancell?ed|deleted|removed|locked|frozen|blocked|bloque\w*|dormant|moved|unavailable|not (?:available|active|valid))",
             rf"(?:in-?active|disabled|expired|deactivated|closed|suspended|locked|obsolete)\W+(?:\w+ ){{0,2}}?{_BOX}",
             r"(?:no longer|not any ?more|any longer)\b[^.\n]{0,60}(?:valid|server|available|here|in use|active|employ|exist|accept|work|receiv|used|with us|a(?: \w+)? (?:member|employee|student|customer|user))",
-            r"(?:has|have|had)(?: been)? (?:left|moved|retired|resigned|suspended)\b|mailbox has moved|(?:currently|temporar\w+) (?:suspended|locked|disabled)|extended inactivity|not (?:been )?used for|(?:is|account) (?:in-?active|not active|not present)|missing home directory|can't accept user|archived recipient|suspend the service|archiv[ée]e",
+            r"(?:has|have|had)(?: been)? (?:left|moved|retired|resigned|suspended)\b|mailbox has moved|is (?:currently|temporar\w+) (?:suspended|locked|disabled)|temporar\w+ (?:locked|disabled)|extended inactivity|not (?:been )?used for|(?:is|account) (?:in-?active|not active|not present)|missing home directory|can't accept user|archived recipient|suspend the service|archiv[ée]e",
             r"(?:this user doesn't have\b|access to (?:this )?mail ?box|mail ?box[^.\n]{0,10}(?:un|not )available|requested action not taken: mail ?box)",
         ),
     ),

@@ -110,8 +110,13 @@ def _weigh(code: Code, own: Code | None, words: WordsVote | None) -> BounceVerdi
             return V.UNKNOWN if code[1:] in _EMPTY else by_code
         is_likely_way = words.verdict is V.CONFIGURATION and not words.is_sure
         return by_code if is_likely_way and by_code is V.POLICY else words.verdict
-    if words is None or by_code not in _READERS or words.verdict is by_code:
+    if words is None or words.verdict is by_code:
         return by_code
+    if by_code not in _READERS:
+        # Codes of routes are given for quotas as well: 5.4.5 where too many mails came in a day.
+        is_rule = words.verdict in {V.POLICY, V.CONTENT} and words.is_sure
+        is_route = by_code is V.CONFIGURATION and code[1] != 1
+        return words.verdict if is_rule and is_route else by_code
     is_guess = code != own or code[0] == 4
     if words.is_sure and words.verdict is not V.ADDRESS:
         return words.verdict
@@ -166,6 +171,9 @@ def _weight(
     if code[1:] in _VAGUE:
         is_sure = words is not None and words.is_sure and code[0] == 5
         return CERTAIN if is_sure else LIKELY if words is not None else SOFT
+    if code[1:] == (2, 1) and words is None and has_text:
+        # "It accepts no messages", for a reason that nobody understands.
+        return SOFT
     if code[0] == 4 or code[1:] in {(2, 1), (7, 13)}:
         return LIKELY
     # Without words, x.4.4 may be a fault of a name server as well.

@@ -142,6 +142,16 @@ def test_a_fault_of_a_name_server_under_5_4_4_is_nobodys() -> None:
     assert classify_refusal("5.4.4", reply) == Refusal(V.CONFIGURATION, "5.4.4", 0)
 
 
+def test_sure_words_outweigh_a_code_about_routes() -> None:
+    refusal = classify_refusal("5.4.5", "550 5.4.5 Daily sending quota is used up")
+    assert refusal == Refusal(V.POLICY, "5.4.5", 0)
+
+
+def test_a_delivery_that_is_suspended_is_no_suspended_account() -> None:
+    reply = "delivery temporarily suspended: connect to mx.example: Connection refused"
+    assert classify_refusal("4.0.0", reply) == Refusal(V.CONFIGURATION, "4.0.0", 0)
+
+
 def test_unknown_words_count_nothing() -> None:
     assert classify_refusal("", "550 quux") == Refusal(V.UNKNOWN)
     assert classify_refusal("5.0.0", "550 quux") == Refusal(V.UNKNOWN, "5.0.0")
@@ -172,7 +182,8 @@ def test_numbers_that_only_look_like_codes_are_ignored() -> None:
 
 WEIGHTS = [
     ("5.1.1", "550 5.1.1 user unknown", CERTAIN),
-    ("5.2.1", "550 5.2.1 disabled", LIKELY),
+    ("5.2.1", "550 5.2.1 mailbox disabled", LIKELY),
+    ("5.2.1", "550 5.2.1 quux", SOFT),
     ("5.1.1", "", CERTAIN),
     ("5.1.1", "550 quux", LIKELY),
     ("5.4.4", "", LIKELY),
