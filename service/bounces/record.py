@@ -27,6 +27,7 @@ from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
 from service.deliveries.alerts import report_unknown
+from service.deliveries.domain.refusal_words import blames_our_name
 from service.deliveries.domain.return_path import (
     Leaving,
     parse_return_path,
@@ -40,6 +41,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.kinds import LISTENER
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
+from service.sending.record_outcomes import known_names
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import end_by_suppression, find_by_email, get_subscriber
 from service.subscribers.store.suppressions import insert_suppression, keep_reply
@@ -207,6 +209,10 @@ def record_notice(
     """
     delivery = _find_delivery(session, channel.settings, notice)
     subscriber = _find_subscriber(session, channel, notice, delivery)
+    if subscriber is not None and notice.weight:
+        names = known_names(subscriber.email_key, channel.settings)
+        if blames_our_name(notice.detail, names):
+            notice = replace(notice, verdict=BounceVerdict.CONFIGURATION, weight=0)
     if delivery is None and subscriber is None:
         return _make_outcome("unattributed", notice)
     if notice.verdict in ARRIVED:

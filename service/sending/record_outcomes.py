@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import report_unknown, wording_of
-from service.deliveries.domain.refusal_words import Names
+from service.deliveries.domain.refusal_words import Names, blames_our_name
 from service.deliveries.domain.refusals import classify_refusal
 from service.deliveries.domain.states import BounceVerdict, Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
@@ -114,15 +114,14 @@ def suppress_dead_addresses(
 
 def _is_about(email_key: str, reply: str, settings: Settings) -> bool:
     """Return whether a refusal is about the reader's address, and not about a name of ours."""
-    names = Names(email_key, own_names(settings))
-    return classify_refusal("", reply, names=names).verdict is BounceVerdict.ADDRESS
+    return not blames_our_name(reply, known_names(email_key, settings))
 
 
-def own_names(settings: Settings) -> frozenset[str]:
-    """Return the addresses and domains by which receivers know us, in lower case."""
+def known_names(email_key: str, settings: Settings) -> Names:
+    """Return the names that a reply about a reader may hold: theirs, and those of our mails."""
     sender = parseaddr(settings.mail_from)[1].lower()
-    names = {sender, sender.rpartition("@")[2], settings.bounce_domain.lower()}
-    return frozenset(names - {""})
+    ours = {sender, sender.rpartition("@")[2], settings.bounce_domain.lower()}
+    return Names(email_key, frozenset(ours - {""}))
 
 
 def report_unknown_replies(

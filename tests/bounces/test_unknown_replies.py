@@ -49,6 +49,14 @@ def test_a_refusal_in_unknown_words_while_sending_is_told_as_well(press: Press) 
     assert alerts(press) == ["550 quux, said the frog"]
 
 
+def test_our_own_missing_name_in_a_bounce_suppresses_nobody(press: Press) -> None:
+    sent = send_digest(press)
+    bounce(press, sent, "550 5.1.2 Domain bounces.paperboy.example does not exist", 1)
+    assert subscriber_of(press).state is SubscriberState.ACTIVE
+    bounce(press, sent, "550 5.1.2 Domain example.org does not exist", 2)
+    assert subscriber_of(press).state is SubscriberState.SUPPRESSED
+
+
 def test_our_own_missing_name_suppresses_nobody_while_sending(press: Press) -> None:
     press.add_subscribers("anne@example.org")
     press.add_papers(1)

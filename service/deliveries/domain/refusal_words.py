@@ -156,6 +156,11 @@ def _replace(text: str, name: str, word: str) -> str:
     return text
 
 
+def blames_our_name(text: str, names: Names) -> bool:
+    """Return whether a text is about a name of ours that is missing, or about a failing name server."""
+    return bool(_OUR_NAME.search(mask_names(text, names)))
+
+
 def weigh_words(text: str, names: Names = NO_NAMES) -> WordsVote | None:
     """Return what a refusal's text (its first `MOST_CHARACTERS`) is about; None if it is unknown."""
     masked = mask_names(text, names)
