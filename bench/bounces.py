@@ -116,7 +116,7 @@ def second_opinion(cases: Sequence[Case]) -> dict[str, Any]:
         "sisimai": version,
         "sisimai_judged": opinion.judged,
         "sisimai_right": opinion.right,
-        "sisimai_blames_reader": opinion.blames_reader,
+        "sisimai_blames_subscriber": opinion.blames_subscriber,
     }
 
 

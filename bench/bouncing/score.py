@@ -8,7 +8,7 @@ from bouncing.truth import Case
 
 from service.bounces.inbound.bounce_mail import BounceMail
 
-READERS = frozenset({"address", "full"})
+ABOUT_SUBSCRIBER = frozenset({"address", "full"})
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bouncing.score import READERS
+from bouncing.score import ABOUT_SUBSCRIBER
 from bouncing.truth import VERDICT_OF, Case
 
 _PROGRAM = r"""
@@ -23,13 +23,13 @@ while (my $file = <STDIN>) {
 class Opinion:
     """What Sisimai says: how many files it has reasons for, and how many of these are right.
 
-    `blames_reader` are files whose reader it blames though another is at fault.
+    `blames_subscriber` are files whose reader it blames though another is at fault.
     """
 
     version: str
     judged: int = 0
     right: int = 0
-    blames_reader: int = 0
+    blames_subscriber: int = 0
 
 
 def find_version() -> str | None:
@@ -52,7 +52,9 @@ def ask_sisimai(cases: Sequence[Case], version: str) -> Opinion:
         if said:
             opinion.judged += 1
             opinion.right += said == case.verdicts
-            opinion.blames_reader += bool(said & READERS and not case.verdicts & READERS)
+            opinion.blames_subscriber += bool(
+                said & ABOUT_SUBSCRIBER and not case.verdicts & ABOUT_SUBSCRIBER
+            )
     return opinion
 
 

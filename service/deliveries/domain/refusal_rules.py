@@ -3,7 +3,7 @@
 They are collected from the sources and manuals of the common servers (Exim, Postfix, qmail,
 Sendmail, Exchange) and of large providers. A rule is about a class of phrases, never about one
 mail; `tests/deliveries/domain/test_refusal_rules.py` has an invented example of each. Rules about
-the reader are in `refusal_rules_reader`. Names of hosts, links and addresses are masked before (see
+the reader are in `refusal_rules_subscriber`. Names of hosts, links and addresses are masked before (see
 `refusal_words`): HOSTNAME, LINK, ADDR, READER (the reader's address) and OURNAME (a name of ours).
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from service.deliveries.domain.refusal_rules import OURS, Rule
-from service.deliveries.domain.refusal_rules_reader import ADDRESS, FULL
+from service.deliveries.domain.refusal_rules_subscriber import ADDRESS, FULL
 from service.deliveries.domain.states import BounceVerdict
 from service.platform import linear_regex
 from service.platform.caches import cached
@@ -29,14 +29,14 @@ class Names:
     All in lower case. A domain of ours that the reader's address is in says nothing.
     """
 
-    reader: str = ""
+    subscriber: str = ""
     ours: frozenset[str] = field(default_factory=frozenset)
 
     def ours_only(self) -> frozenset[str]:
         """Return our names without those that are in the reader's address, or above its domain."""
-        domain = "." + self.reader.rpartition("@")[2]
+        domain = "." + self.subscriber.rpartition("@")[2]
         return frozenset(
-            name for name in self.ours - {self.reader, ""} if not domain.endswith(f".{name}")
+            name for name in self.ours - {self.subscriber, ""} if not domain.endswith(f".{name}")
         )
 
 
@@ -131,8 +131,8 @@ def _own_pattern(name: str) -> LinearPattern[str]:
 def mask_names(text: str, names: Names = NO_NAMES) -> str:
     """Return a text on one line, with a word in place of each name."""
     joined = " ".join(text[:MOST_CHARACTERS].split())
-    if names.reader:
-        joined = _replace(joined, names.reader, "READER")
+    if names.subscriber:
+        joined = _replace(joined, names.subscriber, "READER")
     lowered = joined.lower()
     # The longest first, so that an address is not torn by its own domain.
     for name in sorted(names.ours_only(), key=len, reverse=True):

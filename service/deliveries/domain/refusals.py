@@ -49,7 +49,7 @@ _BY_SUBJECT: dict[int, BounceVerdict] = {
     6: V.CONTENT,
     7: V.POLICY,
 }
-_READERS = frozenset({V.ADDRESS, V.FULL})
+_ABOUT_SUBSCRIBER = frozenset({V.ADDRESS, V.FULL})
 # Codes that servers use for anything: the text decides, and the table above only if it does not.
 _VAGUE = frozenset(
     {(0, 0), (1, 0), (2, 0), (3, 0), (3, 5), (4, 0), (4, 1), (4, 7), (5, 0), (5, 1)}
@@ -112,7 +112,7 @@ def _weigh(code: Code, own: Code | None, words: WordsVote | None) -> BounceVerdi
         return by_code if is_likely_way and by_code is V.POLICY else words.verdict
     if words is None or words.verdict is by_code:
         return by_code
-    if by_code not in _READERS:
+    if by_code not in _ABOUT_SUBSCRIBER:
         # Codes of routes are given for quotas as well: 5.4.5 where too many mails came in a day.
         is_rule = words.verdict in {V.POLICY, V.CONTENT} and words.is_sure
         is_route = by_code is V.CONFIGURATION and code[1] != 1
@@ -120,7 +120,7 @@ def _weigh(code: Code, own: Code | None, words: WordsVote | None) -> BounceVerdi
     is_guess = code != own or code[0] == 4
     if words.is_sure and words.verdict is not V.ADDRESS:
         return words.verdict
-    return words.verdict if is_guess and words.verdict not in _READERS else by_code
+    return words.verdict if is_guess and words.verdict not in _ABOUT_SUBSCRIBER else by_code
 
 
 def _most_exact(own: Code | None, reported: Code | None) -> Code | None:

@@ -148,7 +148,7 @@ def test_a_refused_address_without_a_reason_is_about_the_address() -> None:
     assert (vote.verdict, vote.is_sure) == (V.ADDRESS, False)
 
 
-READER = "jane@uni.example"
+ANNE = "jane@uni.example"
 OURS = frozenset({"digest@paperboy.example", "paperboy.example"})
 
 NAMED = {
@@ -162,7 +162,7 @@ NAMED = {
 
 @pytest.mark.parametrize(("text", "verdict"), NAMED.items())
 def test_a_missing_name_of_ours_is_our_fault(text: str, verdict: V) -> None:
-    vote = weigh_words(text, Names(READER, OURS))
+    vote = weigh_words(text, Names(ANNE, OURS))
     assert vote is not None
     assert vote.verdict is verdict
 
@@ -176,4 +176,4 @@ def test_our_domain_is_no_evidence_where_the_reader_is_in_it_too() -> None:
 
 def test_names_are_masked() -> None:
     text = "550 <Jane@uni.example> at mx.spam.example: see https://x.example/quota"
-    assert mask_names(text, Names(READER, OURS)) == "550 <READER> at HOSTNAME: see  LINK "
+    assert mask_names(text, Names(ANNE, OURS)) == "550 <READER> at HOSTNAME: see  LINK "
