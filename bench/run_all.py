@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("match", "send", "web", "signup", "relevance", "morning", "year", "scale")
+BENCHES = ("match", "send", "web", "signup", "bounces", "relevance", "morning", "year", "scale")
 
 
 def main() -> int:

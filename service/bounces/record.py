@@ -16,16 +16,18 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.bounces.domain.thresholds import ARRIVED, next_score, state_after
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.bounces.inbound.confined_parser import PARSER
 from service.bounces.inbound.listener import BounceListener
 from service.bounces.inbound.mailbox import QUARANTINE, fetch_mailbox
 from service.bounces.inbound.mime_parts import NotReadable
 from service.bounces.inbound.notice import BounceNotice, notices_of_mail
-from service.bounces.inbound.parse import BounceMail
 from service.bounces.quarantine import quarantine_file, record_quarantined, store_quarantined
 from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
+from service.deliveries.alerts import report_unknown
+from service.deliveries.domain.refusal_words import blames_our_name
 from service.deliveries.domain.return_path import (
     Leaving,
     parse_return_path,
@@ -39,9 +41,10 @@ from service.platform.logs import get_logger
 from service.platform.settings.kinds import LISTENER
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key
+from service.sending.record_outcomes import known_names
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import end_by_suppression, find_by_email, get_subscriber
-from service.subscribers.store.suppressions import insert_suppression
+from service.subscribers.store.suppressions import insert_suppression, keep_reply
 
 # `<digest.123.…@…>`, see `service.messages.mime.mime.message_id`.
 _OUR_ID = linear_regex.compile(r"<[a-z_]{1,30}\.(\d{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>", "a")
@@ -206,6 +209,10 @@ def record_notice(
     """
     delivery = _find_delivery(session, channel.settings, notice)
     subscriber = _find_subscriber(session, channel, notice, delivery)
+    if subscriber is not None and notice.weight:
+        names = known_names(subscriber.email_key, channel.settings)
+        if blames_our_name(notice.detail, names):
+            notice = replace(notice, verdict=BounceVerdict.CONFIGURATION, weight=0)
     if delivery is None and subscriber is None:
         return _make_outcome("unattributed", notice)
     if notice.verdict in ARRIVED:
@@ -220,6 +227,8 @@ def record_notice(
     if event is None:
         return _make_outcome("known", notice, delivery)
     _settle(session, event, delivery, now)
+    if notice.verdict is BounceVerdict.UNKNOWN:
+        report_unknown(session, channel.settings, notice.detail, now)
     is_new = subscriber is not None and _suppress(session, channel.settings, subscriber, now)
     return _make_outcome("recorded", notice, delivery, is_suppressed=is_new)
 
@@ -302,9 +311,10 @@ def _suppress(session: Session, settings: Settings, subscriber: Subscriber, now:
     score = next_score(store.list_bounces(session, subscriber.id, subscriber.confirmed_at), now)
     if score.suppress is None:
         return False
-    is_new = insert_suppression(
-        session, subscriber.email_key, settings.secret_key, score.suppress, score.why, now
-    )
+    key, secrets = subscriber.email_key, settings.secret_key
+    is_new = insert_suppression(session, key, secrets, score.suppress, score.why, now)
+    if is_new:
+        keep_reply(session, key, secrets, " | ".join(store.list_replies(session, subscriber.id)))
     end_by_suppression(session, subscriber, "a bounce or complaint", now)
     return is_new
 

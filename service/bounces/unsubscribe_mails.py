@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from service.bounces.inbound.parse import BounceMail
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.bounces.store.bounces import NewBounce, insert_bounce
 from service.deliveries.domain.return_path import Leaving, parse_unsubscribe_address
 from service.deliveries.domain.states import BounceVerdict

@@ -230,4 +230,5 @@ _MEANING = {
     "content": "you: a mail was too large or malformed",
     "configuration": "you or the receiver: a server, a route or a name is broken",
     "unsubscribe": "the reader: unsubscribed by mail",
+    "unknown": "nobody: words and code explain nothing",
 }

@@ -190,15 +190,31 @@ def suppress(
         )
 
 
-def release(context: typer.Context, email: Email, as_json: Json = False) -> None:
+def release(
+    context: typer.Context,
+    email: Annotated[
+        str | None, typer.Argument(metavar="EMAIL", help="The address, or --because.")
+    ] = None,
+    because: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="All whom replies with this text suppressed.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --because: release them.")] = False,
+    as_json: Json = False,
+) -> None:
     """Allow mail to a suppressed address again.
 
-    Its owner has to sign up again.
+    Its owner has to sign up again. With --because all readers are counted whom a bounce or refusal
+    with a text suppressed, for a fault that was yours; --yes gives them their subscriptions back.
     """
     from service.platform.database.engine import transaction
     from service.subscribers.lifecycle import release_address
     from service.subscribers.validate import validate_address
 
+    if (email is None) == (because is None) or (yes and because is None):
+        raise CommandError("release needs an address, or --because TEXT with or without --yes", 2)
+    if email is None:
+        _release_because(context, because or "", is_real=yes, as_json=as_json)
+        return
     with command_context(context, as_json=as_json) as command:
         address = validate_address(email, takes_utf8=True)
         with transaction(command.sessions) as session:
@@ -206,3 +222,43 @@ def release(context: typer.Context, email: Email, as_json: Json = False) -> None
         if not released:
             raise CommandError(f"{address} is not suppressed")
         command.print({"released": address}, f"{address} is released.")
+
+
+def _release_because(context: typer.Context, text: str, *, is_real: bool, as_json: bool) -> None:
+    """Count the suppressions that a reply caused; with `is_real` lift them."""
+    from service.bounces.release import NoSuchReply, clean_text, find_caused, release_caused
+    from service.platform.database.engine import transaction
+
+    try:
+        wanted = clean_text(text)
+    except NoSuchReply as error:
+        raise CommandError(str(error), 2) from error
+    with command_context(context, as_json=as_json) as command:
+        try:
+            with transaction(command.sessions) as session:
+                found = find_caused(session, command.settings, wanted)
+            released = (
+                release_caused(command.sessions, command.settings, wanted, command.clock())
+                if is_real
+                else 0
+            )
+        except NoSuchReply as error:
+            raise CommandError(str(error), 2) from error
+        count = len(found.subscriber_ids)
+        value = {
+            "because": wanted,
+            "suppressed": count,
+            "erased": found.others,
+            "replies": [{"reply": reply, "count": n} for reply, n in found.replies],
+            "released": released,
+        }
+        lines = [table((">readers", "reply"), [(n, reply) for reply, n in found.replies])]
+        if found.others:
+            lines.append(f"{counted(found.others, 'erased address', 'es')} stays suppressed.")
+        if is_real:
+            lines.append(f"{counted(released, 'reader')} released.")
+        elif count:
+            lines.append(f"{counted(count, 'reader')} would be released; --yes does it.")
+        else:
+            lines.append("Nobody is suppressed by it any more.")
+        command.print(value, *(lines if found.replies else lines[1:]))

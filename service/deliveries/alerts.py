@@ -3,19 +3,26 @@
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.refusal_words import mask_names
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.deliveries import MailRow, insert_mail_row
 from service.deliveries.store.models import Delivery
+from service.platform import linear_regex
 from service.platform.database.engine import transaction
-from service.platform.logs import get_logger
+from service.platform.logs import get_logger, mask_addresses
 from service.platform.settings.settings import Settings
 
 # Two days, because the fault itself may prevent mail from being sent.
 ALERT_LIFETIME = timedelta(days=2)
+# Alerts about unknown words in a day.
+MOST_UNKNOWN = 5
+_UNKNOWN = "unknown reply "
+_NUMBER = linear_regex.compile(r"\w*\d[\w.-]*")
 # The reason of an alert that no mail tells of.
 _NO_ADDRESS = "no address"
 
@@ -94,6 +101,36 @@ def report_hanging(
     )
     with transaction(sessions) as session:
         alert_operator(session, settings, f"hanging {relay} {now.date()}", alert, now)
+
+
+def wording_of(reply: str) -> str:
+    """Return a reply without what differs from mail to mail: numbers, queue ids, names."""
+    return _NUMBER.sub("0", mask_names(reply).lower())
+
+
+def report_unknown(session: Session, settings: Settings, reply: str, now: datetime) -> None:
+    """Alert the operator, once for each wording, about a failure in words that no rule understands.
+
+    At most MOST_UNKNOWN a day, since strangers choose the words.
+    """
+    wording = wording_of(reply)
+    if not any(map(str.isalpha, wording)):
+        return
+    occasion = f"{_UNKNOWN}{sha256(wording.encode('utf-8', 'replace')).hexdigest()[:20]}"
+    count = select(func.count()).where(
+        Delivery.edition_id.is_(None),
+        Delivery.kind == DeliveryKind.OPERATOR_ALERT,
+        Delivery.occasion.startswith(_UNKNOWN),
+        Delivery.created_at > now - timedelta(days=1),
+    )
+    if (session.scalar(count) or 0) >= MOST_UNKNOWN:
+        return
+    alert = Alert(
+        subject="A receiver refuses mail in words that Paperboy does not understand",
+        detail=mask_addresses(reply)[:1000],
+        hint="It counts against no reader. If it is about you, see to it; nothing more comes of it.",
+    )
+    alert_operator(session, settings, occasion, alert, now)
 
 
 def report_mailbox(

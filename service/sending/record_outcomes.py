@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from email.utils import parseaddr
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
+from service.deliveries.alerts import report_unknown, wording_of
+from service.deliveries.domain.refusal_words import Names, blames_our_name
+from service.deliveries.domain.refusals import classify_refusal
+from service.deliveries.domain.states import BounceVerdict, Decision, DeliveryState, SendOutcome
 from service.deliveries.store.claimed_rows import Claim
-from service.platform.logs import mask_addresses
+from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.sending.apply_limits import ProviderReply
 from service.sending.domain.providers import provider_of
@@ -17,7 +21,7 @@ from service.sending.domain.smtp_replies import classify_reply
 from service.sending.steps import STEPS, Steps
 from service.sending.store.in_flight import RecordedResult, SendResult
 from service.subscribers.store.subscribers import end_by_suppression, get_subscriber
-from service.subscribers.store.suppressions import insert_suppression
+from service.subscribers.store.suppressions import insert_suppression, keep_reply
 
 
 class InFlight(NamedTuple):
@@ -96,17 +100,43 @@ def suppress_dead_addresses(
         subscriber = get_subscriber(session, row.subscriber_id or 0, lock=True)
         if decision.suppress is None or subscriber is None:
             continue
+        if not _is_about(subscriber.email_key, decision.detail, settings):
+            continue
         if subscriber.confirmed_at is not None and row.created_at < subscriber.confirmed_at:
             # The address was confirmed since; the mail may have gone to the previous address.
             continue
-        insert_suppression(
-            session,
-            subscriber.email_key,
-            settings.secret_key,
-            decision.suppress,
-            # It outlives the subscriber, and a refusal repeats the address.
-            mask_addresses(decision.detail),
-            now,
-        )
+        key, secrets = subscriber.email_key, settings.secret_key
+        if insert_suppression(session, key, secrets, decision.suppress, "refused by SMTP", now):
+            keep_reply(session, key, secrets, decision.detail)
         end_by_suppression(session, subscriber, "a refusal of the relay", now)
     session.flush()
+
+
+def _is_about(email_key: str, reply: str, settings: Settings) -> bool:
+    """Return whether a refusal is about the reader's address, and not about a name of ours."""
+    return not blames_our_name(reply, known_names(email_key, settings))
+
+
+def known_names(email_key: str, settings: Settings) -> Names:
+    """Return the names that a reply about a reader may hold: theirs, and those of our mails."""
+    sender = parseaddr(settings.mail_from)[1].lower()
+    ours = {sender, sender.rpartition("@")[2], settings.bounce_domain.lower()}
+    return Names(email_key, frozenset(ours - {""}))
+
+
+def report_unknown_replies(
+    sessions: sessionmaker[Session],
+    outcomes: Mapping[int, SendOutcome],
+    settings: Settings,
+    now: datetime,
+) -> None:
+    """Tell the operator, once for each wording, about refusals in words that nobody understands."""
+    unknown = {
+        wording_of(outcome.reply): outcome.reply
+        for outcome in outcomes.values()
+        if outcome.code >= 500
+        and classify_refusal("", outcome.reply).verdict is BounceVerdict.UNKNOWN
+    }
+    for reply in unknown.values():
+        with transaction(sessions) as session:
+            report_unknown(session, settings, reply, now)

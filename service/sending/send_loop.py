@@ -29,6 +29,7 @@ from service.sending.record_outcomes import (
     in_flight_of,
     provider_replies,
     record,
+    report_unknown_replies,
     suppress_dead_addresses,
 )
 from service.sending.report import DeliverReport
@@ -335,6 +336,7 @@ class _Run:
             going = _put_in_flight(session, [m for m in built if m.envelope.number in ids], sender)
             failed = end_claimed(session, self._unbuildable, now)
             parts = store_copies(session, going, self._editions, now)
+        report_unknown_replies(sender.sessions, landed, sender.settings, now)
         for month, numbers in parts.items():
             self._editions.stored_parts.setdefault(month, {}).update(numbers)
         self._unbuildable = []

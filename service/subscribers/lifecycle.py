@@ -30,6 +30,8 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
     """
     subscriber = store.get_subscriber(session, subscriber_id, lock=True)
     ended = {*store.SUBSCRIBED, SubscriberState.PENDING}
+    if subscriber is not None and subscriber.state is SubscriberState.SUPPRESSED:
+        store.decline(session, subscriber.id, page, now)
     if subscriber is None or subscriber.state not in ended:
         return False
     action = "withdrew" if subscriber.state is SubscriberState.PENDING else "unsubscribed"

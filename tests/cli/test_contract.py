@@ -56,7 +56,7 @@ CONTRACT = {
     "pause": [],
     "resume": [],
     "suppress": ["email", "--why"],
-    "release": ["email"],
+    "release": ["email", "--because", "--yes"],
     "doctor": ["--probe"],
 }
 

@@ -109,6 +109,45 @@ def test_a_suppressed_address_gets_nothing_until_it_is_released(paperboy: Paperb
     assert addresses(paperboy) == {EMAIL: "unsubscribed"}
 
 
+REFUSAL = f"""From: MAILER-DAEMON@mx.example
+To: bounce@bounces.paperboy.example
+Subject: Undelivered Mail
+Message-ID: <1@mx.example>
+Content-Type: multipart/report; boundary=b0
+
+--b0
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; {EMAIL}
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user in zone seven
+
+--b0--
+"""
+
+
+def test_suppressions_by_a_reply_are_counted_and_then_undone(
+    paperboy: Paperboy, tmp_path: Path
+) -> None:
+    paperboy(*NOW, "subscribers", "add", EMAIL, "--confirmed")
+    (file := tmp_path / "bounce.eml").write_text(REFUSAL)
+    paperboy(*LATER, "bounces", "read", str(file), "--trust")
+    assert addresses(paperboy) == {EMAIL: "suppressed"}
+    counted = paperboy("release", "--because", "Zone seven")
+    assert "1  550 5.1.1 no such user in zone seven" in counted.out
+    assert counted.out.endswith("1 reader would be released; --yes does it.\n")
+    assert addresses(paperboy) == {EMAIL: "suppressed"}
+    released = paperboy("--json", "release", "--because", "zone seven", "--yes").value
+    assert (released["suppressed"], released["released"]) == (1, 1)
+    assert addresses(paperboy) == {EMAIL: "active"}
+    again = paperboy("release", "--because", "zone seven", "--yes")
+    assert (again.code, again.out) == (0, "0 readers released.\n")
+    assert addresses(paperboy) == {EMAIL: "active"}
+
+
 def test_a_confirmation_enqueues_sending(paperboy: Paperboy, redis_url: str) -> None:
     import redis
 

@@ -49,6 +49,11 @@ from support.newsletter.commands import NOW, Paperboy
         (["subscribers", "import", "README.md", "--topic", "(graph"], "(character 1)"),
         (["suppress", "nobody", "--why", "asked"], "This is not an email address"),
         (["subscribers", "erase", "not an address"], "This is not an email address"),
+        (["release"], "release needs an address, or --because TEXT"),
+        (["release", "a@b.example", "--because", "text"], "release needs an address, or --because"),
+        (["release", "a@b.example", "--yes"], "release needs an address, or --because TEXT"),
+        (["release", "--because", ""], "the text of a reply needs at least 4 letters or digits"),
+        (["release", "--because", "never said"], "no address was suppressed by a reply with"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_one_line_and_exit_2(

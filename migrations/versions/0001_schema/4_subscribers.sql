@@ -101,6 +101,8 @@ CREATE TABLE suppressions (
     address_hash bytea NOT NULL CONSTRAINT uq_suppressions_address_hash UNIQUE,
     reason suppression_reason NOT NULL,
     detail text NOT NULL DEFAULT '',
+    -- The replies that caused it, without the address; empty where none did.
+    reply text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL
 );
 

@@ -3,7 +3,7 @@
 
 CREATE TYPE bounce_verdict AS ENUM (
     'address', 'full', 'policy', 'content', 'configuration', 'complaint', 'auto_reply',
-    'not_a_bounce', 'unsubscribe'
+    'not_a_bounce', 'unsubscribe', 'unknown'
 );
 
 CREATE TABLE bounce_events (

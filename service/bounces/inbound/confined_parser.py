@@ -16,9 +16,9 @@ from typing import BinaryIO, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.bounces.inbound.mailbox import MailboxUnavailable
 from service.bounces.inbound.mime_parts import MOST_BYTES, NotReadable
-from service.bounces.inbound.parse import BounceMail
 from service.bounces.inbound.parser_process import CPU_SECONDS, read_frame, write_frame
 
 COMMAND = (sys.executable, "-I", "-m", "service.bounces.inbound.parser_process")

@@ -40,6 +40,11 @@ _PATTERNS = tuple(
         r"\b(?:user|account|mail ?box|address|recipient)\b\W{1,4}ADDRESS",
     )
 )
+# Fields and sentences with the address of somebody else: a sender, a helper, or no address at all.
+_OTHERS = linear_regex.compile(
+    r"(?im)^[ \t>*-]*(?:message-?id|references|in-reply-to|from|sender|reply-to|return-path|cc|errors-to|list-[a-z]+|x-[a-z-]+)[ \t]*:.*$"
+    r"|(?:contact|e-?mail us|write to|send (?:an? )?(?:e-?mail|mail) to|forward (?:it|this) to|assistance|questions)[^\n]{0,40}<?[^\s<>]{1,64}@[\w.-]{1,255}>?"
+)
 _SYSTEM = linear_regex.compile(
     r"(?i)^(?:mailer-daemon|postmaster|mail-daemon|mailer|abuse|root|daemon|noreply|no-reply|bounces?)(?:[+-][^@]*)?@"
 )
@@ -49,13 +54,13 @@ def find_addresses(
     letter: str, sample: Message, returned: Message | None, ours: frozenset[str]
 ) -> tuple[str, ...]:
     """Return the failed addresses, in the text's order, without `ours` (lower case)."""
+    letter = _OTHERS.sub("", letter)
     named: list[str] = ADDRESS.findall(str(sample.get("X-Failed-Recipients", ""))[:4000])
     return (
         _select(named, ours)
         or _select(_find_by_flufl(sample), ours)
         or _find_by_pattern(letter, ours)
         or _find_recipients(returned, ours)
-        or _select([found.rstrip(".") for found in ADDRESS.findall(letter)], ours)[:1]
         # The sender may be the failed recipient as well.
         or _find_by_pattern(letter, frozenset())
     )

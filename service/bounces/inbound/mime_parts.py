@@ -37,13 +37,13 @@ _BLOCK = linear_regex.compile(r"(?im)^(?:final|original)-recipient:")
 # Where a text without MIME parts begins to return the mail: its headers, or a line that says so.
 _RETURNED = linear_regex.compile(
     r"(?im)^[ \t>]*(?:received:[ \t]+(?:from|by|\(|$)|return-path:|x-original-to:|delivered-to:"
-    r"|dkim-signature:|message-id:[ \t]*<|mime-version:[ \t]*1)"
+    r"|dkim-signature:|mime-version:[ \t]*1)|^[>]*message-id:[ \t]*<"
 )
 _SAYS_COPY = linear_regex.compile(
     r"(?im)^[ \t]*[-_=*#|>]*[ \t]*(?:below this line|this is a copy of|the following is a copy"
     r"|(?:a )?copy of (?:your|the) (?:message|mail|letter)|original[ _](?:message|mail|header)"
     r"|(?:message|mail|returned) headers?|the (?:header|text|body) of the (?:original|message)"
-    r"|unsent message|returned message|your (?:original )?message (?:follows|is|reads|was)"
+    r"|unsent message|returned message|your (?:original )?message (?:follows|(?:is|reads|was)(?: (?:below|attached|included|as follows))?[ \t]*[:.]?[ \t]*$)"
     r"|returned (?:mail|content)|message text follows|message (?:body|header) follows"
     r"|start of returned message|undelivered message).*$"
 )
@@ -97,9 +97,13 @@ def split_message(raw: bytes) -> Parts:
     normalized = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     message = message_from_bytes(normalized)
     leaves = _outer_parts(message)
+    blocks = [block for part in leaves for block in _status_blocks(part)]
+    forwarded = None if blocks else next(filter(None, map(_forwarded_report, leaves)), None)
+    if forwarded is not None:
+        leaves = _outer_parts(forwarded)
+        blocks = [block for part in leaves for block in _status_blocks(part)]
     whole = _strip_quotes(_find_letter(leaves))
     letter, returned = _cut_letter(whole)
-    blocks = [block for part in leaves for block in _status_blocks(part)]
     enclosed = next(filter(None, map(_enclosed, leaves)), None)
     return Parts(
         headers=message,
@@ -157,6 +161,13 @@ def _outer_parts(message: Message) -> list[Message]:
     return leaves
 
 
+def _forwarded_report(part: Message) -> Message | None:
+    """Return the delivery report that a gateway has enclosed in a mail of its own."""
+    inner = _first_inner(part) if part.get_content_type() == "message/rfc822" else None
+    is_report = inner is not None and inner.get_content_type() == "multipart/report"
+    return inner if is_report else None
+
+
 def _text_of(part: Message) -> str:
     """Return the text of a leaf part; a wrong charset never raises."""
     try:
@@ -166,6 +177,13 @@ def _text_of(part: Message) -> str:
         # The library does not check the charset, which may contain a NUL.
         return ""
     return _decode(payload[: 4 * MOST_LETTER], charset) if isinstance(payload, bytes) else ""
+
+
+def plain_text(message: Message) -> str:
+    """Return the plain text of a message, without anything cut from it but its length."""
+    return "\n".join(
+        _text_of(part) for part in _outer_parts(message) if part.get_content_type() == "text/plain"
+    )
 
 
 def _find_letter(leaves: list[Message]) -> str:

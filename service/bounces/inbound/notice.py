@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from service.bounces.inbound.parse import BounceMail
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.deliveries.domain.states import BounceVerdict
 from service.platform.one_line import normalise_line
 

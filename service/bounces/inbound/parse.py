@@ -5,14 +5,17 @@ such a mail; `service.deliveries.domain.return_path` and our own Message-IDs do.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
+from service.bounces.inbound.bounce_mail import BouncedRecipient, BounceMail
 from service.bounces.inbound.freeform import ADDRESS, find_addresses, text_about
 from service.bounces.inbound.mime_parts import Parts, header_text, split_message
+from service.bounces.inbound.sns_mail import is_from_sns, parse_sns_mail
+from service.deliveries.domain.refusal_words import Names
 from service.deliveries.domain.refusals import Refusal, classify_refusal
 from service.deliveries.domain.states import BounceVerdict
 from service.platform import linear_regex
@@ -57,46 +60,11 @@ _SAYS_FAILED = linear_regex.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BouncedRecipient:
-    """A failed (or delayed, or complaining) address in a mail.
-
-    `address` is the one that we used (Original-Recipient where given), `aliases` the ones it was
-    forwarded to. `reply` is the refusing server's text. `action` is RFC 3464's keyword in lower
-    case, empty where none was given. `weight`: see `service.deliveries.domain.refusals.Refusal`.
-    """
-
-    address: str
-    verdict: BounceVerdict
-    code: str = ""
-    reply: str = ""
-    action: str = ""
-    weight: int = 0
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BounceMail:
-    """A parsed mail to the bounce address.
-
-    `verdict` is that of its first recipient. `sent_to` are the addresses it was sent to, which may
-    include our signed return path; `message_ids` are those of the mail that it is about. `key` is
-    equal whenever the same mail comes again, by any channel. `is_automatic`: its headers mark it as
-    an auto-reply (RFC 3834) or a server's report, so no person sent it.
-    """
-
-    verdict: BounceVerdict
-    recipients: tuple[BouncedRecipient, ...]
-    sent_to: tuple[str, ...]
-    message_ids: tuple[str, ...]
-    key: str
-    sent_at: datetime | None = None
-    is_automatic: bool = False
-
-
 def parse_bounce(raw: bytes) -> BounceMail:
     """Parse a mail of any kind. Raises `NotReadable` for too large a size or too many parts."""
     parts = split_message(raw)
+    if is_from_sns(parts.headers):
+        return parse_sns_mail(parts.headers, _key_of(raw, parts.headers), _date_of(parts.headers))
     recipients = _parse_recipients(parts)
     verdict = recipients[0].verdict if recipients else _verdict_without_address(parts)
     return BounceMail(
@@ -119,11 +87,26 @@ def _addresses_in(message: Message, names: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(address for value in values for address in ADDRESS.findall(value[:4000]))
 
 
+# Headers that name us as the sender, in the bounce and in the mail that it returns.
+_OUR_HEADERS = ("To", "Delivered-To", "Envelope-To")
+_OUR_HEADERS_RETURNED = ("From", "Sender", "Return-Path", "Reply-To")
+
+
+def _our_names(parts: Parts) -> frozenset[str]:
+    """Return our addresses and their domains, in lower case, as the mail has them."""
+    found = dict(_addresses_in(parts.headers, _OUR_HEADERS))
+    if parts.returned is not None:
+        found |= _addresses_in(parts.returned, _OUR_HEADERS_RETURNED)
+    addresses = {address.lower() for address in found}
+    return frozenset(addresses | {address.rpartition("@")[2] for address in addresses})
+
+
 def _parse_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
     if _is_complaint(parts):
         return _parse_complaint(parts)
     if parts.blocks:
-        parsed = [_parse_block(block, parts.letter) for block in parts.blocks]
+        ours = _our_names(parts)
+        parsed = [_parse_block(block, parts.letter, ours) for block in parts.blocks]
         known = {item.address: item for item in reversed(parsed) if item is not None}
         if known:
             return tuple(reversed(known.values()))
@@ -132,7 +115,7 @@ def _parse_recipients(parts: Parts) -> tuple[BouncedRecipient, ...]:
     return _parse_letter(parts)
 
 
-def _parse_block(block: Message, letter: str) -> BouncedRecipient | None:
+def _parse_block(block: Message, letter: str, ours: frozenset[str]) -> BouncedRecipient | None:
     """Return one recipient of a delivery status (RFC 3464 §2.3)."""
     headers = ("Original-Recipient", "X-Actual-Recipient", "Final-Recipient")
     values = [header_text(block, name) for name in headers]
@@ -142,14 +125,17 @@ def _parse_block(block: Message, letter: str) -> BouncedRecipient | None:
     if not names:
         return None
     action = header_text(block, "Action").lower().partition(" ")[0].partition("(")[0]
-    status = header_text(block, "Status")
+    # Some servers put the reason into a comment beside the code.
+    status, _, comment = header_text(block, "Status").partition("(")
     reply = _DIAGNOSTIC_TYPE.sub("", header_text(block, "Diagnostic-Code"))
+    reply = reply or comment.rstrip(") ")
     address, aliases = names[0], tuple(dict.fromkeys(names[1:]))
     if action.startswith(_NOT_OVER) or (not action and status.startswith("2")):
         return BouncedRecipient(
             address, V.NOT_A_BOUNCE, status[:12], reply, action, aliases=aliases
         )
-    refusal = asdict(classify_refusal(status, reply, letter))
+    about = Names(address.lower(), ours)
+    refusal = asdict(classify_refusal(status, reply, letter, about))
     text = reply or _excerpt(letter)
     return BouncedRecipient(address, reply=text, action=action, aliases=aliases, **refusal)
 
@@ -162,11 +148,12 @@ def _parse_letter(parts: Parts) -> tuple[BouncedRecipient, ...]:
     found = find_addresses(parts.letter, parts.sample, parts.returned, ours)
     is_waiting = bool(_STILL_TRYING.search(parts.letter)) and not _GIVEN_UP.search(parts.letter)
     delay, action = (Refusal(V.NOT_A_BOUNCE), "delayed") if is_waiting else (None, "")
-    recipients = []
+    recipients, ours_there = [], _our_names(parts)
     for address in found:
         others = tuple(other for other in found if other != address)
         piece = text_about(parts.letter, address, others)
-        refusal = delay or classify_refusal("", piece, parts.letter)
+        about = Names(address.lower(), ours_there)
+        refusal = delay or classify_refusal("", piece, parts.letter, about)
         read = BouncedRecipient(address, reply=_excerpt(piece), action=action, **asdict(refusal))
         recipients.append(read)
     return tuple(recipients)

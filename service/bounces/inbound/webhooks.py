@@ -7,7 +7,7 @@ webhook", Mailgun "Webhooks", Twilio SendGrid "Event Webhook"). Calls were authe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -246,8 +246,10 @@ def _postmark_refusal(event: Fields) -> Refusal:
     reply = _text(event.get("Details"))
     if by_type is None or (by_type.verdict is V.ADDRESS and reply):
         by_reply = classify_refusal("", reply)
-        is_clear = by_reply.code or by_reply.verdict is not V.ADDRESS
-        return by_reply if by_type is None or is_clear else by_type
+        if by_type is None or by_reply.code or by_reply.verdict not in {V.ADDRESS, V.UNKNOWN}:
+            return by_reply
+        # A reply that nobody understands leaves a doubt.
+        return replace(by_type, weight=LIKELY) if by_reply.verdict is V.UNKNOWN else by_type
     return by_type
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -57,6 +57,27 @@ def list_bounces(
         BounceView(row.key, row.verdict, row.weight, row.occurred_at)
         for row in session.scalars(statement)
     ]
+
+
+def list_replies(session: Session, subscriber_id: int) -> list[str]:
+    """Return the distinct replies that count against a subscriber, newest first."""
+    rows = session.scalars(
+        select(BounceEvent.detail)
+        .where(
+            BounceEvent.subscriber_id == subscriber_id,
+            (BounceEvent.weight > 0) | (BounceEvent.verdict == BounceVerdict.COMPLAINT),
+        )
+        .order_by(BounceEvent.occurred_at.desc(), BounceEvent.id.desc())
+        .limit(20)
+    )
+    return [reply for reply in dict.fromkeys(rows) if reply]
+
+
+def forgive_bounces(session: Session, subscriber_id: int) -> None:
+    """Make a subscriber's bounces count nothing any more; complaints stay."""
+    session.execute(
+        update(BounceEvent).where(BounceEvent.subscriber_id == subscriber_id).values(weight=0)
+    )
 
 
 def lock_delivery(session: Session, delivery_id: int) -> Delivery | None:

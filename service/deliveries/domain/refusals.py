@@ -1,14 +1,21 @@
 """Classify a refusal: about the address, a full mailbox, the receiver's policy, content, or routes.
 
 Sources: RFC 3463 and the IANA registry of enhanced status codes for the codes; phrases of mail
-servers for the many refusals with a vague code (`5.0.0`) or none. The distinction matters because
-only the address and the full mailbox concern the subscriber: a receiver that refuses our server
-refuses it for everybody.
+servers (`refusal_rules`) for what the code leaves open. Both are weighed: only the address and the
+full mailbox concern the subscriber, and a receiver that refuses our server refuses it for everybody,
+so a code about the address stands only if no sure words speak of us. What neither explains is
+`unknown` and counts nothing.
 """
 
 from dataclasses import dataclass
 
-from service.deliveries.domain.refusal_phrases import MOST_CHARACTERS, classify_words
+from service.deliveries.domain.refusal_words import (
+    MOST_CHARACTERS,
+    NO_NAMES,
+    Names,
+    WordsVote,
+    weigh_words,
+)
 from service.deliveries.domain.states import BounceVerdict
 from service.platform import linear_regex
 
@@ -42,11 +49,14 @@ _BY_SUBJECT: dict[int, BounceVerdict] = {
     6: V.CONTENT,
     7: V.POLICY,
 }
+_ABOUT_SUBSCRIBER = frozenset({V.ADDRESS, V.FULL})
 # Codes that servers use for anything: the text decides, and the table above only if it does not.
 _VAGUE = frozenset(
     {(0, 0), (1, 0), (2, 0), (3, 0), (3, 5), (4, 0), (4, 1), (4, 7), (5, 0), (5, 1)}
     | {(7, 0), (7, 1)}
 )
+# Vague codes that say less than "it failed": without words they are nobody's fault.
+_EMPTY = frozenset({(0, 0), (5, 0), (5, 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +72,55 @@ class Refusal:
 
 
 # In percent of a suppression. A disabled mailbox (x.2.1) is enabled again more often than not, a
-# temporary code may be a passing fault of the receiver, and a failure without a reason may be
-# about anything.
+# temporary code may be a passing fault of the receiver, and likely words may mean something else.
 CERTAIN, LIKELY, SOFT = 100, 50, 20
 
 Code = tuple[int, int, int]
 
 
-def classify_refusal(status: str, reply: str, notice: str = "") -> Refusal:
+def classify_refusal(status: str, reply: str, notice: str = "", names: Names = NO_NAMES) -> Refusal:
     """Return what a final refusal is about, with the code and weight of the verdict.
 
     `status` is the reporting server's code, `reply` the text of the server that refused, `notice`
     the mail around both. The refusing server's own code takes precedence over the reporter's, which
-    is often 5.1.1 for anything refused at RCPT.
+    is often 5.1.1 for anything refused at RCPT. `names` are the reader's address and our names.
     """
     reply, notice = reply[:MOST_CHARACTERS], notice[:MOST_CHARACTERS]
     own = _find_code(reply)
     code = _most_exact(own, _find_code(status)) or _find_code(notice)
-    by_text = classify_words(reply) or classify_words(notice)
+    words = weigh_words(reply, names) or (weigh_words(notice, names) if notice != reply else None)
     if code is None:
-        return _without_code(by_text, reply or notice)
-    verdict = _verdict_of(code)
-    is_exact = code[1:] not in _VAGUE
-    if is_exact and not _is_misused(code, own, verdict):
-        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=True))
-    if is_exact:
-        # Only text that is not about the address overrules an exact code.
-        if by_text in {V.POLICY, V.FULL}:
-            return Refusal(by_text, _code_text(own or code), _weight(code, by_text, is_clear=True))
-        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=True))
-    if by_text is None or (by_text is V.CONFIGURATION and verdict is V.POLICY):
-        return Refusal(verdict, _code_text(code), _weight(code, verdict, is_clear=False))
-    return Refusal(by_text, _code_text(code), _weight(code, by_text, is_clear=True))
+        return _without_code(words, reply or notice)
+    verdict = _weigh(code, own, words)
+    is_own = own is not None and verdict is not _verdict_of(code)
+    text = _code_text(own if is_own and own is not None else code)
+    return Refusal(verdict, text, _weight(code, own, words, verdict, has_text=bool(reply.strip())))
+
+
+def _weigh(code: Code, own: Code | None, words: WordsVote | None) -> BounceVerdict:
+    """Return the verdict of a code and the words, the heavier of which decides.
+
+    An exact code is heavier than likely words, and lighter than sure ones if it blames the reader
+    and they do not; a vague code is lighter than any words. A code that only the reporter gives, or
+    a temporary one, is a guess about the reader, and lighter than all words about something else.
+    """
+    by_code = _verdict_of(code)
+    if code[1:] in _VAGUE:
+        if words is None:
+            return V.UNKNOWN if code[1:] in _EMPTY else by_code
+        is_likely_way = words.verdict is V.CONFIGURATION and not words.is_sure
+        return by_code if is_likely_way and by_code is V.POLICY else words.verdict
+    if words is None or words.verdict is by_code:
+        return by_code
+    if by_code not in _ABOUT_SUBSCRIBER:
+        # Codes of routes are given for quotas as well: 5.4.5 where too many mails came in a day.
+        is_rule = words.verdict in {V.POLICY, V.CONTENT} and words.is_sure
+        is_route = by_code is V.CONFIGURATION and code[1] != 1
+        return words.verdict if is_rule and is_route else by_code
+    is_guess = code != own or code[0] == 4
+    if words.is_sure and words.verdict is not V.ADDRESS:
+        return words.verdict
+    return words.verdict if is_guess and words.verdict not in _ABOUT_SUBSCRIBER else by_code
 
 
 def _most_exact(own: Code | None, reported: Code | None) -> Code | None:
@@ -121,34 +148,34 @@ def _verdict_of(code: Code) -> BounceVerdict:
     if kind == 5 and (subject, detail) == (4, 4):
         # No server accepts mail for that domain.
         return V.ADDRESS
-    if kind == 5 and (subject, detail) == (0, 0):
-        # A permanent failure without any reason, which gets the soft weight.
-        return V.ADDRESS
     return _BY_DETAIL.get((subject, detail)) or _BY_SUBJECT.get(subject, V.CONFIGURATION)
 
 
-def _is_misused(code: Code, own: Code | None, verdict: BounceVerdict) -> bool:
-    """Return whether a code about the address may be the reporter's guess, or temporary.
-
-    Trusting such a code could suppress a subscriber because of a block list.
-    """
-    return verdict is V.ADDRESS and (code != own or code[0] == 4)
-
-
-def _without_code(by_text: BounceVerdict | None, text: str) -> Refusal:
-    """Return the verdict by text alone; a failure without a known phrase has the soft weight."""
-    if by_text is None:
-        return Refusal(V.ADDRESS, "", SOFT)
+def _without_code(words: WordsVote | None, text: str) -> Refusal:
+    """Return the verdict by text alone."""
+    if words is None:
+        return Refusal(V.UNKNOWN)
     reply = _REPLY.search(text)
     kind = 4 if reply is not None and reply[1] == "4" else 5
-    return Refusal(by_text, "", _weight((kind, 0, 0), by_text, is_clear=True))
+    weight = _weight((kind, 0, 0), None, words, words.verdict, has_text=True)
+    return Refusal(words.verdict, "", weight)
 
 
-def _weight(code: Code, verdict: BounceVerdict, *, is_clear: bool) -> int:
-    if verdict is V.FULL:
-        return SOFT
+def _weight(
+    code: Code, own: Code | None, words: WordsVote | None, verdict: BounceVerdict, *, has_text: bool
+) -> int:
+    """Return the weight of a verdict. A code counts as certain if the words do not leave a doubt."""
     if verdict is not V.ADDRESS:
-        return 0
-    if not is_clear:
+        return SOFT if verdict is V.FULL else 0
+    is_named = words is not None and words.verdict is V.ADDRESS
+    if code[1:] in _VAGUE:
+        is_sure = words is not None and words.is_sure and code[0] == 5
+        return CERTAIN if is_sure else LIKELY if words is not None else SOFT
+    if code[1:] == (2, 1) and words is None and has_text:
+        # "It accepts no messages", for a reason that nobody understands.
         return SOFT
-    return CERTAIN if code[0] == 5 and code[1:] != (2, 1) else LIKELY
+    if code[0] == 4 or code[1:] in {(2, 1), (7, 13)}:
+        return LIKELY
+    # Without words, x.4.4 may be a fault of a name server as well.
+    is_clear = is_named or (code[1:] != (4, 4) and (code == own or not has_text))
+    return CERTAIN if is_clear else LIKELY

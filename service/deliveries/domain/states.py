@@ -69,7 +69,8 @@ class BounceVerdict(StrEnum):
     `policy`: the receiver does not want mail from us, or of this kind. `content`: this one mail was
     too large or malformed. `configuration`: a server, a route or a name on the way is broken, often
     ours. `not_a_bounce` includes reports of delays and of successes. `unsubscribe` is no bounce but a
-    subscriber's mail to the address in List-Unsubscribe.
+    subscriber's mail to the address in List-Unsubscribe. `unknown`: a failure in words and codes that
+    explain nothing; it counts against nobody, and the operator is told once.
     """
 
     ADDRESS = "address"
@@ -81,6 +82,7 @@ class BounceVerdict(StrEnum):
     AUTO_REPLY = "auto_reply"
     NOT_A_BOUNCE = "not_a_bounce"
     UNSUBSCRIBE = "unsubscribe"
+    UNKNOWN = "unknown"
 
 
 S = DeliveryState

@@ -15,7 +15,12 @@ from service.subscribers.store.models import Consent
 _OPENED_BEFORE = timedelta(days=14)
 
 # The actions by which somebody joins or leaves; an import of people who left before is neither.
-_CHANGES = {"confirmed": "joined", "unsubscribed": "left", "suppressed": "left"}
+_CHANGES = {
+    "confirmed": "joined",
+    "released": "joined",
+    "unsubscribed": "left",
+    "suppressed": "left",
+}
 
 
 def count_changes(

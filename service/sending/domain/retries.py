@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.deliveries.domain.recipients import SuppressionReason
+from service.deliveries.domain.refusals import CERTAIN, classify_refusal
 from service.deliveries.domain.states import (
     DEAD_ADDRESS_CODES,
+    BounceVerdict,
     Decision,
     DeliveryState,
     SendOutcome,
@@ -72,14 +74,20 @@ def decide(outcome: SendOutcome, tries: Tries, now: datetime) -> Decision:
     """Return the next state after one try. It is total: every outcome has a decision.
 
     Before the final dot a mail was certainly not accepted; a reply after it decides; no reply after
-    it is `in_doubt`. Only codes about the address suppress it. A mail whose next try would be after
+    it is `in_doubt`. Only certain refusals of the address suppress it. A mail whose next try would be after
     `send_not_after` fails now, with the reason `late`.
     """
     kind = classify_reply(outcome)
     if kind in _WITHOUT_WAIT:
         return Decision(_WITHOUT_WAIT[kind], outcome.reply or "no reply after the message")
     if kind is K.REFUSED:
-        is_dead = enhanced_code(outcome.text) in DEAD_ADDRESS_CODES
+        refusal = classify_refusal("", outcome.reply)
+        # The words may say that the code is not meant.
+        is_dead = (
+            enhanced_code(outcome.text) in DEAD_ADDRESS_CODES
+            and refusal.verdict is BounceVerdict.ADDRESS
+            and refusal.weight == CERTAIN
+        )
         blame = SuppressionReason.HARD_BOUNCE if is_dead else None
         return Decision(S.FAILED, outcome.reply, suppress=blame)
     counts = kind is not K.RELAY and not (kind is K.POLICY and tries.is_paused)

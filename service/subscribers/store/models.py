@@ -155,7 +155,10 @@ class Consent(Base):
 
 
 class Suppression(Base):
-    """A suppressed address as a keyed hash (HMAC), which outlives the subscriber."""
+    """A suppressed address as a keyed hash (HMAC), which outlives the subscriber.
+
+    `reply` is what the receiver replied, without the address; by it, suppressions can be undone.
+    """
 
     __tablename__ = "suppressions"
 
@@ -165,6 +168,7 @@ class Suppression(Base):
         enum_type(SuppressionReason, "suppression_reason")
     )
     detail: Mapped[str] = mapped_column(server_default="")
+    reply: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[datetime]
 
 

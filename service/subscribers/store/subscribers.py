@@ -5,7 +5,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import case, delete, func, select, text, update
+from sqlalchemy import case, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -144,6 +144,54 @@ def end_by_suppression(session: Session, subscriber: Subscriber, cause: str, now
     if subscriber.state in SUBSCRIBED:
         record_consent(session, subscriber.id, "suppressed", cause, now)
     subscriber.state = SubscriberState.SUPPRESSED
+
+
+def list_suppressed_keys(session: Session) -> Sequence[tuple[int, str]]:
+    """Return (id, address key) of all suppressed subscribers, by id."""
+    rows = session.execute(
+        select(Subscriber.id, Subscriber.email_key)
+        .where(Subscriber.state == SubscriberState.SUPPRESSED)
+        .order_by(Subscriber.id)
+    )
+    return [(number, key) for number, key in rows]
+
+
+def restore_suppressed(
+    session: Session, subscriber: Subscriber, because: str, now: datetime
+) -> None:
+    """Give a subscriber back what a wrong suppression ended; unsubscribed where that was nothing."""
+    if _newest_change(session, subscriber.id) != "suppressed":
+        subscriber.state = SubscriberState.UNSUBSCRIBED
+        return
+    is_paused = subscriber.paused_at is not None and subscriber.catch_up_since is None
+    subscriber.state = SubscriberState.PAUSED if is_paused else SubscriberState.ACTIVE
+    record_consent(session, subscriber.id, "released", _release_page(because), now)
+
+
+def decline(session: Session, subscriber_id: int, page: str, now: datetime) -> None:
+    """Record that a suppressed subscriber wants no mail, so that no release restores it."""
+    if _newest_change(session, subscriber_id) != "declined":
+        record_consent(session, subscriber_id, "declined", page, now)
+
+
+def _newest_change(session: Session, subscriber_id: int) -> str | None:
+    changes = ("confirmed", "unsubscribed", "suppressed", "declined", "released")
+    return session.scalar(
+        select(Consent.action)
+        .where(Consent.subscriber_id == subscriber_id, Consent.action.in_(changes))
+        .order_by(Consent.id.desc())
+        .limit(1)
+    )
+
+
+def was_released_because(session: Session, because: str) -> bool:
+    """Return whether somebody was restored for this reason before."""
+    page = _release_page(because)
+    return bool(session.scalar(select(exists().where(Consent.page == page))))
+
+
+def _release_page(because: str) -> str:
+    return f"operator: {because[:200]}"
 
 
 def activate(session: Session, subscriber: Subscriber, page: str, now: datetime) -> None:

@@ -5,16 +5,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import SuppressionReason
 from service.platform.database.engine import log_on_commit
 from service.platform.database.text_formats import write_octets, write_texts
-from service.platform.logs import get_logger
+from service.platform.logs import get_logger, mask_addresses
 from service.platform.signing.address_hash import address_hash
 from service.subscribers.store.models import Subscriber, Suppression
+
+# Of a reply; servers write a line or two.
+MOST_REPLY = 1000
 
 log = get_logger(__name__)
 
@@ -47,6 +50,27 @@ def insert_suppression(
     whose = {} if number is None else {"subscriber_id": number}
     log_on_commit(session, log, "suppressed", reason=reason, **whose)
     return True
+
+
+def keep_reply(session: Session, email_key: str, secrets: tuple[str, ...], reply: str) -> None:
+    """Store the receiver's reply that caused a new suppression, without the address."""
+    session.execute(
+        update(Suppression)
+        .where(Suppression.address_hash == address_hash(email_key, secrets[0]))
+        .values(reply=_without_address(reply, email_key))
+    )
+
+
+def _without_address(reply: str, email_key: str) -> str:
+    """Return a reply without addresses, and without the local part alone, as in "no user jane"."""
+    masked = mask_addresses(reply)[:MOST_REPLY]
+    local = email_key.partition("@")[0]
+    # A short one is also a part of words.
+    start = masked.lower().find(local) if len(local) > 2 and masked.isascii() else -1
+    while start >= 0:
+        masked = f"{masked[:start]}***{masked[start + len(local) :]}"
+        start = masked.lower().find(local, start + len("***"))
+    return masked
 
 
 _INSERT = text("""
@@ -92,6 +116,18 @@ def delete_suppression(session: Session, email_key: str, secrets: tuple[str, ...
         delete(Suppression).where(Suppression.address_hash.in_(hashes)).returning(Suppression.id)
     ).all()
     return bool(released)
+
+
+def select_caused_by(session: Session, text: str) -> Sequence[Suppression]:
+    """Return the suppressions by a bounce or refusal whose reply has a text (any case)."""
+    return session.scalars(
+        select(Suppression)
+        .where(
+            Suppression.reason == SuppressionReason.HARD_BOUNCE,
+            Suppression.reply.icontains(text, autoescape=True),
+        )
+        .order_by(Suppression.id)
+    ).all()
 
 
 def is_suppressed(session: Session, email_key: str, secrets: tuple[str, ...]) -> bool:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from support.mail.bounce_mails import OUR_ID, SUBSCRIBER, complaint, dsn, letter, refused
 
+from service.bounces.inbound.bounce_mail import BouncedRecipient
 from service.bounces.inbound.notice import notices_of_mail
-from service.bounces.inbound.parse import BouncedRecipient, parse_bounce
+from service.bounces.inbound.parse import parse_bounce
 from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict
@@ -59,7 +60,7 @@ def test_a_block_without_a_reply_is_classified_by_the_text() -> None:
 
 def test_the_subject_of_our_own_mail_is_no_reason() -> None:
     text = "Your message\n  Subject: Detecting spam and viruses\ndid not arrive."
-    assert only(dsn(refused(status="5.0.0", reply=""), letter=text)).verdict is V.ADDRESS
+    assert only(dsn(refused(status="5.0.0", reply=""), letter=text)).verdict is V.UNKNOWN
 
 
 def test_blocks_without_empty_lines_are_split() -> None:
@@ -127,7 +128,7 @@ def test_each_address_of_a_text_has_its_own_reason() -> None:
 def test_the_mail_returned_below_the_text_is_not_part_of_it() -> None:
     body = f"I could not deliver it.\n\n--- Below this line is a copy of the message.\n\nReceived: from x\nTo: {SUBSCRIBER}\nMessage-ID: {OUR_ID}\n\nspam spam viagra"
     mail = parse_bounce(letter(body))
-    assert [(one.address, one.verdict) for one in mail.recipients] == [(SUBSCRIBER, V.ADDRESS)]
+    assert [(one.address, one.verdict) for one in mail.recipients] == [(SUBSCRIBER, V.UNKNOWN)]
     assert mail.message_ids == (OUR_ID,)
 
 
@@ -136,9 +137,9 @@ def test_the_returned_mails_receiver_is_the_last_resort() -> None:
     assert parse_bounce(letter(body)).recipients[0].address == "us@paperboy.example"
 
 
-def test_a_returned_mail_without_receivers_leaves_the_addresses_of_the_text() -> None:
-    body = f"Lost: (via {SUBSCRIBER}) (other@example.net)\n\nReceived: from nowhere\n"
-    assert list(verdicts(letter(body))) == [SUBSCRIBER]
+def test_an_address_is_taken_only_from_a_place_that_holds_the_failed_one() -> None:
+    body = f"Lost (via {SUBSCRIBER}).\nFor assistance contact <help@mx.example>\nMessage-ID: <1@mx.example>\nFrom: x@y.example\n"
+    assert verdicts(letter(body)) == {}
 
 
 def test_a_sender_who_is_the_failed_recipient_is_found_too() -> None:
@@ -190,7 +191,7 @@ def test_a_report_without_a_status_is_a_bounce() -> None:
         subject="x",
         headers="Content-Type: multipart/report",
     )
-    assert parse_bounce(raw).verdict is V.ADDRESS
+    assert parse_bounce(raw).verdict is V.UNKNOWN
 
 
 # --- Neither --------------------------------------------------------------------------------

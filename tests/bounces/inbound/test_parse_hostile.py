@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.mail.bounce_mails import SUBSCRIBER, complaint, dsn, letter, refused
 
+from service.bounces.inbound.bounce_mail import BounceMail
 from service.bounces.inbound.mime_parts import MOST_BYTES, MOST_LINES, MOST_RECIPIENTS, NotReadable
-from service.bounces.inbound.parse import BounceMail, parse_bounce
+from service.bounces.inbound.parse import parse_bounce
 from service.deliveries.domain.states import BounceVerdict
 
 V = BounceVerdict

@@ -139,7 +139,7 @@ def test_a_bounce_of_postmark() -> None:
         ({"Details": "smtp;550 5.7.1 blocked as spam"}, V.POLICY),
         ({"Details": "smtp;550 who knows"}, V.ADDRESS),
         ({"Type": "SoftBounce", "Details": "552 mailbox full"}, V.FULL),
-        ({"Type": "SoftBounce"}, V.ADDRESS),
+        ({"Type": "SoftBounce"}, V.UNKNOWN),
         ({"Type": "SpamNotification", "Details": "550 5.1.1 no user"}, V.POLICY),
         ({"Type": "AutoResponder"}, V.AUTO_REPLY),
         ({"Type": "Transient"}, V.NOT_A_BOUNCE),
@@ -195,7 +195,7 @@ def test_a_failure_of_mailgun() -> None:
         ({"reason": "suppress-complaint"}, V.COMPLAINT),
         ({"reason": "suppress-unsubscribe"}, V.POLICY),
         ({"delivery-status": {"code": 552, "description": "mailbox full"}}, V.FULL),
-        ({"delivery-status": None, "message": None, "envelope": None}, V.ADDRESS),
+        ({"delivery-status": None, "message": None, "envelope": None}, V.UNKNOWN),
     ],
 )
 def test_other_events_of_mailgun(fields: dict[str, Any], verdict: V) -> None:
