@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
+from service.similarity.domain.calibration import MINILM
 from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
 from service.similarity.packages import INSTALL, has_packages
 
@@ -80,7 +81,7 @@ class MiniLm:
     case, and it reads the first 128 word pieces of a text.
     """
 
-    name = "minilm-l6-384-int8"
+    name = MINILM
 
     def __init__(self, weights: Path | None = None, names: Path | None = None) -> None:
         """Load the model from these files, by default from the installed packages."""
