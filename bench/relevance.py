@@ -105,7 +105,7 @@ def measure(
                 rows.add(topic.group, name, by_examples(systems, topic, examples))
         if topic.group == "lists":
             draw = random.Random(1)  # noqa: S311  # a draw, no secret
-            for own in draw.sample(sorted(topic.positives), PAGES):
+            for own in draw.sample(sorted(topic.positives), min(PAGES, len(topic.positives))):
                 rows.add("similar", topic.name, by_page(systems, topic, own))
                 rows.add("similar", "all lists", by_page(systems, topic, own))
     embedder.save()

@@ -95,7 +95,7 @@ class MiniLm:
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         with stored.sessions() as session:
-            rows = session.execute(select(PaperMeaning.paper_id, PaperMeaning.dense)).tuples()
+            rows = session.execute(select(PaperMeaning.paper_id, PaperMeaning.dense))
             by_id = {paper_id: _as_array(dense or b"") for paper_id, dense in rows}
         self._vectors = np.array([by_id[paper_id] for paper_id in stored.ids])
 

@@ -100,7 +100,7 @@ def count_papers_with(
 ) -> dict[str, int]:
     """Return how many of these papers contain each lexeme; one that none contains is left out."""
     rows = session.execute(_COUNT_AMONG, {"ids": list(ids), "lexemes": list(lexemes)})
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def upsert_meanings(
