@@ -34,11 +34,14 @@ from similarity.judged_topics import JudgedPaper, JudgedTopic, read_papers, read
 from similarity.measures import OURS, Found, Rows, cut, judge
 from similarity.rivals import Bm25, MiniLm, TfidfSvm, add_as_z_scores
 from similarity.store import Stored, stored_papers
+from sqlalchemy.orm import Session
 
 from service.similarity.embed_papers import learn_meanings, similar_papers
 from service.similarity.embeddings.embedders import load_embedder
+from service.similarity.embeddings.vector_pool import ModelVectors
+from service.topics.like_clauses import like_query_on, load_model_vectors
 
-QUICK_PAPERS = 5000
+QUICK_PAPERS = 300
 EXAMPLES = (1, 5)
 SEEDS = (1, 2, 3)
 # Papers of a list whose page is looked at.
@@ -60,13 +63,17 @@ def main() -> int:
     count = given.papers or (QUICK_PAPERS if given.quick else len(papers))
     papers = thin(folder, papers, count)
     topics = [t for t in read_topics(folder, papers) if len(t.positives) > 2 * max(EXAMPLES)]
-    embedder = CachedEmbedder(load_embedder(given.embedder), given.cache)
+    before = read_memory_mib()
+    model = load_embedder(given.embedder)
+    model.embed([topics[0].description])
+    model_mib = read_memory_mib() - before
+    embedder = CachedEmbedder(model, given.cache)
     with (
         patch("service.similarity.like_paper.load_embedder", lambda _: embedder),
         tempfile.TemporaryDirectory() as home,
         stored_papers(Path(home), papers, given.embedder) as stored,
     ):
-        figures = measure(stored, papers, topics, embedder)
+        figures = measure(stored, papers, topics, embedder, model_mib)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
     figures |= {"embedder": embedder.name} | machine
     print(json.dumps(figures | {"cpu": platform.processor() or platform.machine()}))
@@ -87,9 +94,10 @@ def measure(
     papers: dict[str, JudgedPaper],
     topics: Sequence[JudgedTopic],
     embedder: CachedEmbedder,
+    model_mib: float,
 ) -> dict[str, Any]:
     figures: dict[str, Any] = {"papers": len(papers), "topics": len(topics)}
-    figures |= measure_speed(stored, list(papers.values()))
+    figures |= measure_speed(stored, list(papers.values()), topics, model_mib)
     embedder.save()
     say("tf-idf …")
     systems = Systems(stored, list(papers.values()))
@@ -136,7 +144,9 @@ class Systems:
         return found
 
 
-def measure_speed(stored: Stored, papers: Sequence[JudgedPaper]) -> dict[str, float]:
+def measure_speed(
+    stored: Stored, papers: Sequence[JudgedPaper], topics: Sequence[JudgedTopic], model_mib: float
+) -> dict[str, float]:
     say("learning …")
     embedder = load_embedder(stored.settings.embedder)
     texts = [f"{paper.title}\n{paper.abstract}" for paper in papers[:200]]
@@ -150,12 +160,30 @@ def measure_speed(stored: Stored, papers: Sequence[JudgedPaper]) -> dict[str, fl
         waits = sorted(
             timed(partial(similar_papers, session, stored.settings, i, 6)) * 1000 for i in ids
         )
+        vectors = load_model_vectors(session, stored.settings, [])
+        previews = sorted(
+            timed(partial(preview, session, stored, topic.description, vectors)) * 1000
+            for topic in topics
+        )
     return {
+        "model_mib": round(model_mib),
+        "like_preview_p50_ms": round(previews[len(previews) // 2], 1),
+        "like_preview_p95_ms": round(previews[int(len(previews) * 0.95)], 1),
         "embedded_per_cpu_s": round(len(texts) / embedding, 1),
         "learned_per_s": round(len(papers) / learning),
         "similar_p50_ms": round(waits[len(waits) // 2], 1),
         "similar_p95_ms": round(waits[int(len(waits) * 0.95)], 1),
     }
+
+
+def preview(session: Session, stored: Stored, text: str, vectors: ModelVectors) -> list[int]:
+    """Do what the live preview does for a clause that nobody has saved."""
+    return vectors.find_like(like_query_on(session, stored.settings, text, vectors))
+
+
+def read_memory_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, float]]:

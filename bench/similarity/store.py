@@ -114,6 +114,7 @@ def _row(paper: JudgedPaper) -> dict[str, object]:
         "authors": [],
         "author_keys": [],
         "categories": list(paper.categories),
+        "first_announced_on": NOW.date(),
         "created_at": NOW,
         "updated_at": NOW,
     }
