@@ -1,4 +1,4 @@
-"""The Celery application: four queues with their time limits, and the schedule of a day in one table.
+"""The Celery application: five queues with their time limits, and the schedule of a day in one table.
 
 Messages carry ids and mean "there may be work". Tasks are idempotent: a message may be lost, doubled
 or late, because retries, delays and counts are rows in Postgres.
@@ -51,6 +51,7 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
 # All limits are below the visibility timeout, after which the broker enqueues a message again.
 TIME_LIMITS = {
     "paperboy.ingest": (1500, 1800),
+    "paperboy.learn": (1500, 1800),
     "paperboy.compose": (540, 600),
     # `deliver` claims for a minute, connects for at most another, and does not wait for messages that
     # hang. At the first limit it records the replies that it has.

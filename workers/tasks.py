@@ -34,8 +34,8 @@ from workers.openings import open_what_is_due
 LONGEST_DELIVER = timedelta(seconds=60)
 # Shorter, so that a thousand confirmations leave room for what is in their queue with them.
 LONGEST_URGENT = timedelta(seconds=5)
-# A new archive is learned in several tasks, so that ingest does not wait for all of it.
-LEARNED_AT_ONCE = 20_000
+# A new archive is learned in several tasks, each within its time limit at ten papers a second.
+LEARNED_AT_ONCE = 10_000
 
 
 @app.task(name="paperboy.ingest")
@@ -66,11 +66,12 @@ def heal() -> None:
 def learn_meanings() -> None:
     """Compute vectors of new papers, and recompile topics and like queries that depend on them."""
     here = process.runtime
-    learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
+    learned = learn_some(here.sessions, here.settings, LEARNED_AT_ONCE)
     count_lexemes(here.sessions, here.settings)
     compile_topics(here.sessions)
     prepare_like_queries(here.sessions, here.settings)
-    if renew_like_queries(here.sessions, here.settings):
+    is_more_to_do = renew_like_queries(here.sessions, here.settings) or learned == LEARNED_AT_ONCE
+    if is_more_to_do:
         here.enqueue("learn_meanings")
 
 

@@ -1,4 +1,4 @@
-"""The peers of `like:`: arxiv-sanity-lite's SVM, and BM25."""
+"""The peers of `like:`: arxiv-sanity-lite's SVM, BM25, MiniLM, and BM25 with MiniLM."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import Target
 from service.similarity.domain.vectors import WORDS_ONLY, PaperVectors
+from service.similarity.embeddings.embedders import load_embedder
 from service.similarity.like_paper import target_of_paper
 from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.models import PaperMeaning
@@ -86,3 +87,36 @@ class Bm25:
                 by_id = dict(found.all())
                 scores += np.array([by_id[paper_id] for paper_id in self._stored.ids])
         return scores
+
+
+class MiniLm:
+    """The vectors of the model alone: the cosine with the description, or with the mean paper."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        with stored.sessions() as session:
+            rows = session.execute(select(PaperMeaning.paper_id, PaperMeaning.dense))
+            by_id = {paper_id: _as_array(dense or b"") for paper_id, dense in rows}
+        self._vectors = np.array([by_id[paper_id] for paper_id in stored.ids])
+
+    def score(self, clauses: Sequence[str]) -> NDArray[np.float64]:
+        places = [self._stored.place.get(clause) for clause in clauses]
+        embedder = load_embedder(self._stored.settings.embedder)
+        wanted = sum(
+            _as_array(embedder.embed([clause])[0]) if place is None else self._vectors[place]
+            for clause, place in zip(clauses, places, strict=True)
+        )
+        scores: NDArray[np.float64] = (self._vectors @ wanted).astype(np.float64)
+        return scores
+
+
+def _as_array(vector: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(vector, np.int8).astype(np.float32)
+
+
+def add_as_z_scores(*scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of the scores, each in standard deviations above its mean."""
+    total = np.zeros(len(scores[0]))
+    for each in scores:
+        total += (each - each.mean()) / (each.std() or 1.0)
+    return total

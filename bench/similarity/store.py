@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,9 @@ from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
 from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import LikeQueryView
-from service.similarity.embed_papers import count_lexemes
+from service.similarity.embed_papers import count_lexemes, similar_query
 from service.similarity.store.models import PaperMeaning
-from service.similarity.store.vectors import like_condition, score_column
+from service.similarity.store.vectors import get_meanings, like_condition, score_column
 from service.topics.like_queries import load_like_query
 from service.topics.store.to_sql import to_sql
 from service.topics.topics import validate_topic
@@ -59,6 +60,12 @@ class Stored:
                 is_in[[self._row_of[i] for i in found]] = True
         return total, is_in
 
+    def similar(self, identifier: str) -> NDArray[np.float64]:
+        """Return the scores by which the page of a paper orders similar ones."""
+        with self.sessions() as session:
+            (paper,) = get_meanings(session, [self.ids[self.place[identifier]]])
+            return self.score(session, similar_query(session, paper)[0])
+
     def score(self, session: Session, like_query: LikeQueryView) -> NDArray[np.float64]:
         rows = session.execute(
             select(PaperMeaning.paper_id, score_column(like_query, PaperMeaning))
@@ -79,7 +86,9 @@ class Stored:
 
 
 @contextmanager
-def stored_papers(home: Path, papers: dict[str, JudgedPaper]) -> Iterator[Stored]:
+def stored_papers(
+    home: Path, papers: dict[str, JudgedPaper], embedder: Literal["minilm", "wordllama", "none"]
+) -> Iterator[Stored]:
     with Embedded(home, valkey=False, durable=False) as servers:
         upgrade(servers.database_url)
         engine = make_engine(servers.database_url)
@@ -88,7 +97,7 @@ def stored_papers(home: Path, papers: dict[str, JudgedPaper]) -> Iterator[Stored
         with transaction(sessions) as session:
             for start in range(0, len(rows), AT_ONCE):
                 session.execute(insert(Paper), rows[start : start + AT_ONCE])
-        yield Stored(sessions, Settings(data_dir=home))
+        yield Stored(sessions, Settings(data_dir=home, embedder=embedder))
         engine.dispose()
 
 
@@ -105,6 +114,7 @@ def _row(paper: JudgedPaper) -> dict[str, object]:
         "authors": [],
         "author_keys": [],
         "categories": list(paper.categories),
+        "first_announced_on": NOW.date(),
         "created_at": NOW,
         "updated_at": NOW,
     }

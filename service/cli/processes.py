@@ -40,10 +40,12 @@ FIRST_SECONDS = 30.0
 LONGEST_GAP_SECONDS = 60.0
 STEADY_SECONDS = 120.0
 
+# Processes of a worker that has not two: embedding leaves a core to what people wait for.
+_COUNTS = {"worker-learn": "1"}
 COMMANDS = {
     "web": ["-m", "service.web.serve"],
     **{name: ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", queues,
-              "-c", "2", "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
+              "-c", _COUNTS.get(name, "2"), "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
     "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],
 }  # fmt: skip
 

@@ -20,7 +20,8 @@ PREFIX = "paperboy."
 _QUEUES = {
     "ingest": "ingest",
     "heal": "ingest",
-    "learn_meanings": "ingest",
+    # Minutes of the processor, which nobody waits for.
+    "learn_meanings": "learn",
     "compose": "compose",
     "deliver": "send",
     # What waits behind no edition.
@@ -44,6 +45,7 @@ WORKER_QUEUES = {
     "worker-urgent": f"{PREFIX}urgent",
     "worker-send": f"{PREFIX}compose,{PREFIX}send",
     "worker-default": f"{PREFIX}ingest",
+    "worker-learn": f"{PREFIX}learn",
 }
 
 # The header of a message, and the name in log lines, with the id of the web request that it comes from.

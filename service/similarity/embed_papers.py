@@ -13,7 +13,7 @@ from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.availability import is_available
 from service.similarity.domain import calibration
-from service.similarity.domain.vectors import PaperVectors
+from service.similarity.domain.vectors import LikeQueryView, PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.like_paper import load_meanings, target_of_paper
 from service.similarity.store import vectors as vector_store
@@ -141,12 +141,7 @@ def similar_papers(
     (paper,) = vector_store.get_meanings(session, [paper_id])
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []
-    target = target_of_paper(session, paper)
-    # Scanning the reference pool is too slow for a page; the shipped scale gives the same order.
-    scale = calibration.scale_of_shipped(target)
-    like_query = calibration.build_like_query(
-        calibration.Origin("", paper.model), target, scale, calibration.shipped_threshold(scale)
-    )
+    like_query, scale = similar_query(session, paper)
     found = vector_store.find_nearest(session, like_query, paper_id, 2 * limit + 4)
     works = get_works(session, [paper_id, *(i for i, _ in found)])
     seen, similar = {works.get(paper_id)}, []
@@ -155,3 +150,16 @@ def similar_papers(
             seen.add(works[found_id])
             similar.append((found_id, (score - scale.middle) / scale.deviation))
     return similar[:limit]
+
+
+def similar_query(
+    session: Session, paper: PaperVectors
+) -> tuple[LikeQueryView, calibration.ScoreScale]:
+    """Return the like query by which similar papers are found and ordered, and its scale."""
+    target = target_of_paper(session, paper)
+    tuning = calibration.find_tuning(paper.model)
+    # Scanning the reference pool is too slow for a page; the shipped scale gives much the same order.
+    scale = calibration.scale_of_shipped(target, tuning, tuning.words)
+    threshold = calibration.shipped_threshold(scale)
+    origin = calibration.Origin("", paper.model)
+    return calibration.build_like_query(origin, target, scale, threshold), scale

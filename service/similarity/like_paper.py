@@ -1,16 +1,22 @@
 """The dense vector and the weighted lexemes of a stored paper."""
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import Corpus, ShippedCorpus, pack_paper, rarity, weigh_paper
-from service.similarity.domain.calibration import Target
+from service.similarity.domain.calibration import Target, join_vectors
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.vectors import PaperText, get_meanings, select_texts
+
+# Of a description that is embedded as a whole: 85 words are some 128 word pieces.
+MOST_WORDS: Final = 85
+_PART_END: Final = re.compile(r"[.;:]+(?:\s|$)|\s[-*•]\s")
 
 
 def target_of_paper(session: Session, paper: PaperVectors) -> Target:
@@ -25,6 +31,23 @@ def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVect
     if known.model == MODEL_NAMES[settings.embedder]:
         return known
     return load_meanings(settings, select_texts(session, [paper_id]))[0]
+
+
+def embed_text(settings: Settings, text: str) -> bytes:
+    """Return the vector of a description, the mean of its parts where it is long.
+
+    Raises `SettingsError` where the model is missing.
+    """
+    embedder = load_embedder(settings.embedder)
+    parts = [part for part in map(str.strip, _PART_END.split(text)) if len(part) > 3]
+    if not is_long(text) or not parts:
+        return embedder.embed([text])[0]
+    return join_vectors(embedder.embed(parts))
+
+
+def is_long(text: str) -> bool:
+    """Return whether a description is longer than a sentence model reads: 128 word pieces."""
+    return text.count(" ") >= MOST_WORDS
 
 
 def load_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperVectors]:

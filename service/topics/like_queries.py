@@ -20,9 +20,9 @@ from service.similarity.availability import is_available
 from service.similarity.domain import calibration
 from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.vectors import LikeQueryView, like_key
-from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.store.corpus import get_generation, scan_pool
-from service.similarity.store.vectors import get_meanings, select_texts
+from service.similarity.store.vectors import count_papers_with, get_meanings, select_texts
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.store.like_queries import (
     delete_like_queries,
@@ -131,16 +131,21 @@ def _build_for_text(
     session: Session, settings: Settings, origin: calibration.Origin, scan: Scan
 ) -> LikeQueryView:
     lexemes = fetch_lexemes(session, [origin.text])[origin.text]
-    weights = weigh_text(lexemes, like_paper.load_corpus(session, lexemes))
-    (dense,) = load_embedder(settings.embedder).embed([origin.text])
+    corpus = like_paper.load_corpus(session, lexemes)
+    weights = weigh_text(lexemes, corpus)
+    dense = like_paper.embed_text(settings, origin.text)
     target = calibration.Target(dense, weights)
+    tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, None)
     if pool.is_large_enough:
-        scale = calibration.scale_of_pool(pool, has_dense=bool(dense))
-        best = calibration.choose_feedback(pool, scale)
-        target = calibration.expand(target, _load_feedback(session, best))
+        best = _find_best(session, target, pool, tuning.words)
+        if tuning.is_sentence_model and not like_paper.is_long(origin.text):
+            nearest = [i for _, i in pool.find_best(calibration.DENSE_ONLY, calibration.NEAREST)]
+            counts = count_papers_with(session, nearest, weights)
+            weights = calibration.reweigh(weights, counts, len(nearest), corpus)
+        target = calibration.expand(calibration.Target(dense, weights), best, tuning.added)
         pool = scan(session, origin.model, target, None)
-    return _measure(origin, target, pool)
+    return _measure(origin, target, pool, tuning.words)
 
 
 def _build_for_paper(
@@ -148,18 +153,35 @@ def _build_for_paper(
 ) -> LikeQueryView:
     paper = like_paper.meaning_of(session, settings, paper_id)
     target = like_paper.target_of_paper(session, paper)
+    tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, paper_id)
-    return calibration.admit(_measure(origin, target, pool), paper)
+    if pool.is_large_enough and any(tuning.added_to_paper):
+        best = _find_best(session, target, pool, tuning.words)
+        target = calibration.expand(target, best, tuning.added_to_paper)
+        pool = scan(session, origin.model, target, paper_id)
+    return calibration.admit(_measure(origin, target, pool, tuning.words), paper)
+
+
+def _find_best(
+    session: Session, target: calibration.Target, pool: calibration.ReferenceScores, share: float
+) -> list[calibration.RelevantPaper]:
+    """Return the papers for feedback, if there are any."""
+    scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense), share=share)
+    return _load_feedback(session, calibration.choose_feedback(pool, scale))
 
 
 def _measure(
-    origin: calibration.Origin, target: calibration.Target, pool: calibration.ReferenceScores
+    origin: calibration.Origin,
+    target: calibration.Target,
+    pool: calibration.ReferenceScores,
+    share: float,
 ) -> LikeQueryView:
     if pool.is_large_enough:
-        scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense))
+        scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense), share=share)
         threshold = calibration.pick_threshold(pool, scale)
     else:
-        scale = calibration.scale_of_shipped(target)
+        tuning = calibration.find_tuning(origin.model)
+        scale = calibration.scale_of_shipped(target, tuning, share)
         threshold = calibration.shipped_threshold(scale)
     return calibration.build_like_query(origin, target, scale, threshold)
 

@@ -298,6 +298,7 @@ def test_up_ends_with_everything_it_started(
             "worker-urgent",
             "worker-send",
             "worker-default",
+            "worker-learn",
             "beat",
         }
         assert all(map(is_alive, event["processes"].values()))

@@ -228,6 +228,7 @@ def test_each_role_is_there() -> None:
         "worker-urgent": "celery",
         "worker-send": "celery",
         "worker-default": "celery",
+        "worker-learn": "celery",
         "beat": "celery",
     }
     for program in set(programs.values()):
@@ -270,6 +271,12 @@ def test_what_waits_for_no_edition_has_a_worker_of_its_own() -> None:
     # So that a relay that is silent to one run holds up nothing else.
     run = run_of(services()["worker-urgent"])
     assert int(fill(run[run.index("-c") + 1], {})) >= 2
+
+
+def test_embedding_has_a_process_of_its_own() -> None:
+    assert tasks_of("worker-learn") == {"paperboy.learn_meanings"}
+    run = run_of(services()["worker-learn"])
+    assert run[run.index("-c") + 1] == "1"
 
 
 def tasks_of(worker: str) -> set[str]:

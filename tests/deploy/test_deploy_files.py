@@ -302,7 +302,7 @@ def exec_of(unit: Path) -> list[list[str]]:
 
 @pytest.mark.program("systemd-analyze")
 def test_systemd_accepts_every_unit(tmp_path: Path) -> None:
-    assert len(UNITS) == 7
+    assert len(UNITS) == 8
     programs = Path(sys.executable).parent
     for unit in UNITS:
         text = unit.read_text().replace("/opt/paperboy/.venv/bin", str(programs))
@@ -327,7 +327,9 @@ def test_every_unit_restarts_and_runs_a_program_of_ours(unit: Path) -> None:
         assert (Path(sys.executable).parent / Path(words[0]).name).exists()
 
 
-@pytest.mark.parametrize("role", ["web", "worker-send", "worker-urgent", "worker-default", "beat"])
+@pytest.mark.parametrize(
+    "role", ["web", "worker-send", "worker-urgent", "worker-default", "worker-learn", "beat"]
+)
 def test_a_unit_runs_the_same_as_its_container(role: str) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     *_, (program, *words) = exec_of(DEPLOY / "systemd" / f"paperboy-{role}.service")

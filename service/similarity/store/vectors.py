@@ -4,7 +4,7 @@ Every dot product here is a sum of integers below 2**24, so pgvector's 32-bit fl
 Postgres agrees with `scoring.like_sets` on every pair (see `domain.vectors`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import insert
@@ -86,6 +87,20 @@ def select_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
         PaperText(i, title, abstract, parse_tsvector(in_title), parse_tsvector(in_abstract), at)
         for i, title, abstract, in_title, in_abstract, at in rows
     ]
+
+
+_COUNT_AMONG = text("""
+    SELECT lexeme, count(*) FROM papers, unnest(title_lexemes || abstract_lexemes)
+    WHERE id = ANY(:ids) AND lexeme = ANY(:lexemes) GROUP BY lexeme
+""")
+
+
+def count_papers_with(
+    session: Session, ids: Sequence[int], lexemes: Iterable[str]
+) -> dict[str, int]:
+    """Return how many of these papers contain each lexeme; one that none contains is left out."""
+    rows = session.execute(_COUNT_AMONG, {"ids": list(ids), "lexemes": list(lexemes)})
+    return dict(rows.all())
 
 
 def upsert_meanings(

@@ -5,21 +5,26 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.similarity.domain.bm25 import lexeme_key, pack_paper
+from service.similarity.domain.bm25 import Corpus, lexeme_key, pack_paper
 from service.similarity.domain.calibration import (
     LEAST_POOL,
     LEAST_THRESHOLD,
+    MINILM,
     SHIPPED_THRESHOLD,
     Origin,
     ReferenceScores,
     RelevantPaper,
     ScoreScale,
     Target,
+    Tuning,
     admit,
     build_like_query,
     choose_feedback,
     expand,
+    find_tuning,
+    join_vectors,
     pick_threshold,
+    reweigh,
     scale_of_pool,
     scale_of_shipped,
     shipped_threshold,
@@ -161,6 +166,44 @@ def test_papers_without_common_lexemes_add_none() -> None:
     wider = expand(Target(AHEAD, {}), [feedback(name, dense=signed(*[0] * 64)) for name in "abc"])
     assert not wider.weights
     assert wider.dense == quantize(array("b", AHEAD))
+
+
+def test_feedback_adds_words_and_vector_by_their_own_shares() -> None:
+    target = Target(AHEAD, {"splat": 3.0})
+    wider = expand(target, [feedback("gaussian")] * 3, (0.25, 0.0))
+    assert wider.dense == AHEAD
+    assert wider.weights == {"splat": 1.0, "gaussian": pytest.approx(0.25)}
+
+
+CORPUS = Corpus(10_000, {"inform": 1000, "theori": 2000, "aspect": 100, "entropi": 90})
+
+
+def test_a_word_that_the_nearest_papers_do_not_use_loses_weight() -> None:
+    weights = dict.fromkeys(("inform", "entropi", "aspect"), 2.0)
+    nearest = {"inform": 95, "entropi": 60, "aspect": 1}
+    reweighed = reweigh(weights, nearest, 100, CORPUS)
+    assert reweighed["aspect"] == pytest.approx(2.0 * 0.1**0.5)
+    assert reweighed["aspect"] < reweighed["inform"] < reweighed["entropi"] < 2.0
+
+
+def test_a_word_of_the_nearest_papers_alone_keeps_its_weight() -> None:
+    corpus = Corpus(10_000, {"splat": 100})
+    assert reweigh({"splat": 3.0}, {"splat": 100}, 100, corpus)["splat"] == pytest.approx(
+        3.0, abs=0.01
+    )
+
+
+def test_vectors_are_joined_to_one_of_the_same_length() -> None:
+    assert join_vectors([AHEAD, b"", AHEAD]) == quantize(array("b", AHEAD))
+    joined = array("b", join_vectors([AHEAD, ASIDE]))
+    assert joined[0] == joined[-1] == 64
+    assert join_vectors([]) == b""
+
+
+def test_an_unknown_model_is_tuned_like_the_first() -> None:
+    assert find_tuning("words") == Tuning()
+    assert find_tuning(MINILM).words < Tuning().words
+    assert find_tuning(MINILM).is_sentence_model
 
 
 def test_shipped_numbers_give_the_threshold_without_papers() -> None:
