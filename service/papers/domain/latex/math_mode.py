@@ -177,6 +177,10 @@ class _Formula:
             return "".join(alphabet.get(letter, letter) for letter in self._argument())
         if count := quantities.count_arguments(name):
             plain = quantities.convert(name, [self._raw_argument() for _ in range(count)])
+        elif name == "href":
+            address = self._raw_argument()
+            text = self._argument()
+            plain = text if text == address else f"{text} ({address})"
         elif name in symbols.MATH_ACCENTS:
             plain = _accented(self._argument(), name)
         elif name in _FRACTIONS:

@@ -77,6 +77,7 @@ SYMBOLS: Final = pairs(
     "varOmega Ω upmu μ uppi π upalpha α upbeta β upgamma γ updelta δ upsigma σ uplambda λ micron μm "
     "arcsec ″ arcmin ′ arcdeg ° farcs ″ farcm ′ fdg ° degree ° degrees ° angstrom Å Angstrom Å "
     "Msun M⊙ msun M⊙ Lsun L⊙ lsun L⊙ Rsun R⊙ rsun R⊙ Zsun Z⊙ zsun Z⊙ solmass M⊙ "
+    "sqsubseteq ⊑ sqsupseteq ⊒ sqsubset ⊏ vDash ⊨ Vdash ⊩ circledR ® textperthousand ‰ dotsc … dotsb ⋯ "
     "square □ blacksquare ■ clubsuit ♣ spadesuit ♠ heartsuit ♥ natural ♮ sharp ♯ flat ♭ "
     "AA Å degr ° S § dots … ldots … cdots ⋯ backslash \\ colon :"
 )
