@@ -34,9 +34,7 @@ _UP, _DOWN = "".join(_RAISED), "".join(_LOWERED)
 # Every repetition is of one class, or bounded, so that the time is linear in the text's length.
 _BRACKETED = r"\((?:[^()\s]|\s(?=\w)|\([^()\s]{1,40}\)){1,60}\)"
 _NUMBER = r"[+−±∓]?\d+(?:\.\d+)?(?![^\W_]|\.\d)"
-_WORD = (
-    rf"[+−±∓]?[^\W\d_{_UP}{_DOWN}][^\W_{_UP}{_DOWN}]{{0,8}}(?![^\W{_UP}{_DOWN}])|\d+[a-z](?!\w)"
-)
+_WORD = rf"[+−±∓]?[^\W\d_{_UP}{_DOWN}][^\W_{_UP}{_DOWN}]{{0,8}}(?![^\W{_UP}{_DOWN}])|\d+[a-z](?!\w)"
 _SCRIPT = rf"(?:{_BRACKETED}|{_NUMBER}|{_WORD}|[*•∥⊥⊙★⋆†])"
 # A lowered script follows one letter, since `set_a` is a name; or an error of a number (`5_−0.1`).
 _MAY_LOWER = rf"(?:(?<=[^\W\d_])(?<![A-Za-z_\\][A-Za-z])|(?<=[)\]⟩|′*⊙⋆\u0300-\u036f\u20d7{_UP}])|(?<=\d)(?=_[+−]))"
@@ -92,12 +90,12 @@ def widen(
     """Yield spans of a text grown so that they cut no formula; those that then touch are one."""
     grown: list[tuple[int, int]] = []
     for start, end in spans:
-        for one in formulas:
-            if one.start < end and start < one.end:
-                start, end = min(start, one.start), max(end, one.end)
-        if grown and start < grown[-1][1]:
-            start, end = grown[-1][0], max(end, grown.pop()[1])
-        grown.append((start, end))
+        cut = [one for one in formulas if one.start < end and start < one.end]
+        first = min(start, *(one.start for one in cut)) if cut else start
+        last = max(end, *(one.end for one in cut)) if cut else end
+        if grown and first < grown[-1][1]:
+            first = grown.pop()[0]
+        grown.append((first, last))
     yield from grown
 
 

@@ -12,9 +12,7 @@ _WEIGHTS = str.maketrans("", "", "ABCD")
 
 # In the C locale, which the embedded server has, the parser takes all beyond ASCII for letters:
 # “word” would be a word of six letters with its quotes, and a—b one of three. These end a word…
-_BREAKS: Final = (
-    "“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖\u3000、。，：；？！（）「」『』【】《》〈〉"
-)
+_BREAKS: Final = "“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖\u3000、。，：；？！（）「」『』【】《》〈〉"
 # … and these are hyphens and the minus.
 _HYPHENS: Final = "‐‑−"
 SEPARATORS: Final = f"{_BREAKS}{_HYPHENS}"

@@ -40,12 +40,8 @@ _SINGLE_QUOTED = linear_regex.compile(r"(^|[^\w`])`([^`'\n]{1,200})'")
 # Two primes after a digit are seconds of arc; after a word they close a quotation.
 _CLOSING = linear_regex.compile(r"([\pL\p{Nl}\p{No}_.,!?)])''")
 # Authors also open a quotation by the closing mark: `''zoom in"`.
-_OPENING = linear_regex.compile(
-    r"""(\A|[\s(\[])''([\pL\pN](?:[^'"\n]|'[^'"\n]){0,200}?)(?:''|")"""
-)
-_RANGE = linear_regex.compile(
-    r"(\A|[\s(+±≈∼~\x01])(\d+(?:\.\d+)?)(%?)~(\d+(?:\.\d+)?)(%?)(\w?)"
-)
+_OPENING = linear_regex.compile(r"""(\A|[\s(\[])''([\pL\pN](?:[^'"\n]|'[^'"\n]){0,200}?)(?:''|")""")
+_RANGE = linear_regex.compile(r"(\A|[\s(+±≈∼~\x01])(\d+(?:\.\d+)?)(%?)~(\d+(?:\.\d+)?)(%?)(\w?)")
 # A blank before and a letter after is a command-line option, not a dash.
 _DASHES = linear_regex.compile(r"-{2,}")
 _TILDE = linear_regex.compile(r"~")

@@ -127,7 +127,9 @@ BREAKS: Final = _words("newline linebreak par quad qquad enspace thinspace small
 # Accents over a whole expression, which over its first letter alone would say something else.
 WIDE_ACCENTS: Final = _words("overline widehat widetilde")
 # In math: sizes of delimiters; the delimiter itself follows and is kept.
-SIZES: Final = _words("left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr bigm Biggl Biggr middle")
+SIZES: Final = _words(
+    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr bigm Biggl Biggr middle"
+)
 
 _PLAIN: Final = "0123456789+-=()"
 SUPERSCRIPTS: Final = dict(zip(_PLAIN, "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", strict=True)) | pairs(
@@ -145,7 +147,7 @@ MATH_ACCENTS: Final = {
     "hat": "\u0302", "widehat": "\u0302", "bar": "\u0304", "overline": "\u0304",
     "tilde": "\u0303", "widetilde": "\u0303", "dot": "\u0307", "ddot": "\u0308",
     "vec": "\u20d7", "check": "\u030c", "breve": "\u0306", "acute": "\u0301", "grave": "\u0300",
-    "mathring": "\u030a",
+    "mathring": "\u030a", "r": "\u030a",
 }  # fmt: skip
 
 
