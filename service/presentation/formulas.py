@@ -7,7 +7,7 @@ addresses stay as they are, and what is left of TeX, which is set in `<code>`.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from re import Match
 from typing import Final, NamedTuple
 
@@ -16,18 +16,17 @@ from markupsafe import Markup, escape
 from service.papers.domain.latex import symbols
 
 
-def _small(table: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Return the full-size characters of those small ones that Unicode calls so: not of `*`."""
-    small = {mark: full for full, mark in table.items() if len(mark) == 1}
+def _small(marks: Iterable[str], kind: str) -> dict[str, str]:
+    """Return the full-size characters of those marks that Unicode calls small: not of `*`."""
     return {
-        mark: full.replace("-", "−")
-        for mark, full in small.items()
-        if unicodedata.decomposition(mark).startswith(kind)
+        mark: unicodedata.normalize("NFKD", mark)
+        for mark in marks
+        if len(mark) == 1 and unicodedata.decomposition(mark).startswith(kind)
     }
 
 
-_RAISED: Final = _small(symbols.SUPERSCRIPTS, "<super>") | {"ᵀ": "T"}
-_LOWERED: Final = _small(symbols.SUBSCRIPTS, "<sub>")
+_RAISED: Final = _small(symbols.SUPERSCRIPTS.values(), "<super>")
+_LOWERED: Final = _small(symbols.SUBSCRIPTS.values(), "<sub>")
 _FROM_RAISED, _FROM_LOWERED = str.maketrans(_RAISED), str.maketrans(_LOWERED)
 _UP, _DOWN = "".join(_RAISED), "".join(_LOWERED)
 
