@@ -1,8 +1,10 @@
-"""Conversion of TeX in abstracts: the real ones of `bulk/dev`, one core, beside pylatexenc.
+"""Conversion of TeX in titles and abstracts: the real ones of `bulk/dev`, one core.
 
     .venv/bin/python bench/papers/latex.py [--quick]
 
-The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes2Text` on the same
+Measured are speed, the share of texts that keep raw TeX, and texts that lost a letter or digit, by
+`tests/support/tex_checks.py`, which knows nothing of the converter. "Physics" is astro-ph and the
+high-energy archives. The last line on stdout is one JSON object. The peer is pylatexenc's `LatexNodes2Text` on the same
 abstracts, which does less (it drops unknown macros).
 """
 
@@ -13,21 +15,47 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from pylatexenc.latex2text import LatexNodes2Text
 
-from service.papers.domain.latex.readable import to_readable
+HERE = Path(__file__).resolve().parents[1]
+# What is raw and what is lost is found as the tests find it.
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
+from support.tex_checks import lost_text, raw_pieces  # noqa: E402  # the path must come first
+
+from service.papers.domain.latex.math_mode import plain_math  # noqa: E402
+from service.papers.domain.latex.readable import to_readable, to_readable_line  # noqa: E402
+
+PHYSICS, OTHERS = ("arxiv_astro", "arxiv_hep"), ("arxiv_cs", "hf_daily")
 PEER_ABSTRACTS = 2000
+Texts: TypeAlias = list[tuple[str, str]]
+"""Titles with their abstracts."""
 
 
-def read_abstracts(folder: Path) -> Iterator[str]:
-    for name in FILES:
+def read_texts(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
         with gzip.open(folder / "bulk" / "dev" / f"{name}.jsonl.gz", "rt") as lines:
-            yield from (json.loads(line)["abstract"] or "" for line in lines)
+            papers = map(json.loads, lines)
+            yield from ((paper["title"], paper["abstract"] or "") for paper in papers)
+
+
+def judge(texts: Texts) -> dict[str, float]:
+    """Return the shares of titles and abstracts with raw TeX, and how many lost something."""
+    titles = [(title, to_readable_line(title)) for title, _ in texts]
+    abstracts = [(abstract, to_readable(abstract)) for _, abstract in texts]
+    return {
+        "raw_titles": _share_raw(titles),
+        "raw_abstracts": _share_raw(abstracts),
+        "lost": sum(bool(lost_text(*pair)) for pair in (*titles, *abstracts)),
+    }
+
+
+def _share_raw(pairs: Texts) -> float:
+    return round(sum(bool(raw_pieces(plain)) for _, plain in pairs) / len(pairs), 4)
 
 
 def measure(convert: Callable[[str], str], abstracts: list[str]) -> float:
@@ -59,15 +87,24 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    abstracts = list(read_abstracts(folder))[:: 10 if quick else 1]
+    step = 10 if quick else 1
+    physics, others = (list(read_texts(folder, names))[::step] for names in (PHYSICS, OTHERS))
+    abstracts = [abstract for _, abstract in (*others, *physics)]
     print(f"{len(abstracts)} abstracts", file=sys.stderr)
     ours = measure(to_readable, abstracts)
+    plain_math.cache_clear()
+    of_physics = measure(to_readable, [abstract for _, abstract in physics])
     peer = measure(convert_by_peer, abstracts[:PEER_ABSTRACTS])
+    found = {f"physics_{name}": figure for name, figure in judge(physics).items()}
     print(
         json.dumps(
             {
                 "abstracts": len(abstracts),
                 "abstracts_per_s": round(ours),
+                "physics_abstracts": len(physics),
+                "physics_abstracts_per_s": round(of_physics),
+                **found,
+                **judge(others),
                 "peer_abstracts_per_s": round(peer),
                 "ratio_pylatexenc": round(ours / peer, 1),
                 "python": platform.python_version(),

@@ -7,7 +7,7 @@ addresses stay as they are, and what is left of TeX, which is set in `<code>`.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from re import Match
 from typing import Final, NamedTuple
 
@@ -16,18 +16,17 @@ from markupsafe import Markup, escape
 from service.papers.domain.latex import symbols
 
 
-def _small(table: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Return the full-size characters of those small ones that Unicode calls so: not of `*`."""
-    small = {mark: full for full, mark in table.items() if len(mark) == 1}
+def _small(marks: Iterable[str], kind: str) -> dict[str, str]:
+    """Return the full-size characters of those marks that Unicode calls small: not of `*`."""
     return {
-        mark: full.replace("-", "−")
-        for mark, full in small.items()
-        if unicodedata.decomposition(mark).startswith(kind)
+        mark: unicodedata.normalize("NFKD", mark)
+        for mark in marks
+        if len(mark) == 1 and unicodedata.decomposition(mark).startswith(kind)
     }
 
 
-_RAISED: Final = _small(symbols.SUPERSCRIPTS, "<super>") | {"ᵀ": "T"}
-_LOWERED: Final = _small(symbols.SUBSCRIPTS, "<sub>")
+_RAISED: Final = _small(symbols.SUPERSCRIPTS.values(), "<super>")
+_LOWERED: Final = _small(symbols.SUBSCRIPTS.values(), "<sub>")
 _FROM_RAISED, _FROM_LOWERED = str.maketrans(_RAISED), str.maketrans(_LOWERED)
 _UP, _DOWN = "".join(_RAISED), "".join(_LOWERED)
 
@@ -90,12 +89,12 @@ def widen(
     """Yield spans of a text grown so that they cut no formula; those that then touch are one."""
     grown: list[tuple[int, int]] = []
     for start, end in spans:
-        for one in formulas:
-            if one.start < end and start < one.end:
-                start, end = min(start, one.start), max(end, one.end)
-        if grown and start < grown[-1][1]:
-            start, end = grown[-1][0], max(end, grown.pop()[1])
-        grown.append((start, end))
+        cut = [one for one in formulas if one.start < end and start < one.end]
+        first = min(start, *(one.start for one in cut)) if cut else start
+        last = max(end, *(one.end for one in cut)) if cut else end
+        if grown and first < grown[-1][1]:
+            first = grown.pop()[0]
+        grown.append((first, last))
     yield from grown
 
 

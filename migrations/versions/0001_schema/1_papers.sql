@@ -35,13 +35,21 @@ CREATE TABLE papers (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     title_lexemes tsvector NOT NULL
-        GENERATED ALWAYS AS (to_tsvector('english'::regconfig, title)) STORED,
+        GENERATED ALWAYS AS (to_tsvector('english'::regconfig,
+            translate(title, '“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖　、。，：；？！（）「」『』【】《》〈〉‐‑−',
+                '                                                        ---'))) STORED,
     abstract_lexemes tsvector NOT NULL
-        GENERATED ALWAYS AS (to_tsvector('english'::regconfig, abstract)) STORED,
+        GENERATED ALWAYS AS (to_tsvector('english'::regconfig,
+            translate(abstract, '“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖　、。，：；？！（）「」『』【】《》〈〉‐‑−',
+                '                                                        ---'))) STORED,
     title_words tsvector NOT NULL
-        GENERATED ALWAYS AS (strip(to_tsvector('simple'::regconfig, title))) STORED,
+        GENERATED ALWAYS AS (strip(to_tsvector('simple'::regconfig,
+            translate(title, '“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖　、。，：；？！（）「」『』【】《》〈〉‐‑−',
+                '                                                        ---')))) STORED,
     abstract_words tsvector NOT NULL
-        GENERATED ALWAYS AS (strip(to_tsvector('simple'::regconfig, abstract))) STORED
+        GENERATED ALWAYS AS (strip(to_tsvector('simple'::regconfig,
+            translate(abstract, '“”„‟«»‹›‘’‚‛—–―…•≈∼≃≲≳≤≥≡≠→←↔±×÷⟨⟩∣‖　、。，：；？！（）「」『』【】《》〈〉‐‑−',
+                '                                                        ---')))) STORED
 );
 CREATE INDEX ix_papers_work_id ON papers (work_id);
 CREATE INDEX ix_papers_author_keys ON papers USING gin (author_keys);

@@ -16,8 +16,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.papers.domain.tsvector import PARSED_AS, SEPARATORS
 from service.papers.domain.types import AnnounceType, BatchState, PaperEventKind, SourceAnswer
 from service.platform.database.base import Base, enum_type
+
+_TITLE, _ABSTRACT = (
+    f"translate({column}, '{SEPARATORS}', '{PARSED_AS}')" for column in ("title", "abstract")
+)
 
 
 class Paper(Base):
@@ -70,22 +75,22 @@ class Paper(Base):
     updated_at: Mapped[datetime]
     title_lexemes: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed("to_tsvector('english'::regconfig, title)", persisted=True),
+        Computed(f"to_tsvector('english'::regconfig, {_TITLE})", persisted=True),
         deferred=True,
     )
     abstract_lexemes: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed("to_tsvector('english'::regconfig, abstract)", persisted=True),
+        Computed(f"to_tsvector('english'::regconfig, {_ABSTRACT})", persisted=True),
         deferred=True,
     )
     title_words: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed("strip(to_tsvector('simple'::regconfig, title))", persisted=True),
+        Computed(f"strip(to_tsvector('simple'::regconfig, {_TITLE}))", persisted=True),
         deferred=True,
     )
     abstract_words: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed("strip(to_tsvector('simple'::regconfig, abstract))", persisted=True),
+        Computed(f"strip(to_tsvector('simple'::regconfig, {_ABSTRACT}))", persisted=True),
         deferred=True,
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.author_keys import author_query_keys
 from service.papers.domain.categories import expand
-from service.papers.domain.tsvector import parse_tsvector
+from service.papers.domain.tsvector import PARSED_AS, SEPARATORS, parse_tsvector, searchable
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
 from service.topics.domain.language import syntax_tree as syntax
@@ -68,7 +68,7 @@ def _compile_leaf(leaf: _StoredLeaf, papers: type[Paper]) -> ColumnElement[bool]
     condition: ColumnElement[bool]
     match leaf:
         case syntax.Text():
-            phrase = func.phraseto_tsquery(_ENGLISH, leaf.text)
+            phrase = func.phraseto_tsquery(_ENGLISH, searchable(leaf.text))
             condition = _in_fields(
                 leaf.field, papers.title_lexemes, papers.abstract_lexemes, phrase
             )
@@ -127,6 +127,7 @@ def _overlaps(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
 def fetch_lexemes(session: Session, texts: Iterable[str]) -> Lexicon:
     """Return the lexemes of each folded text (see `leaf_texts`) by Postgres, with positions."""
     given = func.unnest(cast(sorted(set(texts)), ARRAY(Text))).table_valued("text").render_derived()
-    vector = cast(func.to_tsvector(_ENGLISH, given.c.text), Text)
+    parsed = func.translate(given.c.text, SEPARATORS, PARSED_AS)
+    vector = cast(func.to_tsvector(_ENGLISH, parsed), Text)
     rows = session.execute(select(given.c.text, vector))
     return {text: parse_tsvector(lexemes) for text, lexemes in rows}

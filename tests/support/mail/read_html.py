@@ -1,13 +1,17 @@
 """The text and links of a mail's HTML part, for comparison with its text part."""
 
+import re
+import unicodedata
 from html.parser import HTMLParser
 
 from service.presentation.sanitize import clean
 
 ALLOWED_TAGS = {
-    "a", "b", "bdi", "body", "br", "div", "h1", "h2", "h3", "head", "html", "li", "mark", "meta", "ol",
-    "p", "span", "style", "table", "tbody", "td", "title", "tr", "ul",
+    "a", "b", "bdi", "body", "br", "code", "div", "h1", "h2", "h3", "head", "html", "li", "mark",
+    "meta", "ol", "p", "span", "style", "sub", "sup", "table", "tbody", "td", "title", "tr", "ul",
 }  # fmt: skip
+
+_SCRIPT_SIGNS = re.compile(r"[\s_^()]+")
 
 
 class Page(HTMLParser):
@@ -42,8 +46,11 @@ class Page(HTMLParser):
 
 
 def letters(text: str) -> str:
-    """Return a text without white space, to compare only its words: lines may break anywhere."""
-    return "".join(clean(text).split())
+    """Return a text without white space, to compare only its words: lines may break anywhere.
+
+    Without the signs of scripts, too, which HTML sets as `<sub>` and `<sup>` instead.
+    """
+    return _SCRIPT_SIGNS.sub("", unicodedata.normalize("NFKD", clean(text)))
 
 
 def paragraphs(text: str) -> str:

@@ -22,6 +22,7 @@ PIECES = [
     *("C++", "don't", "Schrödinger's", "ÉCOLE", "école", "世界", "α", "ΣΑΣ", "naïve-Bayes", "İ"),
     *("https://arxiv.org/abs/1", "arxiv.org", "me@example.org", "a/b/c", "v1.2.3", "AC/DC"),
     *("<b>bold</b>", "&amp;", "&", "...", "$x^2$", r"\alpha", "%", "(see", "x)", "--", "“so”", ":"),
+    *("“graph”", "model—network", "‘neural’", "state‑of‑the‑art", "∼4", "graph…", "don’t"),
 ]
 CATEGORIES = ["cs.CL", "cs.LG", "math.NA", "eess.SY", "math-ph", "hep-th", "stat.ML"]
 AUTHORS = [
@@ -119,9 +120,21 @@ def test_edge_cases_of_the_text_search_parser_are_found_by_their_own_words(
             assert match_query(query, paper, lexicon) is not None, piece
     # Stop words in any spelling, and bare punctuation.
     assert silent == {
-        *("the", "of", "and", "a", "is", "don't", "“so”", "İ"),
+        *("the", "of", "and", "a", "is", "don't", "don’t", "“so”", "İ"),
         *("&amp;", "&", "...", "%", "--", ":"),
     }
+
+
+def test_typographic_signs_are_no_part_of_a_word(session: Session) -> None:
+    title = "“Graphs” and ‘models’—neural… ≈4 state‑of‑the‑art «networks»，世界"
+    store_papers(session, [plain(title)])
+    for topic in (
+        'graph "models neural" 4 network 世界 "state-of-the-art" mode*',
+        "“graphs and models”",
+        'ti:"models—neural"',
+    ):
+        query = parse_query(topic)
+        assert len(pairs_in_postgres(session, [query])) == 1, topic
 
 
 def test_a_phrase_of_the_greatest_length_agrees(session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from service.papers.domain.latex import quantities, symbols
 from service.papers.domain.latex.scan import is_without_tex, math_tokens
-from service.papers.domain.latex.scripts import is_simple, shift
+from service.papers.domain.latex.scripts import shift
 from service.platform.caches import cached
 
 # ASCII that TeX prints as it is between dollars, of which `scan` makes runs.
@@ -20,9 +20,13 @@ _RUNS: Final = frozenset(f'{string.ascii_letters}{string.digits}.,:;!?+-=<>/|()[
 # The same alone, and the `%` whose backslash was forgotten; all other ASCII punctuation has a meaning.
 _ITSELF: Final = frozenset("`%")
 _SPACES: Final = {r"\,", r"\;", r"\:", r"\ ", r"\>", r"\quad", r"\qquad", r"\thinspace", "~"}
-_NOTHING: Final = {r"\!", r"\-", r"\/", r"\@"}
-_ESCAPED: Final = {r"\%", r"\&", r"\#", r"\_", r"\$", r"\{", r"\}"}
+_CONTROL_SYMBOLS: Final = {
+    **dict.fromkeys((r"\!", r"\-", r"\/", r"\@"), ""),
+    **{f"\\{character}": character for character in "%&#_${}"},
+    r"\|": "‖",
+}
 _FRACTIONS: Final = frozenset({"frac", "tfrac", "dfrac", "nicefrac", "sfrac"})
+_JOINING: Final = symbols.FUNCTIONS | symbols.RELATIONS | _FRACTIONS
 _DEEPEST = 12
 _LONGEST_BARRED = 3
 
@@ -99,15 +103,19 @@ class _Formula:
             return f"{out} {piece}" if was_open and piece[0].isalnum() else out + piece
         if piece.isspace() or piece in _SPACES:
             return out + " "
-        if piece[0] == "\\" and piece[1:] in symbols.FUNCTIONS:
-            return self._with_function(out, piece[1:])
-        if piece[0] == "\\" and piece[1:] in symbols.RELATIONS:
-            self._skip_blanks()
-            return out + symbols.SYMBOLS[piece[1:]] + (" " if out.endswith(" ") else "")
-        if piece[0] == "\\" and piece[1:] in _FRACTIONS:
-            return self._with_fraction(out)
+        if piece[0] == "\\" and piece[1:] in _JOINING:
+            return self._joined(out, piece[1:])
         added = self._atom(piece)
         return f"{out} {added}" if was_open and added[:1].isalnum() else out + added
+
+    def _joined(self, out: str, name: str) -> str:
+        """Append what looks at the text before it: a function's name, a relation or a fraction."""
+        if name in symbols.FUNCTIONS:
+            return self._with_function(out, name)
+        if name in _FRACTIONS:
+            return self._with_fraction(out)
+        self._skip_blanks()
+        return out + symbols.SYMBOLS[name] + (" " if out.endswith(" ") else "")
 
     def _script(self, sign: str) -> str:
         self._is_upright = False
@@ -142,15 +150,8 @@ class _Formula:
             return self._until("}")
         if piece[0] != "\\":
             return piece if piece[0] in _RUNS else _literal(piece)
-        if piece == r"\|":
-            return "‖"
-        if piece == r"\r":
-            # `\r{A}` is the Å of a text, between dollars too.
-            return unicodedata.normalize("NFC", f"{self._argument()}\u030a")
-        if piece in _ESCAPED:
-            return piece[1]
-        if piece in _NOTHING:
-            return ""
+        if piece in _CONTROL_SYMBOLS:
+            return _CONTROL_SYMBOLS[piece]
         return self._command(piece[1:])
 
     def _command(self, name: str) -> str:
@@ -181,6 +182,10 @@ class _Formula:
             return "".join(alphabet.get(letter, letter) for letter in self._argument())
         if count := quantities.count_arguments(name):
             plain = quantities.convert(name, [self._raw_argument() for _ in range(count)])
+        elif name == "href":
+            address = self._raw_argument()
+            text = self._argument()
+            plain = text if text == address else f"{text} ({address})"
         elif name in symbols.MATH_ACCENTS:
             plain = _accented(self._argument(), name)
         elif name in _FRACTIONS:

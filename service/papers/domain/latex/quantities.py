@@ -24,9 +24,76 @@ _PREFIXES: Final = {
 _UNITS: Final = {
     name: name
     for name in (
-        "m s g K A Hz N Pa J W V T L h cm mm km nm pm fm ms ns ps fs kg mg eV keV meV MeV GeV TeV kHz "
-        "MHz GHz THz pc kpc Mpc Gpc yr kyr Myr Gyr au mK Jy mJy kW MW mW dB kV mV mL ml fb pb ab sr "
-        "rad erg dex mag min mol bar bit".split()
+        [
+            "m",
+            "s",
+            "g",
+            "K",
+            "A",
+            "Hz",
+            "N",
+            "Pa",
+            "J",
+            "W",
+            "V",
+            "T",
+            "L",
+            "h",
+            "cm",
+            "mm",
+            "km",
+            "nm",
+            "pm",
+            "fm",
+            "ms",
+            "ns",
+            "ps",
+            "fs",
+            "kg",
+            "mg",
+            "eV",
+            "keV",
+            "meV",
+            "MeV",
+            "GeV",
+            "TeV",
+            "kHz",
+            "MHz",
+            "GHz",
+            "THz",
+            "pc",
+            "kpc",
+            "Mpc",
+            "Gpc",
+            "yr",
+            "kyr",
+            "Myr",
+            "Gyr",
+            "au",
+            "mK",
+            "Jy",
+            "mJy",
+            "kW",
+            "MW",
+            "mW",
+            "dB",
+            "kV",
+            "mV",
+            "mL",
+            "ml",
+            "fb",
+            "pb",
+            "ab",
+            "sr",
+            "rad",
+            "erg",
+            "dex",
+            "mag",
+            "min",
+            "mol",
+            "bar",
+            "bit",
+        ]
     )
 } | symbols.pairs(
     "meter m metre m second s gram g kelvin K ampere A mole mol hertz Hz newton N pascal Pa joule J "
@@ -93,6 +160,7 @@ def quantity_range(first: str, last: str, units: str) -> str | None:
 
 
 def number_range(first: str, last: str) -> str | None:
+    r"""Return `\numrange{3}{5}` as `3–5`."""
     start, end = number(first), number(last)
     return None if start is None or end is None else f"{start}–{end}"
 

@@ -13,7 +13,9 @@ _ORDINALS: Final = {"st", "nd", "rd", "th"}
 _SIGNS: Final = "+−±∓"
 # Three italic letters in a row are indices. Longer runs are words that lack their `\rm`, as are these.
 _LONGEST_INDICES: Final = 3
-_SHORT_WORDS: Final = frozenset("max min tot sun sat vel rms sys out tan".split())
+_SHORT_WORDS: Final = frozenset(
+    ["max", "min", "tot", "sun", "sat", "vel", "rms", "sys", "out", "tan"]
+)
 _BRACKETS: Final = "()[]{}⟨⟩|"
 _SMALL: Final = {*symbols.SUPERSCRIPTS.values(), *symbols.SUBSCRIPTS.values()}
 

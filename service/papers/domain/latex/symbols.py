@@ -77,6 +77,7 @@ SYMBOLS: Final = pairs(
     "varOmega Ω upmu μ uppi π upalpha α upbeta β upgamma γ updelta δ upsigma σ uplambda λ micron μm "
     "arcsec ″ arcmin ′ arcdeg ° farcs ″ farcm ′ fdg ° degree ° degrees ° angstrom Å Angstrom Å "
     "Msun M⊙ msun M⊙ Lsun L⊙ lsun L⊙ Rsun R⊙ rsun R⊙ Zsun Z⊙ zsun Z⊙ solmass M⊙ "
+    "sqsubseteq ⊑ sqsupseteq ⊒ sqsubset ⊏ vDash ⊨ Vdash ⊩ circledR ® textperthousand ‰ dotsc … dotsb ⋯ "
     "square □ blacksquare ■ clubsuit ♣ spadesuit ♠ heartsuit ♥ natural ♮ sharp ♯ flat ♭ "
     "AA Å degr ° S § dots … ldots … cdots ⋯ backslash \\ colon :"
 )
@@ -146,7 +147,7 @@ MATH_ACCENTS: Final = {
     "hat": "\u0302", "widehat": "\u0302", "bar": "\u0304", "overline": "\u0304",
     "tilde": "\u0303", "widetilde": "\u0303", "dot": "\u0307", "ddot": "\u0308",
     "vec": "\u20d7", "check": "\u030c", "breve": "\u0306", "acute": "\u0301", "grave": "\u0300",
-    "mathring": "\u030a",
+    "mathring": "\u030a", "r": "\u030a",
 }  # fmt: skip
 
 

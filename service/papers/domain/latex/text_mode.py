@@ -197,12 +197,9 @@ class _TextParser:
             if not (name == "AA" and _ends_in_number(before)):
                 self._drop_blank()
             return symbols.LETTERS[name]
-        if name in symbols.MARKS:
+        if mark := symbols.MARKS.get(name) or symbols.CONVENTIONS.get(name):
             self._drop_blank(unless_letter=True)
-            return symbols.MARKS[name]
-        if name in symbols.CONVENTIONS:
-            self._drop_blank(unless_letter=True)
-            return symbols.CONVENTIONS[name]
+            return mark
         if symbol := symbols.GREEK.get(name) or symbols.SYMBOLS.get(name):
             # Outside formulas the blank after a symbol is text, so it stays.
             return symbol
