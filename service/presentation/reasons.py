@@ -7,6 +7,7 @@ from service.papers.domain.categories import category_name
 from service.platform.caches import cached
 from service.presentation.highlight import shorten
 from service.presentation.phrases import joined, topic_title
+from service.topics.domain.names import derive_name
 from service.topics.domain.types import Reason
 
 _LONGEST_TOPIC = 80
@@ -37,6 +38,24 @@ def marked_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Return the words and phrases of `reasons` to mark in a title or an abstract."""
     found = (_phrases(reason) for reason in reasons if reason.field in {"title", "abstract"})
     return tuple(dict.fromkeys(phrase for phrases in found for phrase in phrases))
+
+
+# Reasons of other fields say a number or a likeness, which no heading does.
+_SAYABLE = frozenset({"title", "abstract", "author", "category", "source"})
+
+
+@cached("reasons that headings say", maxsize=8_192)
+def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
+    """Return whether a topic's heading says all that the reasons do, and nothing else.
+
+    It does where it is the name that a topic of their clauses would get: `Diffusion` for the word,
+    `Prompt tuning in Computation and Language` for both clauses, but `Graphs, molecules` for neither.
+    """
+    if not reasons or any(each.is_guess or each.field not in _SAYABLE for each in reasons):
+        return False
+    query = " ".join(dict.fromkeys(reason.clause for reason in reasons))
+    said = heading.casefold(), topic_title(heading).casefold()
+    return query.casefold() in said or derive_name(query).casefold() in said
 
 
 class ReasonPiece(NamedTuple):

@@ -7,14 +7,14 @@ from markupsafe import Markup, escape
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.digest_phrases import facts
 from service.platform.caches import cached
-from service.presentation.phrases import byline, fields, names_and_more
+from service.presentation.phrases import byline, fields, named_fields, names_and_more
 from service.presentation.reasons import because
 from service.presentation.sanitize import isolated
 from service.topics.domain.types import Reason
 
 
 def marked_byline(entry: DigestPaper) -> Markup:
-    """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`.
+    """Return `First Author, Second Author and 3 more · cs.CL, cs.LG · ▲ 4`.
 
     Each name is isolated in its own direction, and no line breaks before a dot.
     """
@@ -23,6 +23,11 @@ def marked_byline(entry: DigestPaper) -> Markup:
     others = [escape(part) for part in (", ".join(fields(entry.paper)), *facts(entry)) if part]
     parts = [names, *others] if names else others
     return Markup("\u00a0· ".join(parts))  # noqa: S704 - each part is escaped
+
+
+def marked_fields(codes: str) -> Markup:
+    """Return the names of categories by their codes, without a line break before a dot."""
+    return Markup("\u00a0· ".join(named_fields(codes).split(" · ")))
 
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:
