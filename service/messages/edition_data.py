@@ -41,14 +41,14 @@ class PaperEntries:
     settings: Settings
     has_ai_summaries: bool = True
     # By paper, and then as in `ShownPaper`.
-    _shown: dict[tuple[int, bool, int, bool], ShownPaper] = field(default_factory=dict)
+    _shown: dict[tuple[int, bool, int], ShownPaper] = field(default_factory=dict)
 
     def take(self, entries: Iterable[DigestEntry], heading: str = "") -> Iterator[DigestPaper]:
         """Yield the frozen entries whose papers still exist, for a section with this heading."""
         for paper_id, reasons, maybe_seen, revision in entries:
             if paper_id in self.papers:
                 is_said = heading_says(heading, reasons)
-                yield self._place(paper_id, reasons, maybe_seen, revision, False, is_said)
+                yield self._place(paper_id, reasons, maybe_seen, revision, is_said)
 
     def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""
@@ -64,7 +64,7 @@ class PaperEntries:
         """Return the suggestions of a digest in JSON."""
         ids, numbers = value["also"]
         notes = digest_json.parse_notes(value) if ids else ()
-        return self._read(ids, numbers, notes, is_suggested=True)
+        return self._read(ids, numbers, notes)
 
     def _read(
         self,
@@ -72,13 +72,11 @@ class PaperEntries:
         numbers: Sequence[int],
         notes: Sequence[digest_json.EntryNote],
         heading: str = "",
-        *,
-        is_suggested: bool = False,
     ) -> tuple[DigestPaper, ...]:
         """Return the result of `take` for the same entries."""
         said = {number: heading_says(heading, notes[number][0]) for number in set(numbers)}
         return tuple(
-            self._place(paper_id, *notes[number], is_suggested, said[number])
+            self._place(paper_id, *notes[number], said[number])
             for paper_id, number in zip(ids, numbers, strict=True)
             if paper_id in self.papers
         )
@@ -89,16 +87,13 @@ class PaperEntries:
         reasons: tuple[Reason, ...],
         maybe_seen: bool,
         revision: int,
-        is_suggested: bool,
         is_said: bool,
     ) -> DigestPaper:
-        key = (paper_id, maybe_seen, revision, is_suggested)
+        key = (paper_id, maybe_seen, revision)
         shown = self._shown.get(key) or self._shown.setdefault(key, self._show(*key))
         return DigestPaper(shown, reasons, is_said)
 
-    def _show(
-        self, paper_id: int, maybe_seen: bool, revision: int, is_suggested: bool
-    ) -> ShownPaper:
+    def _show(self, paper_id: int, maybe_seen: bool, revision: int) -> ShownPaper:
         paper = self.papers[paper_id]
         links = paper_links(self.settings, paper)
         is_late = paper_id in self.late_ids
@@ -106,13 +101,7 @@ class PaperEntries:
             paper = replace(paper, is_late=is_late)
         if paper.summary and not self.has_ai_summaries:
             paper = replace(paper, summary="")
-        return ShownPaper(
-            paper=paper,
-            links=links,
-            maybe_seen=maybe_seen,
-            revision=revision,
-            is_suggested=is_suggested,
-        )
+        return ShownPaper(paper=paper, links=links, maybe_seen=maybe_seen, revision=revision)
 
 
 @dataclass(slots=True)

@@ -49,15 +49,13 @@ class SubscriberLinks:
 class ShownPaper:
     """What a mail shows of a paper for every topic. `maybe_seen`: an earlier mail may contain it.
 
-    `revision` is the version announced as a replacement, 0 for a new paper; `is_suggested` where it
-    matched no topic.
+    `revision` is the version announced as a replacement, 0 for a new paper.
     """
 
     paper: PaperView
     links: PaperLinks
     maybe_seen: bool = False
     revision: int = 0
-    is_suggested: bool = False
     codes: frozenset[str] = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
@@ -66,7 +64,7 @@ class ShownPaper:
 
         `codes` are those of its byline that have a name.
         """
-        values = (self.paper, self.links, self.maybe_seen, self.revision, self.is_suggested)
+        values = (self.paper, self.links, self.maybe_seen, self.revision)
         codes = frozenset(code for code in fields(self.paper) if category_name(code) != code)
         object.__setattr__(self, "codes", codes)
         object.__setattr__(self, "_hash", hash(values))
@@ -105,11 +103,6 @@ class DigestPaper:
     def revision(self) -> int:
         """The version announced as a replacement, 0 for a new paper."""
         return self.shown.revision
-
-    @property
-    def is_suggested(self) -> bool:
-        """Whether it matched no topic."""
-        return self.shown.is_suggested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,9 +63,9 @@ def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
 
 _CARDS = {
     "html_cards": CardKind("_base/paper.mjml", "card", marks_last=True),
-    "html_briefs": CardKind("_base/paper.mjml", "brief", has_headings=True),
+    "html_briefs": CardKind("_base/brief.mjml", "brief", has_headings=True),
     "text_cards": CardKind("_base/paper.txt", "card"),
-    "text_briefs": CardKind("_base/paper.txt", "brief", has_headings=True),
+    "text_briefs": CardKind("_base/brief.txt", "brief", has_headings=True),
 }
 
 

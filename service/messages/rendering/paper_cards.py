@@ -126,9 +126,10 @@ class Openings:
         def write(value: int | str) -> fragments.Fragment:
             found = self._kept.get((name, value))
             if found is None:
-                module = self._environment.get_template(kind.template).module
-                text = str(vars(module)[f"{kind.macro}_{what}"](value))
-                found = self._kept.add((name, value), encode(text))
+                module = vars(self._environment.get_template(kind.template).module)
+                # An operator's own template need not have these macros.
+                macro = module.get(f"{kind.macro}_{what}")
+                found = self._kept.add((name, value), encode(str(macro(value)) if macro else ""))
             return found
 
         return write

@@ -131,12 +131,16 @@ def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDi
         assert "You asked for this on 3 March 2026. It comes every weekday." in shown_text
 
 
-def test_a_long_digest_begins_with_a_list_of_its_titles(
+def test_papers_beyond_the_full_cards_are_lines(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    nine = make_digest(*(make_entry(number) for number in range(9)))
-    assert "In brief" in renderer.render(DeliveryKind.DIGEST, nine).html
-    assert "In brief" not in renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8)).html
+    nine = make_digest(*(make_entry(number) for number in range(9)), full_cards=8)
+    eight = renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8))
+    mail = renderer.render(DeliveryKind.DIGEST, nine)
+    assert "In brief" not in eight.html + eight.text
+    assert "In brief\n--------\n" in mail.text
+    assert mail.html.count('<p class="b"') == 1
+    assert mail.text.count("Prompt tuning is a promising method.") == 8
 
 
 def test_a_welcome_without_topics_promises_trending_papers(
