@@ -49,7 +49,7 @@ def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
     """Return whether a topic's heading says all that the reasons do, and nothing else.
 
     It does where it is the name that a topic of their clauses would get: `Diffusion` for the word,
-    `Prompt tuning in Computation and Language` for both clauses, but `Graphs, molecules` for neither.
+    `Prompt tuning in cs.CL` for both clauses, but `Graphs, molecules` for neither.
     """
     if not reasons or any(each.is_guess or each.field not in _SAYABLE for each in reasons):
         return False

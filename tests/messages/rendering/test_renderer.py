@@ -103,10 +103,8 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
         assert "380 of 412 announced papers checked · 3 late" in shown_text
         assert note in shown_text
         assert "Efficient Prompt Tuning by Invented Means" in shown_text
-        assert (
-            "Computation and Language, Machine Learning · you may have seen this · ▲ 4 · code"
-            in shown_text
-        )
+        assert "cs.CL Computation and Language · cs.LG Machine Learning" in shown_text
+        assert "cs.CL, cs.LG · you may have seen this · ▲ 4 · code" in shown_text
         assert "It attaches a soft prompt to the input." in shown_text
         assert "And 23 more papers" in shown_text
         assert "You asked for this on 3 March 2026 with topic “Prompt tuning”" in shown_text
@@ -280,8 +278,8 @@ def test_a_wrong_context_is_an_error_with_its_name(
 def test_a_broken_template_is_a_render_error_with_its_reason(
     tmp_path: Path, every_mail: dict[DeliveryKind, MailContext], body: str, reason: str
 ) -> None:
-    for name in ("_base/paper.mjml", "_base/paper.txt"):
-        path = tmp_path / name
+    for name in ("paper.mjml", "paper.txt", "brief.mjml", "brief.txt"):
+        path = tmp_path / "_base" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("{% macro card() %}{% endmacro %}{% macro brief() %}{% endmacro %}")
     folder = tmp_path / "farewell"

@@ -277,7 +277,7 @@ def digest_of_25() -> DigestContext:
     ada.append(entry(_BY_ADA[2], by_ada._replace(is_guess=True)))
     by_title = {
         "Diffusion": diffusion,
-        "Prompt tuning in Computation and Language": prompts,
+        "Prompt tuning in cs.CL": prompts,
         "Graph networks, molecule": molecules,
         "Ada Example": ada,
     }
