@@ -53,9 +53,23 @@ def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
     """
     if not reasons or any(each.is_guess or each.field not in _SAYABLE for each in reasons):
         return False
-    query = " ".join(dict.fromkeys(reason.clause for reason in reasons))
-    said = heading.casefold(), topic_title(heading).casefold()
-    return query.casefold() in said or derive_name(query).casefold() in said
+    name = topic_title(heading).casefold()
+    clauses = tuple(dict.fromkeys(reason.clause for reason in reasons))
+    if len(clauses) == 1:
+        return _name_of(clauses[0]) == name
+    # Parsing takes longer than a card does: most names end here, those of alternatives too.
+    is_close = "," not in name and " or " not in name
+    return (
+        is_close and name.startswith(_name_of(clauses[0])) and _name_of(" ".join(clauses)) == name
+    )
+
+
+def _name_of(clause: str) -> str:
+    """Return the name of a topic in small letters; a word or a phrase is its own, without parsing."""
+    bare = clause.strip('"')
+    is_plain = bare.replace(" ", "").isalnum() and (bare == clause or f'"{bare}"' == clause)
+    is_one = is_plain and (bare != clause or " " not in bare)
+    return (bare if is_one else derive_name(clause)).casefold()
 
 
 class ReasonPiece(NamedTuple):

@@ -134,6 +134,8 @@ def split_sections(
             if left and rank < len(group.papers):
                 taken[place] += 1
                 left -= 1
+        if not left:
+            break
     first, others = [], []
     for group, size in zip(groups, taken, strict=True):
         shown, more = group.papers[:size], group.papers[size:]

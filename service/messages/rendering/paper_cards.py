@@ -18,7 +18,7 @@ from service.platform.caches import Generations
 # Per generation; a card takes about 4 kB with its wire form.
 _MOST_CARD_BYTES = 24_000_000
 _KEY_BYTES = 1_000
-# Per generation: numbers, and some thousand sets of codes and headings.
+# Per generation: some thousand sets of codes and headings.
 _MOST_OPENING_BYTES = 4_000_000
 
 # The encoded text of a card or of a piece of it, and whether it differs from topic to topic. Where it
@@ -28,8 +28,6 @@ CardText: TypeAlias = tuple[fragments.Fragment, bool]
 CardView: TypeAlias = tuple[Any, ...]
 # Appends an entry's fragments; the number is the id of its topic.
 PlaceCard: TypeAlias = Callable[[DigestPaper, CardView, int, fragments.Place], None]
-# Returns the fragment of a number, of codes or of a heading.
-Opening: TypeAlias = Callable[[int | str], fragments.Fragment]
 # A section, or several; the macro's options; how many papers were numbered before. Returns how many
 # entries there are, and their fragments.
 WriteCards: TypeAlias = Callable[[Any, tuple[Any, ...], int], tuple[int, fragments.Place]]
@@ -71,8 +69,8 @@ class CardKind:
 
     def writer(self, place: PlaceCard, openings: Openings) -> WriteCards:
         """Return a function that places the cards of a section, or of several with headings."""
-        write_number, write_codes = openings.of(self, "number"), openings.of(self, "codes")
-        write_heading = openings.of(self, "heading")
+        write_heading, write_codes = openings.of(self, "heading"), openings.of(self, "codes")
+        numbers = openings.numbers_of(self)
 
         def add(
             section: DigestSection, options: tuple[Any, ...], number: int, placed: fragments.Place
@@ -82,8 +80,9 @@ class CardKind:
             view, last_view = ((is_last, topic > 0, *options) for is_last in (False, True))
             if section.codes:
                 placed.append((write_codes(section.codes), 0))
+            written = numbers(number + len(section.papers))
             for at, entry in enumerate(section.papers):
-                placed.append((write_number(number + at + 1), 0))
+                placed.append(written[number + at])
                 place(entry, last_view if at == last else view, topic, placed)
 
         def write(
@@ -116,23 +115,38 @@ class Openings:
             "card openings", _MOST_OPENING_BYTES, lambda fragment: fragment.size + _KEY_BYTES
         )
 
-    def of(self, kind: CardKind, what: str) -> Opening:
-        """Return the function that writes one of these for cards of this kind."""
+    def of(self, kind: CardKind, what: str) -> Callable[[str], fragments.Fragment]:
+        """Return the function that writes headings or codes for cards of this kind."""
         name = f"{kind.template} {kind.macro}_{what}"
+
+        def write(text: str) -> fragments.Fragment:
+            key = (name, text)
+            return self._kept.get(key) or self._kept.add(key, self._encode(kind, what, text))
+
+        return write
+
+    def numbers_of(self, kind: CardKind) -> Callable[[int], fragments.Place]:
+        """Return the function that gives at least the first so many numbers of this kind."""
+        known: fragments.Place = []
+
+        def numbers(count: int) -> fragments.Place:
+            nonlocal known
+            if count > len(known):
+                # A new list each time: other threads read the one before.
+                more = range(len(known) + 1, count + 1)
+                known = [*known, *((self._encode(kind, "number", n), 0) for n in more)]
+            return known
+
+        return numbers
+
+    def _encode(self, kind: CardKind, what: str, value: int | str) -> fragments.Fragment:
+        module = vars(self._environment.get_template(kind.template).module)
+        # An operator's own template need not have these macros.
+        macro = module.get(f"{kind.macro}_{what}")
         # Headings are a subscriber's own words; only HTML is archived.
         is_shared = what != "heading" and not kind.is_text
         encode = fragments.encode_shared if is_shared else fragments.encode_private
-
-        def write(value: int | str) -> fragments.Fragment:
-            found = self._kept.get((name, value))
-            if found is None:
-                module = vars(self._environment.get_template(kind.template).module)
-                # An operator's own template need not have these macros.
-                macro = module.get(f"{kind.macro}_{what}")
-                found = self._kept.add((name, value), encode(str(macro(value)) if macro else ""))
-            return found
-
-        return write
+        return encode(str(macro(value)) if macro else "")
 
 
 class WholeCards:
