@@ -214,10 +214,7 @@ def edit(
     }
     wanted = {name: value for name, value in given.items() if value is not None}
     if not wanted:
-        message = (
-            "nothing to change; give --topic, --hour, --timezone, --cadence, --timing,"
-            " --empty-digests or --full-cards"
-        )
+        message = "nothing to change; give --topic, --hour or another option"
         raise CommandError(message, 2)
     with command_context(context, as_json=as_json) as command:
         with _locked(command, email) as (session, subscriber):

@@ -67,9 +67,10 @@ def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
 def _name_of(clause: str) -> str:
     """Return the name of a topic in small letters; a word or a phrase is its own, without parsing."""
     bare = clause.strip('"')
-    is_plain = bare.replace(" ", "").isalnum() and (bare == clause or f'"{bare}"' == clause)
-    is_one = is_plain and (bare != clause or " " not in bare)
-    return (bare if is_one else derive_name(clause)).casefold()
+    # A word, or a phrase in quotes; two bare words are two clauses.
+    is_plain = clause == f'"{bare}"' or (clause == bare and " " not in bare)
+    is_text = is_plain and bare.replace(" ", "").isalnum()
+    return (bare if is_text else derive_name(clause)).casefold()
 
 
 class ReasonPiece(NamedTuple):
