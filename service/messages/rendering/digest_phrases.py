@@ -93,8 +93,11 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
 
 
 def brief_facts(entry: DigestPaper) -> str:
-    """Return ` · revised: v3 · code`, what a line says after its title; empty for a new paper."""
-    return "".join(f" · {fact}" for fact in facts(entry) if fact != _NEW)
+    """Return ` · revised: v3 · code`, what a line says after its title; empty for a new paper.
+
+    No line breaks before a dot.
+    """
+    return "".join(f"\u00a0· {fact}" for fact in facts(entry) if fact != _NEW)
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:
