@@ -156,12 +156,14 @@ def name_codes(
     seen = {code for section in before for code in section.codes.split()}
     named = []
     for one in sections:
-        new = set[str]().union(*[entry.shown.codes for entry in one.papers]) - seen
-        seen |= new
-        codes = " ".join(sorted(new))
-        named.append(
-            DigestSection(title=one.title, papers=one.papers, topic_id=one.topic_id, codes=codes)
-        )
+        new = seen.union(*[entry.shown.codes for entry in one.papers])
+        if len(new) > len(seen):
+            codes = " ".join(sorted(new - seen))
+            seen = new
+            one = DigestSection(  # noqa: PLW2901 - the same section with its codes
+                title=one.title, papers=one.papers, topic_id=one.topic_id, codes=codes
+            )
+        named.append(one)
     return tuple(named)
 
 
@@ -221,7 +223,9 @@ class DigestContext(MailBase):
         if len(papers) > self.full_cards:
             cards, briefs = split_sections(cards, self.full_cards)
         cards = name_codes(cards)
-        (also,) = name_codes([DigestSection(title="", papers=self.also)], cards)
+        also = DigestSection(title="", papers=self.also)
+        if self.also:
+            (also,) = name_codes([also], cards)
         object.__setattr__(self, "papers", papers)
         object.__setattr__(self, "cards", cards)
         object.__setattr__(self, "briefs", name_codes(briefs, cards) if briefs else ())
