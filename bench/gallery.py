@@ -4,6 +4,7 @@
     .venv/bin/python bench/gallery.py --check    # list the pages that changed, write nothing
     .venv/bin/python bench/gallery.py --pages    # write the pages, take no pictures
     .venv/bin/python bench/gallery.py --widths   # also 320, 600 and 1280 pixels, into build/gallery/
+    .venv/bin/python bench/gallery.py --after    # only docs/gallery/digest-25-after-320-light.png
 
 Checks and tests compare only the pages; the pictures depend on the fonts of a machine.
 """
@@ -20,12 +21,15 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from support.mail.digest_of_25 import digest_of_25  # noqa: E402  # after the path
 from support.mail.mail_states import State, every_state, render_state  # noqa: E402  # after the path
 
 from service.messages.rendering.renderer import RenderedMail, Renderer  # noqa: E402  # after the path
 
 GALLERY = ROOT / "docs" / "gallery" / "mails"
 LOOKED_AT = ROOT / "build" / "gallery"
+# Beside it, digest-25-before-320-light.png is the same digest as it was when each paper was a card.
+AFTER = ROOT / "docs" / "gallery" / "digest-25-after-320-light.png"
 # Pictures of long mails are cut off here.
 TALLEST = 1_500
 KEPT = (("light", 640), ("dark", 375))
@@ -98,13 +102,24 @@ def take_pictures(
     shrink(folder)
 
 
-def shrink(folder: Path) -> None:
+def take_whole(browser: Browser, html: str, width: int, path: Path) -> None:
+    """Take a picture of a whole mail at half its size, for comparison with another."""
+    page = browser.new_page(viewport={"width": width, "height": 300}, device_scale_factor=0.5)
+    page.route("**/*", lambda route: route.abort())
+    page.set_content(html)
+    page.screenshot(path=path, full_page=True)
+    page.close()
+    shrink(path.parent, path.name, colours=16)
+
+
+def shrink(folder: Path, pattern: str = "*.png", colours: int = 48) -> None:
     """Shrink pictures to a third of their bytes without a visible change, if pngquant is there."""
-    pictures = sorted(map(str, folder.glob("*.png")))
+    pictures = sorted(map(str, folder.glob(pattern)))
     if which("pngquant"):
         # 98 and 99: a picture would not become smaller, or its quality too low.
         done = run(
-            ["pngquant", "--force", "--skip-if-larger", "--ext=.png", "48", *pictures], check=False
+            ["pngquant", "--force", "--skip-if-larger", "--ext=.png", f"{colours}", *pictures],
+            check=False,
         )
         if done.returncode not in {0, 98, 99}:
             raise SystemExit(f"pngquant: exit status {done.returncode}")
@@ -116,6 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say which pages changed")
     parser.add_argument("--pages", action="store_true", help="write pages, take no pictures")
+    parser.add_argument("--after", action="store_true", help="take only the picture of 25 papers")
     parser.add_argument("--widths", action="store_true", help="take more pictures, to look at")
     options = parser.parse_args()
     states = every_state()
@@ -125,13 +141,16 @@ def main() -> int:
             print(f"docs/gallery/mails/{name} changed", file=sys.stderr)
         return 1 if changed else 0
     GALLERY.mkdir(parents=True, exist_ok=True)
-    for name, content in pages(states):
+    for name, content in () if options.after else pages(states):
         (GALLERY / name).write_text(content, encoding="utf-8")
     if options.pages:
         return 0
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        take_whole(browser, Renderer().fit(digest_of_25()).html, 320, AFTER)
+        if options.after:
+            return 0
         take_pictures(browser, states, GALLERY, KEPT)
         if options.widths:
             take_pictures(browser, states, LOOKED_AT, WIDTHS)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from service.subscribers.store.models import Subscriber
 
 TIMINGS = "at_hour|when_complete"
+CARDS = "NUMBER"
+CARDS_HELP = "So many papers are shown in full, the others as one line each; 0 to 100."
 TIMING_HELP = "At the hour, or as soon as a day's papers are complete."
 LIST_HEAD = ("email", "state", "cadence", ">hour", "zone", "timing", "topics")
 
@@ -191,6 +193,7 @@ def edit(
         bool | None,
         typer.Option("--empty-digests/--no-empty-digests", help="A mail if nothing matched."),
     ] = None,
+    full_cards: Annotated[str | None, typer.Option(metavar=CARDS, help=CARDS_HELP)] = None,
     as_json: Json = False,
 ) -> None:
     """Change a reader's topics, cadence, hour, timing or time zone."""
@@ -207,10 +210,11 @@ def edit(
         "cadence": cadence,
         "timing": timing,
         "has_empty_digests": empty_digests,
+        "full_cards": full_cards,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
     if not wanted:
-        message = "nothing to change; give --topic, --hour, --timezone, --cadence or --timing"
+        message = "nothing to change; give --topic, --hour or another option"
         raise CommandError(message, 2)
     with command_context(context, as_json=as_json) as command:
         with _locked(command, email) as (session, subscriber):

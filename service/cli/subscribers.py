@@ -55,6 +55,9 @@ def add(
     empty_digests: Annotated[
         bool, typer.Option("--empty-digests", help="Send a short mail if nothing matched.")
     ] = False,
+    full_cards: Annotated[
+        str | None, typer.Option(metavar=subscriber_edits.CARDS, help=subscriber_edits.CARDS_HELP)
+    ] = None,
     confirmed: Confirmed = False,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +80,7 @@ def add(
             timezone=timezone or form.timezone,
             timing=timing,
             has_empty_digests=empty_digests,
+            full_cards=full_cards or form.full_cards,
         )
         keys = command.settings.secret_key
         with transaction(command.sessions) as session:
@@ -94,7 +98,8 @@ def add(
 
 def _row(subscriber: Subscriber) -> dict[str, object]:
     return subscriber_edits.subscriber_row(subscriber) | {
-        "has_empty_digests": subscriber.has_empty_digests
+        "has_empty_digests": subscriber.has_empty_digests,
+        "full_cards": subscriber.full_cards,
     }
 
 

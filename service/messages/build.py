@@ -146,6 +146,7 @@ def digest_context(
         topics=tuple([topic.name for topic in topics]),
         subscribed_on=joined_at.date(),
         operator_address=settings.operator_address,
+        full_cards=subscriber.full_cards,
         locale=subscriber.locale,
         brand=brand_of(settings),
         updates=_updates(digest, editions.papers, settings),

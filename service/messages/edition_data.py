@@ -21,6 +21,7 @@ from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
+from service.presentation.reasons import heading_says
 from service.subscribers.store.subscribers import get_named_topics
 from service.topics.domain.types import NamedTopic, Reason
 
@@ -41,21 +42,22 @@ class PaperEntries:
     settings: Settings
     has_ai_summaries: bool = True
     # By paper, and then as in `ShownPaper`.
-    _shown: dict[tuple[int, bool, int, bool], ShownPaper] = field(default_factory=dict)
+    _shown: dict[tuple[int, bool, int], ShownPaper] = field(default_factory=dict)
 
-    def take(
-        self, entries: Iterable[DigestEntry], *, is_suggested: bool = False
-    ) -> Iterator[DigestPaper]:
-        """Yield the frozen entries whose papers still exist."""
+    def take(self, entries: Iterable[DigestEntry], heading: str = "") -> Iterator[DigestPaper]:
+        """Yield the frozen entries whose papers still exist, for a section with this heading."""
         for paper_id, reasons, maybe_seen, revision in entries:
             if paper_id in self.papers:
-                yield self._place(paper_id, reasons, maybe_seen, revision, is_suggested)
+                is_said = heading_says(heading, reasons)
+                yield self._place(paper_id, reasons, maybe_seen, revision, is_said)
 
     def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""
         notes = digest_json.parse_notes(value)
         return tuple(
-            DigestSection(title=title, papers=self._read(ids, numbers, notes), topic_id=topic_id)
+            DigestSection(
+                title=title, papers=self._read(ids, numbers, notes, title), topic_id=topic_id
+            )
             for title, topic_id, ids, numbers in value["groups"]
         )
 
@@ -63,19 +65,19 @@ class PaperEntries:
         """Return the suggestions of a digest in JSON."""
         ids, numbers = value["also"]
         notes = digest_json.parse_notes(value) if ids else ()
-        return self._read(ids, numbers, notes, is_suggested=True)
+        return self._read(ids, numbers, notes)
 
     def _read(
         self,
         ids: Sequence[int],
         numbers: Sequence[int],
         notes: Sequence[digest_json.EntryNote],
-        *,
-        is_suggested: bool = False,
+        heading: str = "",
     ) -> tuple[DigestPaper, ...]:
         """Return the result of `take` for the same entries."""
+        said = {number: heading_says(heading, notes[number][0]) for number in set(numbers)}
         return tuple(
-            self._place(paper_id, *notes[number], is_suggested)
+            self._place(paper_id, *notes[number], said[number])
             for paper_id, number in zip(ids, numbers, strict=True)
             if paper_id in self.papers
         )
@@ -86,15 +88,13 @@ class PaperEntries:
         reasons: tuple[Reason, ...],
         maybe_seen: bool,
         revision: int,
-        is_suggested: bool,
+        is_said: bool,
     ) -> DigestPaper:
-        key = (paper_id, maybe_seen, revision, is_suggested)
+        key = (paper_id, maybe_seen, revision)
         shown = self._shown.get(key) or self._shown.setdefault(key, self._show(*key))
-        return DigestPaper(shown, reasons)
+        return DigestPaper(shown, reasons, is_said)
 
-    def _show(
-        self, paper_id: int, maybe_seen: bool, revision: int, is_suggested: bool
-    ) -> ShownPaper:
+    def _show(self, paper_id: int, maybe_seen: bool, revision: int) -> ShownPaper:
         paper = self.papers[paper_id]
         links = paper_links(self.settings, paper)
         is_late = paper_id in self.late_ids
@@ -102,15 +102,7 @@ class PaperEntries:
             paper = replace(paper, is_late=is_late)
         if paper.summary and not self.has_ai_summaries:
             paper = replace(paper, summary="")
-        return _same(
-            ShownPaper(
-                paper=paper,
-                links=links,
-                maybe_seen=maybe_seen,
-                revision=revision,
-                is_suggested=is_suggested,
-            )
-        )
+        return _same(ShownPaper(paper=paper, links=links, maybe_seen=maybe_seen, revision=revision))
 
 
 # Each run reads its papers again, and renderers look up cards by them: one object for equal values

@@ -15,7 +15,7 @@ from service.deliveries.domain.states import SIGN_UP_FIELD, DeliveryKind
 from service.deliveries.store.claimed_rows import DeliveryView, RecipientView
 from service.editions.domain.arrivals import find_first_digest
 from service.messages.contexts import transactional as contexts
-from service.messages.contexts.digest import DigestSection
+from service.messages.contexts.digest import DigestSection, name_codes
 from service.messages.edition_data import EditionDataCache
 from service.messages.identity import sender_fields
 from service.messages.signed_links import signed_url
@@ -127,14 +127,14 @@ def _personal_link(mail: _Mail) -> contexts.MailContext:
 def _welcome(mail: _Mail) -> contexts.MailContext:
     entries = mail.editions.entries_of(0, mail.settings, mail.subscriber)
     groups = digest_from_json(mail.delivery.digest).groups
-    sections = [(group.title, tuple(entries.take(group.entries))) for group in groups]
+    sections = [(group.title, tuple(entries.take(group.entries, group.title))) for group in groups]
     confirmed_at = mail.delivery.created_at
     return contexts.WelcomeContext(
         topics=mail.topics(),
         first=find_first_digest(mail.subscriber, confirmed_at),
         lateness=lateness_text(mail.subscriber, confirmed_at),
-        preview=tuple(
-            DigestSection(title=title, papers=papers) for title, papers in sections if papers
+        preview=name_codes(
+            [DigestSection(title=title, papers=papers) for title, papers in sections if papers]
         ),
         **mail.schedule(),
     )

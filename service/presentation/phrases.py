@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.deliveries.domain.recipients import Cadence, Timing
-from service.papers.domain.categories import category_name
+from service.papers.domain.categories import category_name, is_foreign
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.platform.time_zones import zone_name
@@ -116,15 +116,24 @@ def names_and_more(names: Sequence[str], more: int) -> str:
 
 
 def fields(paper: PaperView) -> tuple[str, ...]:
-    """Return the names of the paper's first two categories, the primary one first."""
+    """Return the codes of the paper's first two categories, the primary one first.
+
+    A category of another source than arXiv has no short code: its name is returned.
+    """
     return _fields((paper.primary_category, *paper.categories))
 
 
-@cached("names of categories", maxsize=4_096)
+@cached("codes of categories", maxsize=4_096)
 def _fields(codes: tuple[str, ...]) -> tuple[str, ...]:
     # Two categories can have the same name: cs.LG and stat.ML are both Machine Learning.
-    names = dict.fromkeys(category_name(code) for code in codes if code)
-    return tuple(names)[:_MOST_FIELDS]
+    named = {category_name(code): code for code in reversed(codes) if code}
+    first = dict.fromkeys(named[category_name(code)] for code in codes if code)
+    return tuple(category_name(code) if is_foreign(code) else code for code in first)[:_MOST_FIELDS]
+
+
+def named_fields(codes: str) -> str:
+    """Return `cs.CL Computation and Language · cs.LG Machine Learning` for `cs.CL cs.LG`."""
+    return " · ".join([f"{code} {category_name(code)}" for code in codes.split()])
 
 
 def joined(parts: Sequence[str]) -> str:

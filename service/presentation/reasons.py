@@ -7,6 +7,7 @@ from service.papers.domain.categories import category_name
 from service.platform.caches import cached
 from service.presentation.highlight import shorten
 from service.presentation.phrases import joined, topic_title
+from service.topics.domain.names import derive_name
 from service.topics.domain.types import Reason
 
 _LONGEST_TOPIC = 80
@@ -48,6 +49,39 @@ def quoted_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     return tuple(
         phrase for phrase in dict.fromkeys(words["abstract"]) if phrase not in words["title"]
     )
+
+
+# Reasons of other fields say a number or a likeness, which no heading does.
+_SAYABLE = frozenset({"title", "abstract", "author", "category", "source"})
+
+
+@cached("reasons that headings say", maxsize=8_192)
+def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
+    """Return whether a topic's heading says all that the reasons do, and nothing else.
+
+    It does where it is the name that a topic of their clauses would get: `Diffusion` for the word,
+    `Prompt tuning in cs.CL` for both clauses, but `Graphs, molecules` for neither.
+    """
+    if not reasons or any(each.is_guess or each.field not in _SAYABLE for each in reasons):
+        return False
+    name = topic_title(heading).casefold()
+    clauses = tuple(dict.fromkeys(reason.clause for reason in reasons))
+    if len(clauses) == 1:
+        return _name_of(clauses[0]) == name
+    # Parsing takes longer than a card does: most names end here, those of alternatives too.
+    is_close = "," not in name and " or " not in name
+    return (
+        is_close and name.startswith(_name_of(clauses[0])) and _name_of(" ".join(clauses)) == name
+    )
+
+
+def _name_of(clause: str) -> str:
+    """Return the name of a topic in small letters; a word or a phrase is its own, without parsing."""
+    bare = clause.strip('"')
+    # A word, or a phrase in quotes; two bare words are two clauses.
+    is_plain = clause == f'"{bare}"' or (clause == bare and " " not in bare)
+    is_text = is_plain and bare.replace(" ", "").isalnum()
+    return (bare if is_text else derive_name(clause)).casefold()
 
 
 class ReasonPiece(NamedTuple):

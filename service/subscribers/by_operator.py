@@ -41,6 +41,7 @@ def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
         timing=subscriber.timing,
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
+        full_cards=str(subscriber.full_cards),
     )
 
 
@@ -52,9 +53,13 @@ def edit_subscriber(
     Raises `SignUpError` with all faults.
     """
     before = form_of(session, subscriber)
-    # The operator's forms do not ask for the summaries, and programs may leave the timing out.
-    timing = form.timing or before.timing
-    form = replace(form, has_ai_summaries=before.has_ai_summaries, timing=timing)
+    # The operator's forms do not ask for the summaries, and programs may leave the last two out.
+    form = replace(
+        form,
+        has_ai_summaries=before.has_ai_summaries,
+        timing=form.timing or before.timing,
+        full_cards=form.full_cards or before.full_cards,
+    )
     chosen = validate_preferences(session, form, subscriber.id, is_public=False)
     changes = tuple(_list_changes(before, chosen))
     if changes:
@@ -69,6 +74,7 @@ def _list_changes(before: SignUpForm, chosen: Preferences) -> Iterator[str]:
         "hour": (before.hour, chosen.hour),
         "timing": (before.timing, chosen.timing),
         "time zone": (before.timezone, chosen.timezone),
+        "papers shown in full": (before.full_cards, chosen.full_cards),
     }
     for name, (old, new) in pairs.items():
         if str(old) != str(new):

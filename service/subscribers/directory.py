@@ -19,7 +19,7 @@ from service.topics.domain.types import NamedTopic
 _EXPORT_ROWS = 10_000
 _COLUMNS = (
     "email", "state", "cadence", "hour", "timezone", "timing", "empty_digests", "ai_summaries",
-    "confirmed_at", "paused_until",
+    "full_cards", "confirmed_at", "paused_until",
 )  # fmt: skip
 # A spreadsheet runs a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -78,6 +78,7 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -
         subscriber.timing,
         "yes" if subscriber.has_empty_digests else "no",
         "yes" if subscriber.has_ai_summaries else "no",
+        str(subscriber.full_cards),
         subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else "",
         subscriber.paused_until.isoformat() if subscriber.paused_until else "",
         *(cell for topic in topics.get(subscriber.id, []) for cell in (topic.query, topic.name)),

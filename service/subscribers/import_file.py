@@ -16,7 +16,12 @@ from typing import IO, Any
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from service.deliveries.domain.recipients import SubscriberState, SuppressionReason, Timing
+from service.deliveries.domain.recipients import (
+    FULL_CARDS,
+    SubscriberState,
+    SuppressionReason,
+    Timing,
+)
 from service.platform.time_zones import is_zone
 from service.subscribers.domain.import_columns import (
     Columns,
@@ -270,6 +275,7 @@ class _OwnSubscriber(BaseModel):
     has_suggestions: bool = True
     has_empty_digests: bool = False
     has_ai_summaries: bool = True
+    full_cards: int = FULL_CARDS
     has_catch_up: bool = False
     moves_from_id: int | None = None
     locale: str = ""
@@ -347,6 +353,7 @@ def _own_form(export: _OwnExport) -> SignUpForm:
         locale=person.locale,
         has_empty_digests=person.has_empty_digests,
         has_ai_summaries=person.has_ai_summaries,
+        full_cards=str(person.full_cards),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, Timing
+from service.deliveries.domain.recipients import MOST_FULL_CARDS, Cadence, Timing
 from service.platform.signing.address_hash import email_key
 from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
@@ -138,6 +138,9 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
         faults.append(FormFault("hour", "The hour is a whole number from 0 to 23."))
     if form.timing not in set(Timing):
         faults.append(FormFault("timing", f"Choose {' or '.join(Timing)}."))
+    if not is_card_count(form.full_cards):
+        message = f"Papers shown in full: a whole number from 0 to {MOST_FULL_CARDS}."
+        faults.append(FormFault("full_cards", message))
     if not find_zone(form.timezone):
         faults.append(FormFault("timezone", _unknown_zone(form.timezone)))
     return faults
@@ -146,6 +149,11 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
 def is_hour(text: str) -> bool:
     """Return whether a text is a whole number from 0 to 23."""
     return text.isascii() and text.isdigit() and len(text) <= 2 and int(text) < 24
+
+
+def is_card_count(text: str) -> bool:
+    """Return whether a text is a number of papers that a digest may show as cards."""
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= MOST_FULL_CARDS
 
 
 def _unknown_zone(text: str) -> str:
@@ -165,4 +173,5 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
         tuple((text, str(topics[text])) for _, text in form.written_topics()),
         {str(topics[text]): name for _, text, name in reversed(form.written_names())},
         Timing(form.timing),
+        int(form.full_cards),
     )

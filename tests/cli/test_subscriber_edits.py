@@ -56,6 +56,14 @@ def test_the_timing_is_edited_shown_and_checked(paperboy: Paperboy, two: None) -
     assert (wrong.code, wrong.complaint) == (2, "Choose at_hour or when_complete.")
 
 
+def test_the_papers_in_full_are_edited_and_checked(paperboy: Paperboy, two: None) -> None:
+    result = paperboy(*LATER, "--json", "subscribers", "edit", ADA, "--full-cards", "3")
+    assert result.value["changes"] == ["papers shown in full 10 → 3"]
+    wrong = paperboy(*LATER, "subscribers", "edit", ADA, "--full-cards", "101")
+    assert wrong.code == 2
+    assert wrong.complaint == "Papers shown in full: a whole number from 0 to 100."
+
+
 def test_an_edit_is_recorded_with_what_changed(paperboy: Paperboy, two: None) -> None:
     result = paperboy(
         *LATER, "--json", "subscribers", "edit", ADA, "--cadence", "weekly", "--hour", "9",
@@ -77,7 +85,7 @@ def test_an_edit_is_recorded_with_what_changed(paperboy: Paperboy, two: None) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["edit", ADA], 2, "nothing to change; give --topic, --hour, --timezone, --cadence or --timing"),
+        (["edit", ADA], 2, "nothing to change; give --topic, --hour or another option"),
         (["edit", ADA, "--hour", "25"], 2, "The hour is a whole number from 0 to 23."),
         (["edit", ADA, "--topic", "a", "--no-topics"], 2, "give --topic or --no-topics, not both"),
         (["pause", ADA, "--until", "2026-09-18"], 2, "A pause ends after today; 2026-09-18 does not."),

@@ -23,6 +23,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
         *NOW, "--json", "subscribers", "add", EMAIL, "--confirmed", "--topic", "cat:cs.CL",
         "--topic", "graph OR tree", "--timezone", "Europe/Berlin", "--hour", "6",
         "--cadence", "weekly", "--timing", "when_complete", "--empty-digests",
+        "--full-cards", "25",
     )  # fmt: skip
     assert result.code == 0
     (row,) = paperboy("--json", "subscribers", "list").value
@@ -32,7 +33,7 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     }
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
     assert (row["timezone"], row["timing"]) == ("Europe/Berlin", "when_complete")
-    assert row["has_empty_digests"] is True
+    assert (row["has_empty_digests"], row["full_cards"]) == (True, 25)
     paperboy(*LATER, "deliver")
     assert smtp_sink.messages == []
 

@@ -37,10 +37,10 @@ def test_a_byline_has_three_names_and_a_count(
 
 def test_the_text_byline_has_names_fields_and_labels(make_entry: MakeEntry) -> None:
     assert text_byline(make_entry(upvotes=4)) == (
-        "Ada Example and Bo Sample · Computation and Language, Machine Learning · new · ▲\u00a04"
+        "Ada Example and Bo Sample · cs.CL, cs.LG · new · ▲\u00a04"
     )
     many = make_entry(authors=tuple("ABCDE"), categories=("cs.CL",))
-    assert text_byline(many) == "A, B, C and 2 more · Computation and Language · new"
+    assert text_byline(many) == "A, B, C and 2 more · cs.CL · new"
     assert text_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 
 

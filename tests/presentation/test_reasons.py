@@ -3,7 +3,7 @@
 import pytest
 
 from service.messages.rendering.text_part import text_because
-from service.presentation.reasons import because, marked_words
+from service.presentation.reasons import because, heading_says, marked_words
 from service.topics.domain.types import Reason
 
 
@@ -68,3 +68,33 @@ def test_only_words_of_title_and_abstract_are_marked() -> None:
         "prompt tuning",
         "Bengio",
     ]
+
+
+TITLE, ABSTRACT = (Reason('"prompt tuning"', field, ("prompt",)) for field in ("title", "abstract"))
+CATEGORY = Reason("cat:cs.CL", "category", ("cs.CL",))
+AUTHOR = Reason('au:"Ada Example"', "author", ("Ada Example",))
+
+
+@pytest.mark.parametrize(
+    ("heading", "reasons", "is_said"),
+    [
+        ("Prompt tuning", (TITLE, ABSTRACT), True),
+        ('"prompt tuning"', (ABSTRACT,), True),
+        ("Prompt tuning in cs.CL", (TITLE, CATEGORY), True),
+        ("Prompt tuning in cs.CL", (CATEGORY,), False),
+        ("Prompt tuning", (TITLE, CATEGORY), False),
+        ("Prompt tuning, continual learning", (TITLE,), False),
+        ("My thesis", (TITLE,), False),
+        ("All of computational linguistics", (CATEGORY,), True),
+        ("Ada Example", (AUTHOR,), True),
+        ("Ada Example", (AUTHOR._replace(is_guess=True),), False),
+        ("Prompt tuning", (TITLE, Reason("trend>90", "trend", ("94",))), False),
+        ("Prompt tuning", (Reason("like:prompts", "meaning", ("prompts",)),), False),
+        ("Prompt tuning", (), False),
+        ("", (TITLE,), False),
+    ],
+)
+def test_a_heading_says_the_reasons_that_it_is_the_name_of(
+    heading: str, reasons: tuple[Reason, ...], is_said: bool
+) -> None:
+    assert heading_says(heading, reasons) is is_said

@@ -551,7 +551,7 @@ def populate(session: Session, bring_in: BringIn) -> list[dict[str, object]]:
     assert joan is not None
     pause(ada, NOW.date(), NOW, catches_up=True)
     grace.has_suggestions, grace.locale = False, "de-AT"
-    grace.timing = Timing.WHEN_COMPLETE
+    grace.timing, grace.full_cards = Timing.WHEN_COMPLETE, 25
     unsubscribe(session, hedy.id, "/unsubscribe", NOW)
     suppress_address(session, "joan@example.org", KEYS, "asked", NOW)
     session.commit()

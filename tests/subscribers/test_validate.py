@@ -38,6 +38,8 @@ FORM = SignUpForm(EMAIL, ("cat:cs.CL", '"prompt tuning"'), "weekdays", "6", "Eur
         ("hour", replace(FORM, hour="")),
         ("timing", replace(FORM, timing="soon")),
         ("timing", replace(FORM, timing="")),
+        ("full_cards", replace(FORM, full_cards="101")),
+        ("full_cards", replace(FORM, full_cards="")),
         ("timezone", replace(FORM, timezone="Europe/Nowhere")),
         ("timezone", replace(FORM, timezone="")),
     ],

@@ -27,6 +27,8 @@ CREATE TABLE subscribers (
     has_empty_digests boolean NOT NULL DEFAULT false,
     has_catch_up boolean NOT NULL DEFAULT false,
     has_ai_summaries boolean NOT NULL DEFAULT true,
+    full_cards smallint NOT NULL DEFAULT 10
+        CONSTRAINT ck_subscribers_full_cards CHECK (full_cards BETWEEN 0 AND 100),
     paused_at timestamptz,
     catch_up_since date,
     moves_from_id bigint

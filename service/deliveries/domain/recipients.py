@@ -1,6 +1,11 @@
 """States and cadences of subscribers, and reasons of suppressions, as deliveries use them."""
 
 from enum import StrEnum
+from typing import Final
+
+# How many papers of a digest are cards where the subscriber sets no number, and the largest number.
+FULL_CARDS: Final = 10
+MOST_FULL_CARDS: Final = 100
 
 
 class SubscriberState(StrEnum):

@@ -77,6 +77,8 @@ class RecipientView(Protocol):
     @property
     def has_ai_summaries(self) -> bool: ...
     @property
+    def full_cards(self) -> int: ...
+    @property
     def moves_from_id(self) -> int | None: ...
     @property
     def locale(self) -> str: ...
@@ -136,6 +138,7 @@ class ClaimedRecipient(NamedTuple):
     has_empty_digests: bool
     has_catch_up: bool
     has_ai_summaries: bool
+    full_cards: int
     moves_from_id: int | None
     locale: str
     link_key: bytes

@@ -1,13 +1,16 @@
 """The digest's template context: one frozen value, complete before rendering."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from service.deliveries.domain.recipients import Cadence
+from service.deliveries.domain.recipients import FULL_CARDS, Cadence
 from service.deliveries.domain.states import DeliveryKind
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.base import MailBase
+from service.papers.domain.categories import category_name
 from service.papers.domain.types import PaperEventKind, PaperView
+from service.presentation.phrases import fields
 from service.topics.domain.types import Reason
 
 
@@ -46,21 +49,25 @@ class SubscriberLinks:
 class ShownPaper:
     """What a mail shows of a paper for every topic. `maybe_seen`: an earlier mail may contain it.
 
-    `revision` is the version announced as a replacement, 0 for a new paper; `is_suggested` where it
-    matched no topic.
+    `revision` is the version announced as a replacement, 0 for a new paper.
     """
 
     paper: PaperView
     links: PaperLinks
     maybe_seen: bool = False
     revision: int = 0
-    is_suggested: bool = False
+    codes: frozenset[str] = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compute the hash once: each mail looks up its cards by the value of their papers."""
-        fields = (self.paper, self.links, self.maybe_seen, self.revision, self.is_suggested)
-        object.__setattr__(self, "_hash", hash(fields))
+        """Compute the hash once: each mail looks up its cards by the value of their papers.
+
+        `codes` are those of its byline that have a name.
+        """
+        values = (self.paper, self.links, self.maybe_seen, self.revision)
+        codes = frozenset(code for code in fields(self.paper) if category_name(code) != code)
+        object.__setattr__(self, "codes", codes)
+        object.__setattr__(self, "_hash", hash(values))
 
     def __hash__(self) -> int:
         return self._hash
@@ -68,10 +75,14 @@ class ShownPaper:
 
 @dataclass(frozen=True, slots=True)
 class DigestPaper:
-    """One paper, and what its topic adds: the reasons of its match."""
+    """One paper, and what its topic adds: the reasons of its match.
+
+    `is_said`: the topic's heading says them already, so a card does not.
+    """
 
     shown: ShownPaper
     reasons: tuple[Reason, ...] = ()
+    is_said: bool = False
 
     @property
     def paper(self) -> PaperView:
@@ -93,22 +104,67 @@ class DigestPaper:
         """The version announced as a replacement, 0 for a new paper."""
         return self.shown.revision
 
-    @property
-    def is_suggested(self) -> bool:
-        """Whether it matched no topic."""
-        return self.shown.is_suggested
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestSection:
     """The papers of one topic, best first; `title` is the topic's name when it was composed.
 
-    `topic_id` is the topic's row, 0 where the papers belong to no topic.
+    `topic_id` is the topic's row, 0 where the papers belong to no topic. `codes` are categories in
+    the bylines that no section before has, with spaces between them; `name_codes` sets it.
     """
 
     title: str
     papers: tuple[DigestPaper, ...]
     topic_id: int = 0
+    codes: str = ""
+
+
+def split_sections(
+    groups: Sequence[DigestSection], count: int
+) -> tuple[tuple[DigestSection, ...], tuple[DigestSection, ...]]:
+    """Return the sections with the best `count` papers, and those with the others, in their order.
+
+    The best of every topic come before the second best of any, so that no topic disappears while
+    another shows ten papers.
+    """
+    taken = [0] * len(groups)
+    left = count
+    for rank in range(max([len(group.papers) for group in groups], default=0)):
+        for place, group in enumerate(groups):
+            if left and rank < len(group.papers):
+                taken[place] += 1
+                left -= 1
+        if not left:
+            break
+    first, others = [], []
+    for group, size in zip(groups, taken, strict=True):
+        shown, more = group.papers[:size], group.papers[size:]
+        if shown:
+            first.append(DigestSection(title=group.title, papers=shown, topic_id=group.topic_id))
+        if more:
+            others.append(DigestSection(title=group.title, papers=more, topic_id=group.topic_id))
+    return tuple(first), tuple(others)
+
+
+def name_codes(
+    sections: Sequence[DigestSection], before: Sequence[DigestSection] = ()
+) -> tuple[DigestSection, ...]:
+    """Return the sections with the codes that are new in each, after those of the sections `before`.
+
+    They are in order of the alphabet, so that mails with the same ones share a text of them.
+    """
+    seen = {code for section in before for code in section.codes.split()}
+    named = []
+    for one in sections:
+        new = seen.union(*[entry.shown.codes for entry in one.papers])
+        if len(new) > len(seen):
+            codes = " ".join(sorted(new - seen))
+            seen = new
+            one = DigestSection(  # noqa: PLW2901 - the same section with its codes
+                title=one.title, papers=one.papers, topic_id=one.topic_id, codes=codes
+            )
+        named.append(one)
+    return tuple(named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +188,8 @@ class DigestContext(MailBase):
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `Renderer.fit` lowers
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
     the subscriber's locale for dates (`de-AT`), empty for plain English. `topics` are their names.
-    `silence` says why a digest has no papers where the topics' categories could not be read.
+    `full_cards` papers are shown as cards, the best of every topic before the second best of any:
+    `cards` has them, `briefs` those that are shown as one line each, `suggestions` those in `also`.
     """
 
     cadence: Cadence
@@ -146,6 +203,7 @@ class DigestContext(MailBase):
     also: tuple[DigestPaper, ...] = ()
     most_updates: int = 20
     cut_count: int = 0
+    full_cards: int = FULL_CARDS
     excerpt_characters: int = 350
     locale: str = ""
     since: date | None = None
@@ -154,11 +212,24 @@ class DigestContext(MailBase):
     silence: str = ""
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
+    cards: tuple[DigestSection, ...] = field(init=False, repr=False, compare=False)
+    briefs: tuple[DigestSection, ...] = field(init=False, repr=False, compare=False)
+    suggestions: DigestSection = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compute `papers` once, in the order of the mail; templates use it often."""
-        papers = tuple(paper for group in self.groups for paper in group.papers)
+        """Compute what templates use often, once."""
+        papers = tuple([paper for group in self.groups for paper in group.papers])
+        cards, briefs = self.groups, tuple[DigestSection, ...]()
+        if len(papers) > self.full_cards:
+            cards, briefs = split_sections(cards, self.full_cards)
+        cards = name_codes(cards)
+        also = DigestSection(title="", papers=self.also)
+        if self.also:
+            (also,) = name_codes([also], cards)
         object.__setattr__(self, "papers", papers)
+        object.__setattr__(self, "cards", cards)
+        object.__setattr__(self, "briefs", name_codes(briefs, cards) if briefs else ())
+        object.__setattr__(self, "suggestions", also)
 
     @property
     def kind(self) -> DeliveryKind:

@@ -12,6 +12,7 @@ from service.presentation.phrases import count_of, topic_title
 from service.presentation.sanitize import safe_url
 
 _LONGEST_SUBJECT_TOPIC = 50
+_NEW = "new"
 _AT_MOST = f"at most {MOST_WITHOUT_TOPICS}"
 
 
@@ -76,7 +77,7 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
         labels.append(f"cross-listed from {paper.primary_category}")
     is_plain = not (paper.is_withdrawn or paper.is_late or entry.maybe_seen or entry.revision)
     if is_plain and paper.announced_as is AnnounceType.NEW:
-        labels.append("new")
+        labels.append(_NEW)
     if entry.revision:
         labels.append(f"revised: v{entry.revision}")
     elif not paper.announced_as.is_first:
@@ -90,6 +91,14 @@ def facts(entry: DigestPaper) -> tuple[str, ...]:
     if safe_url(paper.github_url):
         labels.append("code")
     return tuple(labels)
+
+
+def brief_facts(entry: DigestPaper) -> str:
+    """Return ` · revised: v3 · code`, what a line says after its title; empty for a new paper.
+
+    No line breaks before a dot.
+    """
+    return "".join(f"\u00a0· {fact}" for fact in facts(entry) if fact != _NEW)
 
 
 def excerpt(entry: DigestPaper, limit: int) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
-from service.messages.rendering.paper_cards import CardKind, WholeCards, cards_filter
+from service.messages.rendering.paper_cards import CardKind, Openings, WholeCards, cards_filter
 from service.messages.rendering.slots import sanitize
 from service.presentation import arrivals, coverage, dates, formulas, highlight, phrases, reasons
 from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
+    html_filters.marked_fields, phrases.named_fields, digest_phrases.brief_facts,
     formulas.typeset, highlight.mark, highlight.first_sentences, highlight.shorten,
     html_filters.marked_because, html_filters.marked_byline, html_filters.marked_excerpt,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
@@ -36,6 +37,7 @@ class Templates:
     filters: Mapping[str, Callable[..., object]]
     cards: Mapping[str, CardKind]
     whole_cards: WholeCards
+    openings: Openings
 
 
 def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
@@ -51,16 +53,20 @@ def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
     )
     filters = {function.__name__: function for function in _FILTERS}
     environment.filters.update(filters)
-    templates = Templates(environment, filters, _CARDS, WholeCards(environment))
+    templates = Templates(
+        environment, filters, _CARDS, WholeCards(environment), Openings(environment)
+    )
     for name, kind in _CARDS.items():
-        environment.filters[name] = cards_filter(kind.writer(templates.whole_cards.placer(kind)))
+        write = kind.writer(templates.whole_cards.placer(kind), templates.openings)
+        environment.filters[name] = cards_filter(write)
     return templates
 
 
 _CARDS = {
     "html_cards": CardKind("_base/paper.mjml", "card", marks_last=True),
-    "html_briefs": CardKind("_base/paper.mjml", "brief"),
-    "text_cards": CardKind("_base/paper.txt", "card", is_numbered=True),
+    "html_briefs": CardKind("_base/brief.mjml", "brief", has_headings=True),
+    "text_cards": CardKind("_base/paper.txt", "card"),
+    "text_briefs": CardKind("_base/brief.txt", "brief", has_headings=True),
 }
 
 

@@ -6,6 +6,7 @@ from markupsafe import Markup, escape
 
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.digest_phrases import excerpts_of, facts
+from service.papers.domain.categories import category_name
 from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.presentation.highlight import look_for, mark
@@ -16,7 +17,7 @@ from service.topics.domain.types import Reason
 
 
 def marked_byline(entry: DigestPaper) -> Markup:
-    """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`.
+    """Return `First Author, Second Author and 3 more · cs.CL, cs.LG · ▲ 4`.
 
     Each name is isolated in its own direction, and no line breaks before a dot.
     """
@@ -36,6 +37,12 @@ def marked_excerpt(
         each if isinstance(each, str) else mark(excerpts.pieces[each], words)
         for each in excerpts.lay_out(excerpts.quote(look_for(tuple(quoted))))
     )
+
+
+def marked_fields(codes: str) -> Markup:
+    """Return what `named_fields` does, without a line break before a dot or after a code."""
+    names = [(code, escape(category_name(code))) for code in codes.split()]
+    return Markup("\u00a0· ".join([f"{escape(code)}\u00a0{name}" for code, name in names]))  # noqa: S704 - each part is escaped
 
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:

@@ -9,9 +9,10 @@ from pathlib import Path
 from jinja2 import TemplateError
 from markupsafe import escape
 
+from service.deliveries.domain.recipients import FULL_CARDS
 from service.deliveries.domain.states import DeliveryKind
 from service.messages.contexts import transactional as contexts
-from service.messages.contexts.digest import DigestContext
+from service.messages.contexts.digest import DigestContext, split_sections
 from service.messages.domain.errors import MailTooLarge, RenderError
 from service.messages.rendering import fragments
 from service.messages.rendering.environment import load_templates
@@ -151,8 +152,8 @@ class Renderer:
         """The digest as a message of at most `max_bytes`, both parts encoded and headers counted.
 
         Gmail hides what comes after 102 kB, and the unsubscribe link comes last. So first the
-        excerpts get shorter, then papers move behind "and 23 more", the last of each topic
-        first. The same context always gives the same mail. Raises `MailTooLarge` where even a
+        excerpts get shorter, then more papers become lines, and then papers move behind "and 23
+        more", the last of each topic first. The same context always gives the same mail. Raises `MailTooLarge` where even a
         mail without papers is too large.
         """
         mail = self._within(context, max_bytes)
@@ -160,6 +161,9 @@ class Renderer:
             if mail is None and limit < context.excerpt_characters:
                 context = replace(context, excerpt_characters=limit)
                 mail = self._within(context, max_bytes)
+        if mail is None and context.full_cards > FULL_CARDS:
+            context = replace(context, full_cards=FULL_CARDS)
+            mail = self._within(context, max_bytes)
         return mail or self._with_fewer_papers(context, max_bytes)
 
     def _with_fewer_papers(self, context: DigestContext, max_bytes: int) -> RenderedMail:
@@ -216,20 +220,7 @@ _constant = cached("MJML fragments", maxsize=256)(fragments.encode_shared)
 
 
 def keep_first(context: DigestContext, count: int) -> DigestContext:
-    """`context` with `count` papers, the others counted as cut.
-
-    The best of every topic stay before the second best of any, so that no topic disappears while
-    another shows ten papers.
-    """
-    places = [
-        (rank, group)
-        for group, value in enumerate(context.groups)
-        for rank in range(len(value.papers))
-    ]
-    kept = [group for _, group in sorted(places)[:count]]
-    groups = tuple(
-        replace(value, papers=value.papers[: kept.count(group)])
-        for group, value in enumerate(context.groups)
-        if group in kept
-    )
-    return replace(context, groups=groups, cut_count=context.total - len(kept))
+    """`context` with the best `count` papers of `split_sections`, the others counted as cut."""
+    groups, _ = split_sections(context.groups, count)
+    kept = sum(len(group.papers) for group in groups)
+    return replace(context, groups=groups, cut_count=context.total - kept)

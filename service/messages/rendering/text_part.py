@@ -117,7 +117,7 @@ def one_line(text: str) -> str:
 
 
 def text_byline(entry: DigestPaper) -> str:
-    """Return `First Author, Second Author and 3 more · Computation and Language · ▲ 4`."""
+    """Return `First Author, Second Author and 3 more · cs.CL, cs.LG · ▲ 4`."""
     by = byline(entry.paper)
     parts = (names_and_more(by.names, by.more), ", ".join(fields(entry.paper)), *facts(entry))
     return " · ".join(part for part in parts if part)

@@ -17,6 +17,7 @@ def preferences_to_json(chosen: Preferences) -> dict[str, Any]:
         "topics": [list(topic) for topic in chosen.topics],
         "names": dict(chosen.names),
         "timing": chosen.timing.value,
+        "full_cards": chosen.full_cards,
     }
 
 

@@ -173,6 +173,7 @@ def _parse_form(
         hour=row.get("hour") or defaults.hour,
         timezone=row.get("timezone") or defaults.timezone,
         timing=row.get("timing") or defaults.timing,
+        full_cards=row.get("full_cards") or defaults.full_cards,
     )
 
 

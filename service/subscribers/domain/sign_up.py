@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
+from service.deliveries.domain.recipients import (
+    FULL_CARDS,
+    Cadence,
+    SubscriberState,
+    SuppressionReason,
+    Timing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class SignUpForm:
     has_ai_summaries: bool = True
     names: tuple[str | None, ...] = ()
     timing: str = Timing.AT_HOUR
+    full_cards: str = str(FULL_CARDS)
 
     def written_names(self) -> list[tuple[int, str, str]]:
         """Return the names that were sent, each with its row and its topic, whitespace collapsed."""
@@ -48,7 +55,8 @@ class Preferences:
     """A subscriber's choices: cadence, local hour (0..23), tz database zone and topics.
 
     `has_empty_digests`: a short mail also where nothing matched. `has_ai_summaries`: summaries that
-    a machine wrote, in place of the abstract. `topics`: (text as written, canonical form). `names`:
+    a machine wrote, in place of the abstract. `full_cards` (0..100) papers of a digest are cards, the
+    others lines. `topics`: (text as written, canonical form). `names`:
     chosen names by canonical form, empty to derive one; a topic without an entry keeps its name, and
     a new one gets a derived name.
     """
@@ -61,6 +69,7 @@ class Preferences:
     topics: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     timing: Timing = Timing.AT_HOUR
+    full_cards: int = FULL_CARDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def lock_imports(session: Session) -> None:
 
 
 _COLUMNS = (
-    "email, email_key, state, cadence, hour, timezone, timing, has_empty_digests, has_ai_summaries, created_at,"
-    " confirmed_at, unsubscribed_at, paused_at, paused_until, catch_up_since, has_catch_up, has_suggestions, locale"
+    "email, email_key, state, cadence, hour, timezone, timing, has_empty_digests, has_ai_summaries, full_cards,"
+    " created_at, confirmed_at, unsubscribed_at, paused_at, paused_until, catch_up_since, has_catch_up, has_suggestions, locale"
 )
 # One parameter with all rows: a statement with sixteen thousand costs more than their insertion.
 _INSERT = text(f"""

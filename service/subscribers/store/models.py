@@ -15,7 +15,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, SuppressionReason, Timing
+from service.deliveries.domain.recipients import (
+    FULL_CARDS,
+    MOST_FULL_CARDS,
+    Cadence,
+    SubscriberState,
+    SuppressionReason,
+    Timing,
+)
 from service.platform.database.base import Base, enum_type
 from service.subscribers.domain.types import Feedback
 
@@ -34,7 +41,8 @@ END
 class Subscriber(Base):
     """One person with one address. `email_key` is the normalised address that must be unique.
 
-    `has_empty_digests`: wants a short mail where nothing matched. `has_catch_up`: wants the papers
+    `has_empty_digests`: wants a short mail where nothing matched. `full_cards` papers of a digest are
+    cards, the others lines (0..100). `has_catch_up`: wants the papers
     missed during a pause, which began at `paused_at`; `catch_up_since` is the first day to catch up
     with. `moves_from_id`: this row holds the address to which another subscriber wants to move
     (pending), or which that subscriber has left (unsubscribed). `mailbox_key` is equal for all
@@ -45,6 +53,7 @@ class Subscriber(Base):
     __tablename__ = "subscribers"
     __table_args__ = (
         CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
+        CheckConstraint(f"full_cards BETWEEN 0 AND {MOST_FULL_CARDS}", name="full_cards"),
         Index("ix_subscribers_state_cadence", "state", "cadence"),
         Index("ix_subscribers_state_id", "state", "id"),
         Index(
@@ -77,6 +86,7 @@ class Subscriber(Base):
     has_empty_digests: Mapped[bool] = mapped_column(server_default=text("false"))
     has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
     has_ai_summaries: Mapped[bool] = mapped_column(server_default=text("true"))
+    full_cards: Mapped[int] = mapped_column(SmallInteger, server_default=text(f"{FULL_CARDS}"))
     paused_at: Mapped[datetime | None]
     catch_up_since: Mapped[date | None]
     moves_from_id: Mapped[int | None] = mapped_column(

@@ -45,6 +45,7 @@ def row_values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict
         "timing": form.preferences.timing,
         "has_empty_digests": form.preferences.has_empty_digests,
         "has_ai_summaries": form.preferences.has_ai_summaries,
+        "full_cards": form.preferences.full_cards,
         "created_at": now,
         "confirmed_at": now if state is SubscriberState.ACTIVE else None,
     }
@@ -243,6 +244,7 @@ def set_preferences(
     subscriber.timing = chosen.timing
     subscriber.has_empty_digests = chosen.has_empty_digests
     subscriber.has_ai_summaries = chosen.has_ai_summaries
+    subscriber.full_cards = chosen.full_cards
     replace_topics(session, subscriber.id, chosen.topics, now, chosen.names)
 
 

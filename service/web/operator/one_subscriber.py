@@ -98,6 +98,7 @@ def show_edit(context: Context, number: Number) -> HTMLResponse:
         timing=stored.timing,
         timezone=stored.timezone,
         has_empty_digests=stored.has_empty_digests,
+        full_cards=stored.full_cards,
     )
     return _show_form(context, number, form)
 
@@ -125,6 +126,7 @@ def edit(
     timing: Annotated[str, Form()] = "",
     timezone: Annotated[str, Form()] = "",
     empty_digests: Annotated[list[str] | None, Form()] = None,
+    full_cards: Annotated[str, Form()] = "",
 ) -> Response:
     """Set topics, cadence, hour, timing and time zone."""
     check_csrf(context, token, number, _ABOUT)
@@ -135,6 +137,7 @@ def edit(
         timing=parse_word(timing),
         timezone=parse_word(timezone),
         has_empty_digests="yes" in (empty_digests or ()),
+        full_cards=parse_word(full_cards),
     )
     try:
         with transaction(context.sessions) as session:

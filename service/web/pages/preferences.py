@@ -63,6 +63,7 @@ class PreferencesForm(BaseModel):
     timezone: Word = ""
     ai_summaries: str = ""
     empty_digests: str = ""
+    full_cards: Word = ""
     pause_days: Word = ""
     catch_up: str = ""
     address: str = ""
@@ -232,6 +233,7 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
         timing=subscriber.timing,
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
+        full_cards=str(subscriber.full_cards),
     )
 
 
@@ -248,6 +250,7 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
         hour=form.hour or stored.hour,
         timezone=form.timezone or stored.timezone,
         timing=form.timing or stored.timing,
+        full_cards=form.full_cards or stored.full_cards,
         has_empty_digests=form.empty_digests == "yes"
         if form.empty_digests
         else stored.has_empty_digests,

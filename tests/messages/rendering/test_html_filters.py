@@ -28,8 +28,7 @@ def words_of(markup: str) -> str:
 def test_each_name_of_a_byline_has_its_own_direction(make_entry: MakeEntry) -> None:
     entry = make_entry(authors=("Ada <b>", "نور حسن"), upvotes=4)
     assert marked_byline(entry) == (
-        'Ada &lt;b&gt; and <span dir="auto">نور حسن</span>\u00a0· Computation and Language, '
-        "Machine Learning\u00a0· new\u00a0· ▲\u00a04"
+        'Ada &lt;b&gt; and <span dir="auto">نور حسن</span>\u00a0· cs.CL, cs.LG\u00a0· new\u00a0· ▲\u00a04'
     )
     assert marked_byline(make_entry(authors=(), categories=(), primary_category="")) == "new"
 

@@ -103,10 +103,8 @@ def test_a_digest_says_date_coverage_papers_and_reasons_in_both_parts(
         assert "380 of 412 announced papers checked · 3 late" in shown_text
         assert note in shown_text
         assert "Efficient Prompt Tuning by Invented Means" in shown_text
-        assert (
-            "Computation and Language, Machine Learning · you may have seen this · ▲ 4 · code"
-            in shown_text
-        )
+        assert "cs.CL Computation and Language · cs.LG Machine Learning" in shown_text
+        assert "cs.CL, cs.LG · you may have seen this · ▲ 4 · code" in shown_text
         assert "It attaches a soft prompt to the input." in shown_text
         assert "And 23 more papers" in shown_text
         assert "You asked for this on 3 March 2026 with topic “Prompt tuning”" in shown_text
@@ -131,12 +129,16 @@ def test_a_digest_without_papers_says_so(renderer: Renderer, make_digest: MakeDi
         assert "You asked for this on 3 March 2026. It comes every weekday." in shown_text
 
 
-def test_a_long_digest_begins_with_a_list_of_its_titles(
+def test_papers_beyond_the_full_cards_are_lines(
     renderer: Renderer, make_entry: MakeEntry, make_digest: MakeDigest
 ) -> None:
-    nine = make_digest(*(make_entry(number) for number in range(9)))
-    assert "In brief" in renderer.render(DeliveryKind.DIGEST, nine).html
-    assert "In brief" not in renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8)).html
+    nine = make_digest(*(make_entry(number) for number in range(9)), full_cards=8)
+    eight = renderer.render(DeliveryKind.DIGEST, keep_first(nine, 8))
+    mail = renderer.render(DeliveryKind.DIGEST, nine)
+    assert "In brief" not in eight.html + eight.text
+    assert "In brief\n--------\n" in mail.text
+    assert mail.html.count('<p class="b"') == 1
+    assert mail.text.count("Prompt tuning is a promising method.") == 8
 
 
 def test_a_welcome_without_topics_promises_trending_papers(
@@ -276,8 +278,8 @@ def test_a_wrong_context_is_an_error_with_its_name(
 def test_a_broken_template_is_a_render_error_with_its_reason(
     tmp_path: Path, every_mail: dict[DeliveryKind, MailContext], body: str, reason: str
 ) -> None:
-    for name in ("_base/paper.mjml", "_base/paper.txt"):
-        path = tmp_path / name
+    for name in ("paper.mjml", "paper.txt", "brief.mjml", "brief.txt"):
+        path = tmp_path / "_base" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("{% macro card() %}{% endmacro %}{% macro brief() %}{% endmacro %}")
     folder = tmp_path / "farewell"

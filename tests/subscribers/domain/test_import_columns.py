@@ -21,6 +21,11 @@ def parse(header: str, row: str) -> ImportRow:
     return columns.parse_row(2, row.split(","), SignUpForm())
 
 
+def test_a_row_may_say_how_many_papers_are_in_full() -> None:
+    assert parse("email,Full_Cards", "ada@example.org,3").form.full_cards == "3"
+    assert parse("email,full_cards", "ada@example.org,").form.full_cards == "10"
+
+
 def test_a_row_may_name_its_timing() -> None:
     assert parse("email,Timing", "ada@example.org,when_complete").form.timing == "when_complete"
     assert parse("email,timing", "ada@example.org,").form.timing == "at_hour"

@@ -17,7 +17,7 @@ from typing import Any
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
 from service.deliveries.domain.digest_json import digest_to_json
-from service.deliveries.domain.recipients import Cadence, SubscriberState
+from service.deliveries.domain.recipients import FULL_CARDS, Cadence, SubscriberState
 from service.deliveries.domain.states import DeliveryKind
 from service.deliveries.store.claimed_rows import Claim
 from service.deliveries.store.models import Delivery
@@ -192,6 +192,7 @@ def _subscriber(number: int) -> Subscriber:
         created_at=MORNING,
         confirmed_at=MORNING,
         locale="",
+        full_cards=FULL_CARDS,
         link_key=number.to_bytes(8, "big"),
         link_epoch=0,
     )

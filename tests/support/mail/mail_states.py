@@ -176,7 +176,7 @@ def _typical() -> DigestContext:
             ),
             topic_id=13,
         ),
-        also=(make_entry(4, reasons=(), is_suggested=True),),
+        also=(make_entry(4, reasons=()),),
         coverage=Coverage(
             announced=412,
             checked=408,

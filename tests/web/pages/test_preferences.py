@@ -125,6 +125,29 @@ def test_empty_digests_can_be_switched_on_and_off(
     assert not wants()
 
 
+def test_the_number_of_papers_in_full_is_set_and_checked(
+    web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
+) -> None:
+    def chosen() -> int:
+        fresh = subscribers.reread(subscriber)
+        assert fresh
+        return fresh.full_cards
+
+    assert chosen() == 10
+    assert 'maxlength="3" size="4" value="10"' in web.get(link).text
+    web.post(link, data={"full_cards": " 0 "})
+    assert chosen() == 0
+    web.post(link, data={"hour": "9"})
+    assert chosen() == 0
+    for wrong in ("101", "-1", "ten", "1.5", "٣"):
+        answer = web.post(link, data={"full_cards": wrong})
+        assert answer.status_code == 422
+        assert "Papers shown in full: a whole number from 0 to 100." in answer.text
+        assert chosen() == 0
+    web.post(link, data={"full_cards": "100"})
+    assert chosen() == 100
+
+
 def test_missing_fields_stay_and_blank_topics_are_removed(
     web: httpx2.Client, session: Session, subscriber: Subscriber, link: str
 ) -> None:

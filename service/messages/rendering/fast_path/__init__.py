@@ -1,17 +1,17 @@
 """The fast path of digests, with one way in: `FastPath`. docs/fast-path.md has its invariants."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from service.messages.contexts.digest import DigestContext, DigestPaper
+from service.messages.contexts.digest import DigestContext
 from service.messages.rendering.environment import Templates
 from service.messages.rendering.fast_path.cards import CardSkeletons
 from service.messages.rendering.fast_path.skeletons import DigestSkeletons, UnsupportedLog
 from service.messages.rendering.fast_path.slot_values import CannotShare, CardsSlot
-from service.messages.rendering.fast_path.symbolic import SymbolicValue, accept_symbolic, finalize
+from service.messages.rendering.fast_path.symbolic import accept_symbolic, finalize
 from service.messages.rendering.fragments import Place
 from service.messages.rendering.paper_cards import WriteCards, card_slot, cards_filter
 from service.messages.rendering.slots import TextSlot
@@ -27,7 +27,9 @@ class FastPath:
         log_once = UnsupportedLog()
         cards = CardSkeletons(self.environment, log_once)
         for name, kind in templates.cards.items():
-            write = kind.writer(cards.placer(kind, templates.whole_cards.placer(kind)))
+            write = kind.writer(
+                cards.placer(kind, templates.whole_cards.placer(kind)), templates.openings
+            )
             # The plain templates, which take over where no skeleton fits, show the same cards.
             templates.environment.filters[name] = cards_filter(write)
             self.environment.filters[name] = _cards_filter(write)
@@ -46,14 +48,9 @@ class FastPath:
 
 def _cards_filter(write: WriteCards) -> Callable[..., TextSlot]:
     @pass_context
-    def cards(
-        context: Context,
-        entries: Sequence[DigestPaper] | SymbolicValue,
-        *options: Any,
-        topic: int | SymbolicValue = 0,
-    ) -> TextSlot:
+    def cards(context: Context, shown: Any, *options: Any) -> TextSlot:
         places: list[Any] = context["places"]
-        places.append(CardsSlot(write, entries, options, topic))
+        places.append(CardsSlot(write, shown, options))
         return card_slot(len(places) - 1)
 
     return cards

@@ -1,6 +1,6 @@
 """Skeletons of cards: a paper's card is rendered and encoded once for all topics.
 
-A topic adds to a paper its reasons, and nothing else: its note. The ordinary macros
+A topic adds to a paper its reasons, and whether its heading says them: its note. The ordinary macros
 render a card with a symbolic note. What they write of the note alone, such as the line of reasons, is
 made once per note; a text is written and encoded once, and words are marked in its octets.
 """
@@ -57,11 +57,13 @@ _MOST_QUESTIONS, _MOST_SHAPES, _MOST_SIGNATURES = 32, 128, 128
 @dataclass(slots=True)
 class _Note:
     """What a topic adds to its papers. `shape` stands for the answers to the first `known` questions.
+    `reasons` and `is_said` are as in `DigestPaper`.
 
     `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
     """
 
     reasons: tuple[Reason, ...]
+    is_said: bool = False
     known: int = 0
     shape: int = 0
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
@@ -171,14 +173,18 @@ class _CardPlacer:
 
     def _note(self, entry: DigestPaper) -> _Note:
         reasons, note = self.latest
-        if reasons is entry.reasons and note.known == len(self.questions):
+        if (
+            reasons is entry.reasons
+            and note.is_said is entry.is_said
+            and note.known == len(self.questions)
+        ):
             # Papers of one topic follow each other and share these values.
             return note
-        key = (self.name, entry.reasons)
+        key = (self.name, entry.reasons, entry.is_said)
         found = self.notes.get(key)
         if found is None or found.known < len(self.questions):
             asks = list(self.questions.values())
-            found = _Note(entry.reasons, len(asks))
+            found = _Note(entry.reasons, entry.is_said, len(asks))
             # What a note has no answer to, its cards never ask, so a new question changes no shape.
             given = ((number, _answer(ask, found)) for number, ask in enumerate(asks))
             answers = tuple(each for each in given if each[1] is not None)
@@ -213,8 +219,8 @@ class _CardPlacer:
     def _render(
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
     ) -> _CardSkeleton:
-        shown = replace(entry, reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")))
-        written = self.render(shown, view)
+        own = {name: symbolic.symbolic_path(trace, name) for name in ("reasons", "is_said")}
+        written = self.render(replace(entry, **cast("Any", own)), view)
         pieces: list[Piece] = []
         parts: list[Segment | ShownExcerpt | int] = []
         slots: list[symbolic.SymbolicValue] = []

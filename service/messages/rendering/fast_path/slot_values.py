@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from markupsafe import escape
 
-from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.fast_path import symbolic
 from service.messages.rendering.fragments import Fragment, Place, encode_private, encode_shared
 from service.messages.rendering.mjml_cache import compact
@@ -37,19 +36,17 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CardsSlot:
-    """A slot for paper cards."""
+    """A slot for paper cards; `shown` is a section, or several, as `write` takes them."""
 
     write: WriteCards
-    entries: Sequence[DigestPaper] | symbolic.SymbolicValue
+    shown: Any
     options: tuple[Any, ...]
-    topic: int | symbolic.SymbolicValue
 
     def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
-        entries = symbolic.value_in(self.entries, given)
-        placed += self.write(
-            entries, self.options, symbolic.value_in(self.topic, given), given.numbered
-        )
-        given.numbered += len(entries)
+        shown = symbolic.value_in(self.shown, given)
+        count, cards = self.write(shown, self.options, given.numbered)
+        placed += cards
+        given.numbered += count
 
 
 class SlotValues:

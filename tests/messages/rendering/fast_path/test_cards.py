@@ -75,8 +75,8 @@ def entries(draw: st.DrawFn, number: int) -> DigestPaper:
         is_late=draw(st.booleans()),
         maybe_seen=draw(st.booleans()),
         revision=draw(st.sampled_from([0, 2])),
-        is_suggested=draw(st.booleans()),
         reasons=draw(REASONS),
+        is_said=draw(st.booleans()),
     )
 
 
@@ -93,7 +93,10 @@ def digests(draw: st.DrawFn) -> DigestContext:
         for topic in range(draw(st.integers(1, 3)))
     )
     digest = make_digest(
-        *groups, also=(papers[0],), excerpt_characters=draw(st.sampled_from([0, 120, 350]))
+        *groups,
+        also=(papers[0],),
+        excerpt_characters=draw(st.sampled_from([0, 120, 350])),
+        full_cards=draw(st.integers(0, 9)),
     )
     has_links = draw(st.booleans())
     return digest if has_links else replace(digest, links=replace(digest.links, change=""))
@@ -141,9 +144,8 @@ def test_an_operators_card_may_do_what_no_skeleton_can_hold(tmp_path: Path, name
     macros = (
         "{%% macro card(entry, limit, can_change, is_last, has_topic) %%}\n%s\n{%% endmacro %%}"
     )
-    brief = "{% macro brief(entry, is_last, has_topic) %}{{ entry.paper.title }}{% endmacro %}"
     for file in ("paper.mjml", "paper.txt"):
-        (tmp_path / "_base" / file).write_text(macros % OWN[name] + brief)
+        (tmp_path / "_base" / file).write_text(macros % OWN[name])
     ours, whole = (Renderer(own_dir=tmp_path, is_fast=is_fast) for is_fast in (True, False))
     words = ("prompt", "tuning", "budget", "invented", " ", "")
     for number in range(60):
@@ -211,8 +213,8 @@ def test_twice_the_topics_render_no_more_papers() -> None:
         return misses("paper cards") - before
 
     first = rendered(range(1, 11))
-    # Each paper twice in HTML (the last of its group is marked), in brief, and in text.
-    assert 30 <= first <= 60
+    # Each paper in HTML (the last of its group is marked) and in text.
+    assert 20 <= first <= 40
     assert rendered(range(11, 51)) == 0
 
 
