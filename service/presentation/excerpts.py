@@ -7,15 +7,25 @@ looked up. docs/excerpts.md describes the method.
 from __future__ import annotations
 
 import textwrap
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
+from markupsafe import escape
+
 from service.platform.caches import cached
-from service.presentation.highlight import Sentence, WantedWords, look_for, make_sentence, shorten
+from service.presentation.highlight import (
+    Sentence,
+    WantedWords,
+    look_for,
+    make_sentence,
+    shorten,
+    word_spans,
+)
 from service.presentation.sentences import sentence_spans
 from service.presentation.telling import score_sentences
 
@@ -24,6 +34,9 @@ _GAP = f" {_ELLIPSIS} "
 # A further sentence must leave a tenth of the limit free, so that excerpts are on average no longer
 # than the first sentences of the same abstracts were.
 _FULL = 0.9
+
+# Of a long abstract a few sentences are quoted often.
+_MOST_LAID_OUT = 16
 
 # The numbers of the pieces that an excerpt must show for a topic's words; none for the usual excerpt.
 Quoted: TypeAlias = tuple[int, ...]
@@ -39,7 +52,7 @@ class HasAbstract(Protocol):
     def abstract(self) -> str: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Excerpts:
     """The excerpts of one abstract in at most `limit` characters.
 
@@ -50,6 +63,9 @@ class Excerpts:
     pieces: tuple[str, ...]
     ranked: tuple[int, ...]
     limit: int
+    _laid_out: dict[Quoted, tuple[int | str, ...]] = field(default_factory=dict)
+    # One pair, replaced as a whole, so threads may share it.
+    _last: list[tuple[WantedWords | None, Quoted]] = field(default_factory=lambda: [(None, ())])
 
     @cached_property
     def usual(self) -> Quoted:
@@ -62,27 +78,98 @@ class Excerpts:
         return tuple(map(make_sentence, self.pieces))
 
     @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The stems of each piece, each stem between two spaces."""
+        return tuple(f" {' '.join(sentence.stems)} " for sentence in self.sentences)
+
+    @cached_property
     def _index(self) -> tuple[str, tuple[int, ...], str]:
         """The stems of all pieces, the offset where each piece begins, the stems that are shown.
 
-        Each stem is between two spaces. Two pieces are two spaces apart, so no phrase is found
-        across them.
+        Two pieces are two spaces apart, so no phrase is found across them.
         """
-        texts = [f" {' '.join(sentence.stems)} " for sentence in self.sentences]
-        starts = tuple(accumulate(map(len, texts), initial=0))
-        return "".join(texts), starts, "".join(texts[number] for number in self.usual)
+        starts = tuple(accumulate(map(len, self.stems), initial=0))
+        return "".join(self.stems), starts, "".join(self.stems[number] for number in self.usual)
 
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.
 
         Empty where the usual excerpt shows all of them.
         """
-        stems, _, shown = self._index
+        # The parts of a mail ask the same, one after the other.
+        asked, quoted = self._last[0]
+        if asked is not wanted:
+            quoted = self._quote(wanted)
+            self._last[0] = wanted, quoted
+        return quoted
+
+    def _quote(self, wanted: WantedWords) -> Quoted:
+        stems, starts, shown = self._index
+        missing: list[int] = []
         for phrase in wanted.phrases:
-            needle = f" {' '.join(phrase)} "
-            if len(phrase) > 1 or (needle not in shown and needle in stems):
+            if len(phrase) > 1:
                 return self._quote_all(wanted)
-        return ()
+            needle = f" {phrase[0]} "
+            if needle not in shown:
+                at = stems.find(needle)
+                if at >= 0:
+                    missing.append(bisect_right(starts, at) - 1)
+        if missing and len(wanted.phrases) > 1:
+            return self._quote_all(wanted)
+        return tuple(missing)
+
+    def narrow(self, wanted: WantedWords, others: str) -> WantedWords:
+        """Return those of the words whose stems are in the abstract or in `others`.
+
+        They are marked alike, and more topics have them in common.
+        """
+        stems = self._index[0]
+        found = tuple(
+            phrase
+            for phrase in wanted.phrases
+            if (needle := f" {' '.join(phrase)} ") in stems or needle in others
+        )
+        return WantedWords(found, tuple({phrase[0]: None for phrase in found}), ())
+
+    def mark(self, number: int, wanted: WantedWords) -> str:
+        """Return a piece as HTML with these words in `<mark>`, as `highlight.mark` does."""
+        sentence, stems = self.sentences[number], self.stems[number]
+        if not wanted.may_be_in(stems):
+            return sentence.text if sentence.is_plain else str(escape(sentence.text))
+        # The phrases are sorted, the longest first.
+        if len(wanted.phrases[0]) > 1 or not sentence.is_plain:
+            marked = sentence.mark(wanted)
+            return str(escape(sentence.text) if marked is None else marked)
+        found: list[int] = []
+        for stem in wanted.starts:
+            needle = f" {stem} "
+            at = stems.find(needle)
+            while at >= 0:
+                found.append(stems.count(" ", 0, at))
+                at = stems.find(needle, at + len(needle) - 1)
+        return self._enclose(number, sorted(found))
+
+    def _enclose(self, number: int, words: Sequence[int]) -> str:
+        text, starts, ends = self.pieces[number], *self._words[number]
+        written: list[str] = []
+        end = 0
+        for word in words:
+            written += (
+                text[end : starts[word]],
+                "<mark>",
+                text[starts[word] : ends[word]],
+                "</mark>",
+            )
+            end = ends[word]
+        return "".join((*written, text[end:]))
+
+    @cached_property
+    def _words(self) -> tuple[tuple[array[int], array[int]], ...]:
+        """The offsets at which the words of each piece begin and end."""
+        spans = map(word_spans, self.pieces)
+        return tuple(
+            (array("I", [a for a, _ in one]), array("I", [b for _, b in one])) for one in spans
+        )
 
     def _quote_all(self, wanted: WantedWords) -> Quoted:
         added, kept = set[int](), set[int]()
@@ -118,7 +205,14 @@ class Excerpts:
 
     def lay_out(self, quoted: Quoted = ()) -> tuple[int | str, ...]:
         """Return the numbers of the pieces of an excerpt, with what stands between them."""
-        chosen = self._choose(quoted) if quoted else self.usual
+        found = self._laid_out.get(quoted)
+        if found is None:
+            found = self._lay_out(self._choose(quoted) if quoted else self.usual)
+            if len(self._laid_out) < _MOST_LAID_OUT:
+                self._laid_out[quoted] = found
+        return found
+
+    def _lay_out(self, chosen: Quoted) -> tuple[int | str, ...]:
         if not chosen:
             # All sentences are longer than the limit: the first piece of the most telling one.
             return self.ranked[:1]

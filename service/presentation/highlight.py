@@ -98,6 +98,11 @@ def make_sentence(text: str) -> Sentence:
     return Sentence(text, tuple(map(_fold, _WORD.findall(text))), escape(text) == text)
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the words of a text begin and end; their stems are those of `make_sentence`."""
+    return [word.span() for word in _WORD.finditer(text)]
+
+
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans of `words`: left to right, the longest first, never overlapping."""
     wanted = look_for(tuple(words))

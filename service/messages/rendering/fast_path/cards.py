@@ -17,7 +17,13 @@ from jinja2 import Environment
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
-from service.messages.rendering.fast_path.quoting import ExcerptCall, Piece, Quoting, excerpt_call
+from service.messages.rendering.fast_path.quoting import (
+    NO_WORDS,
+    ExcerptCall,
+    Piece,
+    Quoting,
+    excerpt_call,
+)
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
@@ -253,6 +259,8 @@ class _CardPlacer:
             tuple(after),
             self._wrap,
         )
+        if quoting.has_other_marks:
+            raise CannotShare("other words marked beside an excerpt")
         return _segment([*before, *shown, *after], quoting)
 
     def _wrap(self, excerpt: str) -> str:
@@ -313,14 +321,16 @@ class _CardPlacer:
         """Return the note's words by their number, those that may be in the segment."""
         found: dict[int, WantedWords] = {}
         for number, stems in segment.stems:
-            wanted = note.words.get(number) or self._look_for(number, note)
+            wanted = self._look_for(number, note)
             if wanted.may_be_in(stems):
                 found[number] = wanted
         return found
 
     def _look_for(self, number: int, note: _Note) -> WantedWords:
-        wanted = note.words[number] = look_for(tuple(self.words[number](note)))
-        self._grow(note, _WANTED_BYTES)
+        wanted = note.words.get(number)
+        if wanted is None:
+            wanted = note.words[number] = look_for(tuple(self.words[number](note)))
+            self._grow(note, _WANTED_BYTES)
         return wanted
 
     def _quote(self, segment: _Segment, note: _Note) -> CardText | tuple[()] | None:
@@ -331,18 +341,17 @@ class _CardPlacer:
         if quoting is None:
             return ()
 
-        def words(number: int) -> WantedWords:
-            return note.words.get(number) or self._look_for(number, note)
-
-        quoted = quoting.excerpts.quote(words(quoting.number))
+        quoted = quoting.excerpts.quote(self._look_for(quoting.number, note))
         if not quoted:
             return ()
-        marked = () if quoting.marked is None else words(quoting.marked).words
-        key = (segment.serial, quoted, marked)
+        wanted = NO_WORDS
+        if quoting.marked is not None:
+            wanted = quoting.narrow(self._look_for(quoting.marked, note))
+        key = (segment.serial, quoted, wanted.phrases)
         found = self.marked.get(key)
         if found is None:
             try:
-                body = quoting.write(quoted, words)
+                body = quoting.write(quoted, wanted)
             except CannotShare:
                 return None
             found = self.marked.add(key, card_text(encode_shared_body(body)))

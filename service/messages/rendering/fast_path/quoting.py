@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from markupsafe import escape
-
 from service.messages.rendering.fast_path import symbolic
 from service.messages.rendering.fragments import to_body
 from service.messages.rendering.html_filters import marked_excerpt
@@ -23,6 +21,9 @@ from service.presentation.sanitize import clean
 
 # Constant text, or a sentence as it is written unmarked, with the number of the words to mark in it.
 Piece: TypeAlias = str | tuple[str, Sentence, int]
+
+
+NO_WORDS = WantedWords((), (), ())
 
 
 class ExcerptCall(NamedTuple):
@@ -70,25 +71,36 @@ class Quoting:
     after: tuple[Piece, ...]
     wrap: Callable[[str], str]
 
-    def write(self, quoted: Quoted, words: Callable[[int], WantedWords]) -> bytes:
-        """Return the body of the whole text with these sentences; `words` gives those to mark."""
+    @property
+    def has_other_marks(self) -> bool:
+        """Whether words are marked around the excerpt that are not marked in it."""
+        return any(not isinstance(one, str) and one[2] != self.marked for one in self._around)
+
+    @property
+    def _around(self) -> tuple[Piece, ...]:
+        return (*self.before, *self.after)
+
+    def narrow(self, wanted: WantedWords) -> WantedWords:
+        """Return those of the words to mark that may be in this text."""
+        stems = (f" {' '.join(one[1].stems)} " for one in self._around if not isinstance(one, str))
+        return self.excerpts.narrow(wanted, "".join(stems))
+
+    def write(self, quoted: Quoted, wanted: WantedWords) -> bytes:
+        """Return the body of the whole text with these sentences and these words marked."""
         if self.marked is None:
-            pieces: list[Piece] = [self.wrap(self.excerpts.show(quoted))]
+            excerpt = self.wrap(self.excerpts.show(quoted))
         else:
-            pieces = [
-                each
-                if isinstance(each, str)
-                else (self.excerpts.pieces[each], self.excerpts.sentences[each], self.marked)
+            excerpt = "".join(
+                each if isinstance(each, str) else clean(self.excerpts.mark(each, wanted))
                 for each in self.excerpts.lay_out(quoted)
-            ]
-        written = [
-            piece if isinstance(piece, str) else _mark(piece[1], words(piece[2]))
-            for piece in (*self.before, *pieces, *self.after)
-        ]
-        return to_body("".join(written))
+            )
+        before, after = (
+            "".join(one if isinstance(one, str) else _mark(one, wanted) for one in pieces)
+            for pieces in (self.before, self.after)
+        )
+        return to_body(f"{before}{excerpt}{after}")
 
 
-def _mark(sentence: Sentence, wanted: WantedWords) -> str:
-    marked = sentence.mark(wanted)
-    text: str = sentence.text if sentence.is_plain else escape(sentence.text)
-    return clean(str(text if marked is None else marked))
+def _mark(piece: tuple[str, Sentence, int], wanted: WantedWords) -> str:
+    marked = piece[1].mark(wanted)
+    return piece[0] if marked is None else clean(str(marked))
