@@ -17,13 +17,7 @@ from jinja2 import Environment
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
-from service.messages.rendering.fast_path.quoting import (
-    NO_WORDS,
-    ExcerptCall,
-    Piece,
-    Quoting,
-    excerpt_call,
-)
+from service.messages.rendering.fast_path.quoting import ExcerptCall, Piece, Quoting, excerpt_call
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, constant, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
 from service.messages.rendering.fragments import (
@@ -248,20 +242,17 @@ class _CardPlacer:
 
     def _with_excerpt(self, around: list[Piece], place: int, call: ExcerptCall) -> _Segment:
         """Return a segment with the usual excerpt, put in at a place between other pieces."""
-        usual, before, after = call.excerpts.show(), around[:place], around[place:]
-        marked = None if call.words is None else self._number(call.words)
-        shown = [self._wrap(usual)] if call.words is None else self._sentences(usual, call.words)
+        usual, words = call.excerpts.show(), call.words
+        shown = [self._wrap(usual)] if words is None else self._sentences(usual, words)
         quoting = Quoting(
             call.excerpts,
             self._number(call.quoted),
-            marked,
-            tuple(before),
-            tuple(after),
+            None if words is None else self._number(words),
+            tuple(around[:place]),
+            tuple(around[place:]),
             self._wrap,
         )
-        if quoting.has_other_marks:
-            raise CannotShare("other words marked beside an excerpt")
-        return _segment([*before, *shown, *after], quoting)
+        return _segment([*quoting.before, *shown, *quoting.after], quoting)
 
     def _wrap(self, excerpt: str) -> str:
         text = self.write(wrap(excerpt))
@@ -302,9 +293,12 @@ class _CardPlacer:
         texts = note.texts[card.signature]
         if texts is None:
             return False
-        quoted = self._quote(card.segments[card.excerpt_at], note)
-        if quoted is None:
-            return False
+        quoting = card.segments[card.excerpt_at].quoting
+        quoted: CardText | tuple[()] | None = ()
+        if quoting is not None:
+            quoted = quoting.text(lambda number: self._look_for(number, note), self.marked)
+            if quoted is None:
+                return False
         for at, (segment, text) in enumerate(zip_longest(card.segments, texts)):
             if at == card.excerpt_at and quoted:
                 add_text(placed, quoted, topic)
@@ -332,30 +326,6 @@ class _CardPlacer:
             wanted = note.words[number] = look_for(tuple(self.words[number](note)))
             self._grow(note, _WANTED_BYTES)
         return wanted
-
-    def _quote(self, segment: _Segment, note: _Note) -> CardText | tuple[()] | None:
-        """Return the text with the sentences that a note quotes; empty where these are the usual
-        ones, None where the card must be rendered whole.
-        """
-        quoting = segment.quoting
-        if quoting is None:
-            return ()
-
-        quoted = quoting.excerpts.quote(self._look_for(quoting.number, note))
-        if not quoted:
-            return ()
-        wanted = NO_WORDS
-        if quoting.marked is not None:
-            wanted = quoting.narrow(self._look_for(quoting.marked, note))
-        key = (segment.serial, quoted, wanted.phrases)
-        found = self.marked.get(key)
-        if found is None:
-            try:
-                body = quoting.write(quoted, wanted)
-            except CannotShare:
-                return None
-            found = self.marked.add(key, card_text(encode_shared_body(body)))
-        return found
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size

@@ -7,14 +7,18 @@ other topics that quote the same sentences share the text.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from service.messages.rendering.fast_path import symbolic
-from service.messages.rendering.fragments import to_body
+from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering.fragments import encode_shared_body, to_body
 from service.messages.rendering.html_filters import marked_excerpt
+from service.messages.rendering.paper_cards import CardText, card_text
 from service.messages.rendering.text_part import text_excerpt
 from service.papers.domain.types import PaperView
+from service.platform.caches import Generations
 from service.presentation.excerpts import Excerpts, Quoted, read_excerpts
 from service.presentation.highlight import Sentence, WantedWords
 from service.presentation.sanitize import clean
@@ -23,7 +27,7 @@ from service.presentation.sanitize import clean
 Piece: TypeAlias = str | tuple[str, Sentence, int]
 
 
-NO_WORDS = WantedWords((), (), ())
+_NO_WORDS = WantedWords((), (), ())
 
 
 class ExcerptCall(NamedTuple):
@@ -70,23 +74,42 @@ class Quoting:
     before: tuple[Piece, ...]
     after: tuple[Piece, ...]
     wrap: Callable[[str], str]
+    serial: int = field(default_factory=count().__next__)
+
+    def __post_init__(self) -> None:
+        """Raise `CannotShare` where words are marked around the excerpt that are not marked in it."""
+        if any(number != self.marked for _, number in self._around):
+            raise CannotShare("other words marked beside an excerpt")
+
+    def text(
+        self, words: Callable[[int], WantedWords], marked: Generations[CardText]
+    ) -> CardText | tuple[()] | None:
+        """Return the text with the sentences that a topic quotes; empty where these are the usual
+        ones, None where the card must be rendered whole. `words` returns a topic's by their number.
+        """
+        quoted = self.excerpts.quote(words(self.number))
+        if not quoted:
+            return ()
+        wanted = _NO_WORDS
+        if self.marked is not None:
+            stems = "".join(f" {' '.join(sentence.stems)} " for sentence, _ in self._around)
+            wanted = self.excerpts.narrow(words(self.marked), stems)
+        key = ("quoted", self.serial, quoted, wanted.phrases)
+        found = marked.get(key)
+        if found is None:
+            try:
+                body = self._write(quoted, wanted)
+            except CannotShare:
+                return None
+            found = marked.add(key, card_text(encode_shared_body(body)))
+        return found
 
     @property
-    def has_other_marks(self) -> bool:
-        """Whether words are marked around the excerpt that are not marked in it."""
-        return any(not isinstance(one, str) and one[2] != self.marked for one in self._around)
+    def _around(self) -> list[tuple[Sentence, int]]:
+        pieces = (*self.before, *self.after)
+        return [piece[1:] for piece in pieces if not isinstance(piece, str)]
 
-    @property
-    def _around(self) -> tuple[Piece, ...]:
-        return (*self.before, *self.after)
-
-    def narrow(self, wanted: WantedWords) -> WantedWords:
-        """Return those of the words to mark that may be in this text."""
-        stems = (f" {' '.join(one[1].stems)} " for one in self._around if not isinstance(one, str))
-        return self.excerpts.narrow(wanted, "".join(stems))
-
-    def write(self, quoted: Quoted, wanted: WantedWords) -> bytes:
-        """Return the body of the whole text with these sentences and these words marked."""
+    def _write(self, quoted: Quoted, wanted: WantedWords) -> bytes:
         if self.marked is None:
             excerpt = self.wrap(self.excerpts.show(quoted))
         else:
