@@ -108,7 +108,10 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
         )
         assert (f"And{more:,}more" in html) is (more > 0)
         assert (f"And{more:,}more" in text) is (more > 0)
-        assert raw_macros(mail.html) == raw_macros(mail.text) == []
+        assert raw_macros(" ".join(shown)) == []
+        # Sentences deep in an abstract may have a formula that could not be made readable.
+        stored = {m for i in claim.delivery.paper_ids for m in raw_macros(day.papers[i].abstract)}
+        assert {*raw_macros(mail.html), *raw_macros(mail.text)} <= stored
         assert built.copy is not None
     assert max(sizes) > MOST_BYTES * 0.9
     assert trimmed > 0
