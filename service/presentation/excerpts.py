@@ -97,8 +97,8 @@ class Excerpts:
         Empty where the usual excerpt shows all of them.
         """
         # The parts of a mail ask the same, one after the other.
-        asked, quoted = self._last[0]
-        if asked is not wanted:
+        latest, quoted = self._last[0]
+        if latest is not wanted:
             quoted = self._quote(wanted)
             self._last[0] = wanted, quoted
         return quoted

@@ -75,11 +75,17 @@ class Quoting:
     after: tuple[Piece, ...]
     wrap: Callable[[str], str]
     serial: int = field(default_factory=count().__next__)
+    # Of the words around the excerpt, each between two spaces.
+    stems: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         """Raise `CannotShare` where words are marked around the excerpt that are not marked in it."""
-        if any(number != self.marked for _, number in self._around):
+        pieces = (*self.before, *self.after)
+        around = [piece[1:] for piece in pieces if not isinstance(piece, str)]
+        if any(number != self.marked for _, number in around):
             raise CannotShare("other words marked beside an excerpt")
+        stems = "".join(f" {' '.join(sentence.stems)} " for sentence, _ in around)
+        object.__setattr__(self, "stems", stems)
 
     def text(
         self, words: Callable[[int], WantedWords], marked: Generations[CardText]
@@ -92,8 +98,7 @@ class Quoting:
             return ()
         wanted = _NO_WORDS
         if self.marked is not None:
-            stems = "".join(f" {' '.join(sentence.stems)} " for sentence, _ in self._around)
-            wanted = self.excerpts.narrow(words(self.marked), stems)
+            wanted = self.excerpts.narrow(words(self.marked), self.stems)
         key = ("quoted", self.serial, quoted, wanted.phrases)
         found = marked.get(key)
         if found is None:
@@ -103,11 +108,6 @@ class Quoting:
                 return None
             found = marked.add(key, card_text(encode_shared_body(body)))
         return found
-
-    @property
-    def _around(self) -> list[tuple[Sentence, int]]:
-        pieces = (*self.before, *self.after)
-        return [piece[1:] for piece in pieces if not isinstance(piece, str)]
 
     def _write(self, quoted: Quoted, wanted: WantedWords) -> bytes:
         if self.marked is None:
