@@ -46,7 +46,7 @@ class HasAbstract(Protocol):
     def abstract(self) -> str: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Excerpts:
     """The excerpts of one abstract in at most `limit` characters.
 
@@ -147,10 +147,13 @@ def read_excerpts(title: str, abstract: str, limit: int) -> Excerpts:
 def _rank(title: str, sentences: Sequence[str], limit: int) -> list[int]:
     """Return the numbers of the sentences to show, the best first.
 
-    Those that tell and fit; without such all that fit; without these the best of all.
+    Those that tell and fit; without such all that fit; without these the best of all. Where none
+    tells, as in another language, the first are the best.
     """
     scores = score_sentences(title, sentences)
-    order = sorted(range(len(sentences)), key=lambda number: (-scores[number], number))
+    order = list(range(len(sentences)))
+    if max(scores) > 0:
+        order.sort(key=lambda number: -scores[number])
     fitting = [number for number in order if len(sentences[number]) <= limit]
     telling = [number for number in fitting if scores[number] > 0]
     return telling or fitting or order[:1]

@@ -5,6 +5,7 @@
 
 import os
 import re
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -42,7 +43,12 @@ KNOWN = frozenset({"arxiv.org", "github.com", "gitlab.com", "huggingface.co"})
 
 @lru_cache(maxsize=200_000)
 def squeezed(text: str) -> str:
-    return "".join(clean(text).split())
+    # HTML typesets what the text part writes as 10⁻¹⁶ or N_eff.
+    plain = unicodedata.normalize("NFKC", clean(text))
+    return "".join(plain.translate(_SCRIPT_SIGNS).split())
+
+
+_SCRIPT_SIGNS = dict.fromkeys(map(ord, "_^()"))
 
 
 def paper_texts(root: Element) -> list[str]:
@@ -101,8 +107,8 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
         assert [
             t for t in paper_texts(root) if t.replace("“", "").replace("”", "") not in plain
         ] == []
-        flowing = set(unflow(mail.text).splitlines())
-        assert all(clean(title) in flowing for title in shown)
+        flowing = set(map(squeezed, unflow(mail.text).splitlines()))
+        assert all(squeezed(title) in flowing for title in shown)
         assert [title.partition(". ")[0] for title in shown] == list(
             map(str, range(1, len(shown) + 1))
         )
@@ -118,7 +124,10 @@ def test_every_digest_is_a_whole_valid_mail_of_bounded_size(real_data: Path) -> 
         )
         assert (f"And{more:,}more" in html) is (more > 0)
         assert (f"And{more:,}more" in text) is (more > 0)
-        assert raw_macros(mail.html) == raw_macros(mail.text) == []
+        assert raw_macros(" ".join(shown)) == []
+        # Sentences deep in an abstract may have a formula that could not be made readable.
+        stored = {m for i in claim.delivery.paper_ids for m in raw_macros(day.papers[i].abstract)}
+        assert {*raw_macros(mail.html), *raw_macros(mail.text)} <= stored
         assert built.copy is not None
     assert max(sizes) > MOST_BYTES * 0.9
     assert trimmed > 0
