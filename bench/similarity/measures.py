@@ -49,7 +49,7 @@ def judge(
         "precision": precision,
         "recall": recall,
         "f1": 2 * precision * recall / ((precision + recall) or 1),
-        "ndcg10": float(right[:10] @ discounts / discounts[: len(places)].sum()),
+        "ndcg10": float(right[:10] @ discounts[: len(right)] / discounts[: len(places)].sum()),
         "ap": float(((np.arange(len(places)) + 1) / (places + 1)).mean()),
         "papers": float(is_in.sum()),
     }

@@ -137,13 +137,15 @@ def _build_for_text(
     target = calibration.Target(dense, weights)
     tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, None)
-    if pool.is_large_enough:
+    if pool.is_large_enough and any(tuning.added):
         best = _find_best(session, target, pool, tuning.words)
-        if tuning.is_sentence_model and not like_paper.is_long(origin.text):
-            nearest = [i for _, i in pool.find_best(calibration.DENSE_ONLY, calibration.NEAREST)]
-            counts = count_papers_with(session, nearest, weights)
-            weights = calibration.reweigh(weights, counts, len(nearest), corpus)
-        target = calibration.expand(calibration.Target(dense, weights), best, tuning.added)
+        target = calibration.expand(target, best, tuning.added)
+        pool = scan(session, origin.model, target, None)
+    elif pool.is_large_enough and tuning.is_sentence_model and not like_paper.is_long(origin.text):
+        nearest = [i for _, i in pool.find_best(calibration.DENSE_ONLY, calibration.NEAREST)]
+        counts = count_papers_with(session, nearest, weights)
+        weights = calibration.reweigh(weights, counts, len(nearest), corpus)
+        target = calibration.Target(dense, weights)
         pool = scan(session, origin.model, target, None)
     return _measure(origin, target, pool, tuning.words)
 

@@ -64,7 +64,7 @@ class Tuning:
 _TUNINGS: Final = {
     MINILM: Tuning(
         words=0.5,
-        added=(0.3, 0.0),
+        added=(0.0, 0.0),
         added_to_paper=(1.0, 0.5),
         dense=(28_300.0, 26_600.0),
         is_sentence_model=True,
