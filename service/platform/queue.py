@@ -20,7 +20,7 @@ PREFIX = "paperboy."
 _QUEUES = {
     "ingest": "ingest",
     "heal": "ingest",
-    # Minutes of the processor, which nobody waits for.
+    # It takes minutes of processor time, so it shares no queue.
     "learn_meanings": "learn",
     "compose": "compose",
     "deliver": "send",

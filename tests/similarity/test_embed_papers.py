@@ -10,9 +10,8 @@ from support.web.papers import THURSDAY, make_announcement, store_papers
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
-from service.similarity.domain.bm25 import lexeme_key
 from service.similarity.domain.calibration import ReferenceScores, Target
-from service.similarity.domain.vectors import WORDS_ONLY, LikeQueryView, dot_dense, is_like
+from service.similarity.domain.vectors import WORDS_ONLY, LikeQueryView, is_like
 from service.similarity.embed_papers import (
     count_lexemes,
     count_waiting,
@@ -21,7 +20,6 @@ from service.similarity.embed_papers import (
     meaning_note,
     similar_papers,
 )
-from service.similarity.like_paper import embed_text
 from service.similarity.store import corpus
 from service.similarity.store.corpus import get_generation, open_generation, scan_pool
 from service.similarity.store.models import LikeQuery, PaperMeaning
@@ -138,24 +136,6 @@ def test_another_model_embeds_every_paper_again(
     assert learn_meanings(sessions, lexical) == 24
     assert set(session.scalars(select(PaperMeaning.model))) == {WORDS_ONLY}
     assert session.scalars(select(PaperMeaning.dense)).first() == b""
-
-
-def test_vectors_of_two_models_are_never_compared(
-    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
-) -> None:
-    learn_meanings(sessions, settings)
-    newer = settings.model_copy(update={"embedder": "minilm"})
-    before = make_like_query(session, settings, "grasping with robot hands")
-    after = make_like_query(session, newer, "grasping with robot hands")
-    session.commit()
-    assert found(session, before) == of_subject(ids, "grasping")
-    assert found(session, after) == set()
-    some = of_subject(ids, "grasping")
-    assert learn_papers(sessions, newer, sorted(some)[:3]) == 3
-    assert found(session, before) | found(session, after) == some
-    assert found(session, before) & found(session, after) == set()
-    assert similar_papers(session, newer, max(some), 5) == []
-    assert count_waiting(sessions, newer) == 21
 
 
 def test_the_papers_of_an_edition_are_embedded_before_matching(
@@ -277,30 +257,6 @@ def test_many_like_queries_are_made_at_once_without_those_of_unknown_papers(
     assert set(made) == {"Robot hands", "robot  hands", "lensing"}
     assert made["Robot hands"] == made["robot  hands"]
     assert make_like_queries(session, settings, ["lensing"]) == {"lensing": made["lensing"]}
-
-
-@pytest.mark.usefixtures("crowd")
-@pytest.mark.settings(embedder="minilm")
-def test_rare_words_without_meaning_do_not_outweigh_the_subject(
-    sessions: sessionmaker[Session], settings: Settings, session: Session, ids: dict[str, int]
-) -> None:
-    learn_meanings(sessions, settings)
-    boilerplate = (
-        "Covers aspects of gravitational lensing; includes material that intersects with it"
-    )
-    weights = dict(make_like_query(session, settings, boilerplate, scan_few).sparse)
-    assert weights[lexeme_key("lens")] > 1.5 * weights[lexeme_key("intersect")]
-
-
-@pytest.mark.settings(embedder="minilm")
-def test_a_long_description_is_embedded_in_parts(settings: Settings) -> None:
-    interests = [text.format("") for text in SUBJECTS.values()]
-    whole = embed_text(settings, " ".join(f"- {text};" for text in interests * 3))
-    last = embed_text(settings, interests[-1])
-    assert dot_dense(whole, last) > 0.3 * dot_dense(last, last)
-    assert dot_dense(embed_text(settings, " ".join(interests[:-1] * 4)), last) < dot_dense(
-        whole, last
-    )
 
 
 def test_words_without_lexemes_find_nothing(
