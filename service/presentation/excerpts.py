@@ -74,11 +74,30 @@ class Excerpts:
             pieces.extend([number] * (count - len(pieces)))
         return words, pieces
 
+    @cached_property
+    def _shown_stems(self) -> frozenset[str]:
+        """The stems of the words in the usual excerpt."""
+        words, pieces = self._words
+        return frozenset(
+            stem for stem, piece in zip(words.stems, pieces, strict=True) if piece in self.usual
+        )
+
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.
 
         Empty where the usual excerpt shows all of them.
         """
+        first, shown = self._words[0].first, self._shown_stems
+        for phrase in wanted.phrases:
+            # Most cards end here: the word is shown, or nowhere in the abstract.
+            if phrase[0] in first and (len(phrase) > 1 or phrase[0] not in shown):
+                return self._quote(wanted)
+        return ()
+
+    def _quote(self, wanted: WantedWords) -> Quoted:
+        if len(wanted.phrases) == 1 and wanted.are_single:
+            words, pieces = self._words
+            return (pieces[words.first[wanted.starts[0]]],)
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
             holders = self._holders(phrase)

@@ -94,7 +94,8 @@ class NumberedWords:
         """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
         found: list[int] = []
         for start in wanted.starts:
-            found += self._places(start)
+            if start in self.first:
+                found += self._places(start)
         if not found:
             return []
         found.sort()

@@ -17,9 +17,9 @@ from service.platform.caches import Generations
 
 # Per generation; a card takes about 4 kB with its wire form.
 _MOST_CARD_BYTES = 24_000_000
-_KEY_BYTES = 1_000
+_KEY_BYTES, _OPENING_KEY_BYTES = 1_000, 200
 # Per generation: some thousand sets of codes and headings.
-_MOST_OPENING_BYTES = 4_000_000
+_MOST_OPENING_BYTES = 6_000_000
 
 # The encoded text of a card or of a piece of it, and whether it differs from topic to topic. Where it
 # does not, it is placed as it is: False is the topic 0.
@@ -112,7 +112,9 @@ class Openings:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._kept: Generations[fragments.Fragment] = Generations(
-            "card openings", _MOST_OPENING_BYTES, lambda fragment: fragment.size + _KEY_BYTES
+            "card openings",
+            _MOST_OPENING_BYTES,
+            lambda fragment: fragment.size + _OPENING_KEY_BYTES,
         )
 
     def of(self, kind: CardKind, what: str) -> Callable[[str], fragments.Fragment]:

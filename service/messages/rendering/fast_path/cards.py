@@ -17,6 +17,11 @@ from jinja2 import Environment
 from service.messages.contexts.digest import DigestPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
+from service.messages.rendering.fast_path.card_skeletons import (
+    CardSkeleton,
+    FilledCard,
+    make_skeleton,
+)
 from service.messages.rendering.fast_path.quoting import ExcerptCall, ShownExcerpt, excerpt_call
 from service.messages.rendering.fast_path.segments import (
     MarkedText,
@@ -43,10 +48,8 @@ from service.topics.domain.types import Reason
 
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
 _MOST_CARD_BYTES = 48_000_000
-_CARD_BYTES = 900
 # Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
 _MOST_FILLED_BYTES = 22_000_000
-_FILLED_BYTES = 500
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 15_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
@@ -72,43 +75,20 @@ class _Note:
     serial: int = field(default_factory=count().__next__)
 
 
-@dataclass(frozen=True, slots=True)
-class _CardSkeleton:
-    """A card: segments, the excerpt, and numbers of its note's texts. `signature` names these slots."""
-
-    parts: tuple[Segment | ShownExcerpt | int, ...]
-    excerpt: ShownExcerpt | None
-    signature: int
-
-    @property
-    def size(self) -> int:
-        """The bytes that a cache keeps for it, without the excerpt, whose sentences are made in turn."""
-        return _CARD_BYTES + sum(part.size for part in self.parts if isinstance(part, Segment))
-
-
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """A card with the texts of a note, those in `with_topic` without its topic. `size` is in bytes."""
-
-    texts: tuple[CardText, ...]
-    with_topic: tuple[int, ...]
-    size: int
-
-
 class CardSkeletons:
     """The cards of one process. Filling changes nothing but caches: threads share it."""
 
     def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
         self._environment = environment
         self._log = log_once
-        self._cards: Generations[_CardSkeleton | _Whole] = Generations(
+        self._cards: Generations[CardSkeleton | ShownExcerpt | _Whole] = Generations(
             "paper cards", _MOST_CARD_BYTES, lambda card: card.size
         )
         self._notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
         # By what is shown of the paper, how, and the serial number of the note.
-        self._filled: Generations[_Filled] = Generations(
+        self._filled: Generations[FilledCard] = Generations(
             "filled cards", _MOST_FILLED_BYTES, lambda filled: filled.size
         )
 
@@ -124,7 +104,7 @@ class CardSkeletons:
 class _Whole:
     """Marks a card that has no skeleton."""
 
-    size = _CARD_BYTES
+    size = 900
 
 
 _WHOLE = _Whole()
@@ -139,9 +119,9 @@ class _CardPlacer:
     render: Callable[[DigestPaper, CardView], str]
     write: Callable[[Any], str]
     place_whole: PlaceCard
-    cards: Generations[_CardSkeleton | _Whole]
+    cards: Generations[CardSkeleton | ShownExcerpt | _Whole]
     notes: Generations[_Note]
-    filled: Generations[_Filled]
+    filled: Generations[FilledCard]
     log: UnsupportedLog
     questions: dict[Hashable, symbolic.Ask] = field(default_factory=dict)
     shapes: dict[Hashable, int] = field(default_factory=dict)
@@ -193,9 +173,9 @@ class _CardPlacer:
         self.latest = (entry.reasons, found)
         return found
 
-    def _add(self, entry: DigestPaper, view: CardView) -> tuple[_CardSkeleton | _Whole, _Note]:
+    def _add(self, entry: DigestPaper, view: CardView) -> tuple[CardSkeleton | _Whole, _Note]:
         trace = symbolic.TemplateTrace(self._note(entry))
-        card: _CardSkeleton | _Whole = _WHOLE
+        card: CardSkeleton | _Whole = _WHOLE
         try:
             card = self._render(entry, view, trace)
         except Exception as error:  # noqa: BLE001 - the whole card does without, or names the fault
@@ -211,70 +191,86 @@ class _CardPlacer:
             self._report("it asks more of a topic's reasons than can be kept")
             self.is_open = False
         note = self._note(entry) if self.needs_notes else self.no_note
-        return self.cards.add((self.name, entry.shown, view, note.shape), card), note
+        self.cards.add((self.name, entry.shown, view, note.shape), card)
+        return card, note
 
     def _report(self, reason: str) -> None:
         self.log.report(self.name, reason)
 
     def _render(
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
-    ) -> _CardSkeleton:
+    ) -> CardSkeleton:
         own = {name: symbolic.symbolic_path(trace, name) for name in ("reasons", "is_said")}
         written = self.render(replace(entry, **cast("Any", own)), view)
         pieces: list[Piece] = []
-        parts: list[Segment | ShownExcerpt | int] = []
+        parts: list[Segment | ShownExcerpt | None] = []
         slots: list[symbolic.SymbolicValue] = []
-        excerpt: ShownExcerpt | None = None
-        for piece in (*split_slots(written, trace.places), None):
+        for piece in split_slots(written, trace.places):
             if isinstance(piece, str):
                 pieces.append(piece)
-            elif piece is not None and (marked := _marked_text(piece)):
-                pieces.append(self._marked_text(*marked))
+            elif marked := _marked_text(piece):
+                pieces.append(self._marked_text(marked[0], self._number(marked[1])))
             else:
-                if pieces:
-                    parts.append(make_segment(pieces))
-                    pieces = []
-                if piece is None:
-                    break
+                parts.append(make_segment(pieces))
+                pieces = []
                 if call := excerpt_call(piece):
-                    if excerpt is not None:
-                        raise CannotShare("a card with two excerpts")
-                    excerpt = self._excerpt(call)
-                    parts.append(excerpt)
+                    parts.append(self._excerpt(call))
                 else:
-                    parts.append(len(slots))
+                    parts.append(None)
                     slots.append(piece)
-        return _CardSkeleton(tuple(parts), excerpt, self._signature(slots))
+        parts.append(make_segment(pieces))
+        return make_skeleton(parts, self._signature(slots))
 
     def _excerpt(self, call: ExcerptCall) -> ShownExcerpt:
-        excerpts, sentences = call.excerpts, dict[int | str, Segment]()
+        """Return the excerpt of a card, one value for all that show it."""
+        paper, excerpts = call.paper, call.excerpts
+        number = None if call.words is None else self._number(call.words)
+        quoted_number = self._number(call.quoted)
+        text = paper.summary or paper.abstract
+        key = (
+            self.name,
+            paper.title,
+            text,
+            bool(paper.summary),
+            excerpts.limit,
+            quoted_number,
+            number,
+        )
+        known = self.cards.get(key)
+        if isinstance(known, ShownExcerpt):
+            return known
 
-        def sentence(which: int | str, words: symbolic.SymbolicValue) -> Segment:
+        def make(quoted: Quoted) -> tuple[Segment, ...]:
+            if number is not None:
+                return tuple([sentence(which, number) for which in excerpts.lay_out(quoted)])
+            text = self.write(wrap_excerpt(paper, excerpts.show(quoted)))
+            # It follows other lines, so its first one may begin with a space, as "From" does.
+            if not self._is_whole(f".\n{text}"):
+                raise CannotShare
+            return (self._grown(make_segment([text])),)
+
+        sentences: dict[int | str, Segment] = {}
+
+        def sentence(which: int | str, number: int) -> Segment:
             if which not in sentences:
                 piece: Piece = (
                     self.write(which)
                     if isinstance(which, str)
-                    else self._marked_text(excerpts.pieces[which], words)
+                    else self._marked_text(excerpts.pieces[which], number)
                 )
-                sentences[which] = made = make_segment([piece])
-                self.cards.grow(made.size)
+                sentences[which] = self._grown(make_segment([piece]))
             return sentences[which]
 
-        def make(quoted: Quoted) -> tuple[Segment, ...]:
-            if call.words is not None:
-                return tuple([sentence(which, call.words) for which in excerpts.lay_out(quoted)])
-            text = self.write(wrap_excerpt(call.paper, excerpts.show(quoted)))
-            # It follows other lines, so its first one may begin with a space, as "From" does.
-            if not self._is_whole(f".\n{text}"):
-                raise CannotShare
-            made = make_segment([text])
-            self.cards.grow(made.size)
-            return (made,)
-
-        shown = ShownExcerpt(excerpts, self._number(call.quoted), make)
+        numbers = (quoted_number,) if number is None else (quoted_number, number)
+        shown = ShownExcerpt(excerpts, numbers, make)
         if not shown.segments(()):
             raise CannotShare("an excerpt that the whole card would be tidied for")
+        self.cards.add(key, shown)
         return shown
+
+    def _grown(self, segment: Segment) -> Segment:
+        self.cards.grow(segment.size)
+        return segment
 
     def _number(self, words: symbolic.SymbolicValue) -> int:
         spec = symbolic.spec_of(words)
@@ -282,8 +278,8 @@ class _CardPlacer:
         self.words[number] = spec.read
         return number
 
-    def _marked_text(self, text: str, wanted: symbolic.SymbolicValue) -> MarkedText:
-        marked = read_marked(text, self._number(wanted), self.write)
+    def _marked_text(self, text: str, number: int) -> MarkedText:
+        marked = read_marked(text, number, self.write)
         if marked is None or not self._is_whole(marked.written):
             raise CannotShare("a marked text that the whole card would be tidied for")
         return marked
@@ -295,54 +291,25 @@ class _CardPlacer:
         self.slots[number] = tuple(spec.read for spec in specs)
         return number
 
-    def _fill(self, entry: DigestPaper, view: CardView, note: _Note) -> _Filled | None:
+    def _fill(self, entry: DigestPaper, view: CardView, note: _Note) -> FilledCard | None:
         """Return a card with the texts of its note; None where that cannot be done."""
         card = self.cards.get((self.name, entry.shown, view, note.shape))
         if card is None:
             card, note = self._add(entry, view)
-        if not isinstance(card, _CardSkeleton):
+        if not isinstance(card, CardSkeleton):
             return None
         if card.signature not in note.texts:
-            texts = note.texts[card.signature] = self._texts(card.signature, note)
-            self._grow(note, sum(fragment.size for fragment, _ in texts or ()))
-        texts = note.texts[card.signature]
-        excerpt: Sequence[Segment] = ()
-        if card.excerpt is not None:
-            quoted = card.excerpt.excerpts.quote(self._wanted(card.excerpt.number, note))
-            excerpt = card.excerpt.segments(quoted)
-        if texts is None or (card.excerpt is not None and not excerpt):
-            return None
-        filled: list[CardText] = []
-        size = _FILLED_BYTES
-        for part in card.parts:
-            if isinstance(part, int):
-                filled.append(texts[part])
-                continue
-            for segment in (part,) if isinstance(part, Segment) else excerpt:
-                text = self._shown(segment, note)
-                filled.append(text)
-                if text is not segment.whole:
-                    size += text[0].size
-        with_topic = tuple(at for at, (_, has_topic) in enumerate(filled) if has_topic)
-        return self.filled.add(
-            (self.name, entry.shown, view, note.serial), _Filled(tuple(filled), with_topic, size)
-        )
-
-    def _wanted(self, number: int, note: _Note) -> WantedWords:
-        wanted = note.words.get(number)
-        if wanted is None:
-            wanted = note.words[number] = look_for(tuple(self.words[number](note)))
-            self._grow(note, _WANTED_BYTES)
-        return wanted
-
-    def _shown(self, segment: Segment, note: _Note) -> CardText:
-        """Return the text of a segment with the note's words marked."""
-        if not segment.texts:
-            return segment.whole
-        for number, _, _ in segment.texts:
-            self._wanted(number, note)
-        spans = segment.find(note.words)
-        return segment.mark(spans) if spans else segment.whole
+            made = note.texts[card.signature] = self._texts(card.signature, note)
+            self._grow(note, sum(fragment.size for fragment, _ in made or ()))
+        for number in card.numbers:
+            if number not in note.words:
+                note.words[number] = look_for(tuple(self.words[number](note)))
+                self._grow(note, _WANTED_BYTES)
+        own = note.texts[card.signature]
+        filled = None if own is None else card.fill(own, note.words)
+        if filled is not None:
+            self.filled.add((self.name, entry.shown, view, note.serial), filled)
+        return filled
 
     def _grow(self, note: _Note, size: int) -> None:
         note.size += size

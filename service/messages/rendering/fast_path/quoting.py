@@ -5,7 +5,7 @@ So a topic whose words are in other sentences than the usual ones only looks up 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from service.messages.rendering.html_filters import marked_excerpt
 from service.messages.rendering.text_part import text_excerpt
 from service.papers.domain.types import PaperView
 from service.presentation.excerpts import Excerpts, Quoted
+from service.presentation.highlight import WantedWords
 
 
 class ExcerptCall(NamedTuple):
@@ -51,15 +52,20 @@ def excerpt_call(value: symbolic.SymbolicValue) -> ExcerptCall | None:
 
 @dataclass(slots=True)
 class ShownExcerpt:
-    """The excerpt of a card. `number` is that of the words to quote.
+    """The excerpt of a card. `numbers` are those of the words to quote, and of those to mark in HTML.
 
     `make` returns the segments of an excerpt that shows these sentences; it may raise `CannotShare`.
     """
 
     excerpts: Excerpts
-    number: int
+    numbers: tuple[int, ...]
     make: Callable[[Quoted], tuple[Segment, ...]]
+    size: int = 500  # in bytes, without the segments
     _made: dict[Quoted, tuple[Segment, ...]] = field(default_factory=dict)
+
+    def find(self, wanted: Mapping[int, WantedWords]) -> tuple[Segment, ...]:
+        """Return the segments of the excerpt for these words."""
+        return self.segments(self.excerpts.quote(wanted[self.numbers[0]]))
 
     def segments(self, quoted: Quoted) -> tuple[Segment, ...]:
         """Return the segments to show."""

@@ -106,6 +106,9 @@ class Segment:
 
     def find(self, wanted: Mapping[int, WantedWords]) -> list[tuple[int, int]]:
         """Return the first and the last word of all that is to be marked, in order."""
+        if len(self.texts) == 1 and not self.has_formulas:
+            number, words, _ = self.texts[0]
+            return words.find(wanted[number])
         spans: list[tuple[int, int]] = []
         for number, words, before in self.texts:
             found = words.find(wanted[number])
@@ -122,8 +125,11 @@ class Segment:
                 joined.append((first, last))
         return joined
 
-    def mark(self, spans: Sequence[tuple[int, int]]) -> CardText:
-        """Return the text with these words marked."""
+    def show(self, wanted: Mapping[int, WantedWords]) -> CardText:
+        """Return the text with these words marked, by the number of what is marked."""
+        spans = self.find(wanted) if self.texts else None
+        if not spans:
+            return self.whole
         plain, has_topic = self.whole
         return put_marks(plain, self.places, spans), has_topic
 

@@ -1,0 +1,80 @@
+"""A card as it is for all topics, and what it becomes with the texts and marks of one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.messages.rendering.fast_path.quoting import ShownExcerpt
+from service.messages.rendering.fast_path.segments import Segment
+from service.messages.rendering.fast_path.skeletons import constant
+from service.messages.rendering.fast_path.slot_values import CannotShare
+from service.messages.rendering.paper_cards import CardText
+from service.presentation.highlight import WantedWords
+
+_CARD_BYTES, _FILLED_BYTES = 900, 500
+# Stands for a text of a note, or for the excerpt.
+_BLANK: CardText = (constant(""), False)
+
+
+class FilledCard(NamedTuple):
+    """A card with the texts of a note, those in `with_topic` without its topic. `size` is in bytes."""
+
+    texts: tuple[CardText, ...]
+    with_topic: tuple[int, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardSkeleton:
+    """The `texts` of a card whose note marks nothing, with a blank for each text of the note, in
+    `slots`, and for the excerpt.
+
+    `signature` names the slots, `numbers` are those of the words that `fill` needs. `size` is in bytes,
+    without the excerpt.
+    """
+
+    texts: tuple[CardText, ...]
+    marked: tuple[tuple[int, Segment], ...]
+    slots: tuple[int, ...]
+    signature: int
+    numbers: tuple[int, ...]
+    excerpt: tuple[int, ShownExcerpt] | None
+    size: int
+
+    def fill(self, own: Sequence[CardText], wanted: Mapping[int, WantedWords]) -> FilledCard | None:
+        """Return the card with a note's own texts and marked words; None where that cannot be done."""
+        texts = list(self.texts)
+        for at, segment in self.marked:
+            texts[at] = segment.show(wanted)
+        for at, text in zip(self.slots, own, strict=True):
+            texts[at] = text
+        if self.excerpt is not None:
+            at, excerpt = self.excerpt
+            sentences = excerpt.find(wanted)
+            if not sentences:
+                return None
+            texts[at : at + 1] = [segment.show(wanted) for segment in sentences]
+        with_topic = tuple([at for at, text in enumerate(texts) if text[1]])
+        # What is not marked belongs to the skeleton.
+        size = _FILLED_BYTES + sum([text[0].size for text in texts if text[0].marks])
+        return FilledCard(tuple(texts), with_topic, size)
+
+
+def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int) -> CardSkeleton:
+    """Return the skeleton of these parts; None is a slot. Raises `CannotShare`."""
+    shown = [part for part in parts if not isinstance(part, Segment) or part.whole[0].body]
+    segments = [(at, part) for at, part in enumerate(shown) if isinstance(part, Segment)]
+    excerpts = [(at, part) for at, part in enumerate(shown) if isinstance(part, ShownExcerpt)]
+    if len(excerpts) > 1:
+        raise CannotShare("a card with two excerpts")
+    numbers = {number for _, segment in segments for number, _, _ in segment.texts}
+    numbers.update(number for _, excerpt in excerpts for number in excerpt.numbers)
+    return CardSkeleton(
+        tuple([part.whole if isinstance(part, Segment) else _BLANK for part in shown]),
+        tuple([(at, segment) for at, segment in segments if segment.texts]),
+        tuple([at for at, part in enumerate(shown) if part is None]),
+        signature,
+        tuple(numbers),
+        excerpts[0] if excerpts else None,
+        _CARD_BYTES + sum(segment.size for _, segment in segments),
+    )
