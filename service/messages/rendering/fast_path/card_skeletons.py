@@ -30,7 +30,7 @@ class CardSkeleton:
     `slots`, and for the excerpt.
 
     `signature` names the slots, `numbers` are those of the words that `fill` needs. `size` is in bytes,
-    without the excerpt.
+    without the segments, which other forms of the card share.
     """
 
     texts: tuple[CardText, ...]
@@ -76,5 +76,5 @@ def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int
         signature,
         tuple(numbers),
         excerpts[0] if excerpts else None,
-        _CARD_BYTES + sum(segment.size for _, segment in segments),
+        _CARD_BYTES,
     )

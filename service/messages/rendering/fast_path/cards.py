@@ -81,7 +81,7 @@ class CardSkeletons:
     def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
         self._environment = environment
         self._log = log_once
-        self._cards: Generations[CardSkeleton | ShownExcerpt | _Whole] = Generations(
+        self._cards: Generations[CardSkeleton | Segment | ShownExcerpt | _Whole] = Generations(
             "paper cards", _MOST_CARD_BYTES, lambda card: card.size
         )
         self._notes: Generations[_Note] = Generations(
@@ -119,7 +119,7 @@ class _CardPlacer:
     render: Callable[[DigestPaper, CardView], str]
     write: Callable[[Any], str]
     place_whole: PlaceCard
-    cards: Generations[CardSkeleton | ShownExcerpt | _Whole]
+    cards: Generations[CardSkeleton | Segment | ShownExcerpt | _Whole]
     notes: Generations[_Note]
     filled: Generations[FilledCard]
     log: UnsupportedLog
@@ -211,14 +211,14 @@ class _CardPlacer:
             elif marked := _marked_text(piece):
                 pieces.append(self._marked_text(marked[0], self._number(marked[1])))
             else:
-                parts.append(make_segment(pieces))
+                parts.append(self._segment(pieces))
                 pieces = []
                 if call := excerpt_call(piece):
                     parts.append(self._excerpt(call))
                 else:
                     parts.append(None)
                     slots.append(piece)
-        parts.append(make_segment(pieces))
+        parts.append(self._segment(pieces))
         return make_skeleton(parts, self._signature(slots))
 
     def _excerpt(self, call: ExcerptCall) -> ShownExcerpt:
@@ -267,6 +267,16 @@ class _CardPlacer:
             raise CannotShare("an excerpt that the whole card would be tidied for")
         self.cards.add(key, shown)
         return shown
+
+    def _segment(self, pieces: Sequence[Piece]) -> Segment:
+        """Return the segment of these pieces, one value for all forms of a card."""
+        key = tuple([one if isinstance(one, str) else (one.written, one.number) for one in pieces])
+        known = self.cards.get(key)
+        if isinstance(known, Segment):
+            return known
+        segment = make_segment(pieces)
+        self.cards.add(key, segment)
+        return segment
 
     def _grown(self, segment: Segment) -> Segment:
         self.cards.grow(segment.size)
