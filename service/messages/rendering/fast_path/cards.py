@@ -46,8 +46,9 @@ from service.presentation.excerpts import Quoted
 from service.presentation.highlight import WantedWords, look_for, mark
 from service.topics.domain.types import Reason
 
-# Per generation: the cards of a day of 1,500 papers in both parts, each in some variants, take 27 MB.
-_MOST_CARD_BYTES = 48_000_000
+# Per generation: the cards of a day of 1,500 papers in both parts, each in some forms; what they share of
+# titles, bylines and links; the sentences of their abstracts.
+_MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
 # Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
 _MOST_FILLED_BYTES = 22_000_000
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
@@ -81,8 +82,14 @@ class CardSkeletons:
     def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
         self._environment = environment
         self._log = log_once
-        self._cards: Generations[CardSkeleton | Segment | ShownExcerpt | _Whole] = Generations(
+        self._cards: Generations[CardSkeleton | _Whole] = Generations(
             "paper cards", _MOST_CARD_BYTES, lambda card: card.size
+        )
+        self._segments: Generations[Segment] = Generations(
+            "card segments", _MOST_SEGMENT_BYTES, lambda segment: segment.size
+        )
+        self._excerpts: Generations[ShownExcerpt] = Generations(
+            "card excerpts", _MOST_EXCERPT_BYTES, lambda excerpt: excerpt.size
         )
         self._notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
@@ -97,7 +104,7 @@ class CardSkeletons:
         render = kind.macro_of(self._environment)
         name = f"{kind.template} {kind.macro}"
         part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
-        caches = self._cards, self._notes, self._filled
+        caches = self._cards, self._segments, self._excerpts, self._notes, self._filled
         return _CardPlacer(kind, name, render, part.write, place_whole, *caches, self._log).place
 
 
@@ -119,7 +126,9 @@ class _CardPlacer:
     render: Callable[[DigestPaper, CardView], str]
     write: Callable[[Any], str]
     place_whole: PlaceCard
-    cards: Generations[CardSkeleton | Segment | ShownExcerpt | _Whole]
+    cards: Generations[CardSkeleton | _Whole]
+    segments: Generations[Segment]
+    excerpts: Generations[ShownExcerpt]
     notes: Generations[_Note]
     filled: Generations[FilledCard]
     log: UnsupportedLog
@@ -236,8 +245,8 @@ class _CardPlacer:
             quoted_number,
             number,
         )
-        known = self.cards.get(key)
-        if isinstance(known, ShownExcerpt):
+        known = self.excerpts.get(key)
+        if known is not None:
             return known
 
         def make(quoted: Quoted) -> tuple[Segment, ...]:
@@ -265,21 +274,16 @@ class _CardPlacer:
         shown = ShownExcerpt(excerpts, numbers, make)
         if not shown.segments(()):
             raise CannotShare("an excerpt that the whole card would be tidied for")
-        self.cards.add(key, shown)
-        return shown
+        return self.excerpts.add(key, shown)
 
     def _segment(self, pieces: Sequence[Piece]) -> Segment:
         """Return the segment of these pieces, one value for all forms of a card."""
         key = tuple([one if isinstance(one, str) else (one.written, one.number) for one in pieces])
-        known = self.cards.get(key)
-        if isinstance(known, Segment):
-            return known
-        segment = make_segment(pieces)
-        self.cards.add(key, segment)
-        return segment
+        known = self.segments.get(key)
+        return known or self.segments.add(key, make_segment(pieces))
 
     def _grown(self, segment: Segment) -> Segment:
-        self.cards.grow(segment.size)
+        self.excerpts.grow(segment.size)
         return segment
 
     def _number(self, words: symbolic.SymbolicValue) -> int:

@@ -49,7 +49,7 @@ Piece: TypeAlias = str | MarkedText
 
 
 def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedText | None:
-    """Return a text as `write` writes it; None where that cannot be told of its parts."""
+    """Return a text as `write` writes it; None where its parts are written otherwise."""
     formulas = find_formulas(text)
     pieces: list[str] = []
     # Up to which character the text has grown, and by how many octets.
