@@ -409,7 +409,7 @@ def test_up_starts_again_what_dies_and_mail_still_goes(
         httpx2.post(f"{address}/subscribe", data={"email": "anne@example.org"}).raise_for_status()
         smtp_sink.wait_for(1, seconds=60)
         # Each is there once, and the dead have left nothing behind.
-        wait_until(lambda: len(living_children(tmp_path / "data")) == 5, 60)
+        wait_until(lambda: len(living_children(tmp_path / "data")) == 6, 60)
         assert not any(is_alive(first[name]) for name in ("web", "beat", "worker-urgent"))
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
@@ -450,7 +450,7 @@ def test_up_takes_over_from_one_that_was_killed_and_refuses_a_second_one(
             now = read_value(process)["processes"]
             wait_until(lambda: not any(map(is_alive, left.values())))
             assert all(map(is_alive, now.values()))
-            assert len(living_children(tmp_path / "data")) == len(now) == 5
+            assert len(living_children(tmp_path / "data")) == len(now) == 6
             second = subprocess.run(
                 [sys.executable, "-m", "service.cli", "up", "--port", str(free_port())],
                 check=False, capture_output=True, text=True, cwd=ROOT,

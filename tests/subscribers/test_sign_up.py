@@ -352,6 +352,11 @@ def test_a_suppressed_subscriber_is_not_activated_by_a_form(
     assert not unsubscribe(session, subscriber.id, "/unsubscribe", at(2))
     assert not undo_unsubscribe(session, subscriber.id, at(2))
     session.commit()
+    # Only that they want no mail, so that no release of the suppression restores them.
+    assert changed_tables(before, read_tables(engine)) == {"consents"}
+    before = read_tables(engine)
+    assert not unsubscribe(session, subscriber.id, "/unsubscribe", at(3))
+    session.commit()
     assert changed_tables(before, read_tables(engine)) == set()
 
 

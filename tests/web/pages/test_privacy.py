@@ -91,5 +91,5 @@ def test_a_suppression_does_not_contain_the_address(press: Press, session: Sessi
     erase(session, subscriber, press.settings.secret_key, press.clock())
     session.commit()
     kept = session.scalars(select(Suppression)).one()
-    assert "5.1.1" in kept.detail
-    assert "anne.lister" not in kept.detail
+    assert "5.1.1" in kept.reply
+    assert "anne.lister" not in kept.reply + kept.detail
