@@ -59,7 +59,7 @@ TERMS = (
     Term(("topic_changes",), "topics changed by a link in a mail", _ERASED),
     Term(("pending_sign_ups",), "sign-ups of known addresses", "7 days, or until confirmed or withdrawn"),
     Term(("mail_requests",), "what a form asked for", "until it is settled, a moment later; its domain for an hour"),
-    Term(("suppressions",), "keyed hashes of addresses that get no mail", f"{_FOR_EVER}, or until released"),
+    Term(("suppressions",), "keyed hashes of addresses that get no mail, with the reply that caused it, without the address", f"{_FOR_EVER}, or until released"),
     Term(("canonicals", "clauses"), "compiled topics, which lead to nobody", _FOR_EVER),
     Term(("deliveries",), "which mail was sent to whom, its papers, its fate", "{deliveries} days; digests: after the end of their month"),
     Term(("editions", "edition_papers", "edition_revisions", "edition_chunks"), "editions and their papers", "as long as their digests"),
