@@ -157,14 +157,10 @@ def number_words(text: str) -> NumberedWords:
 
 
 class WantedWords(NamedTuple):
-    """Phrases as stems, the longest first; `starts` are their first stems, `words` as given.
-
-    `are_single` where each is one word.
-    """
+    """Phrases as stems, the longest first; `starts` are their first stems. `are_single`: each is one word."""
 
     phrases: tuple[tuple[str, ...], ...]
     starts: tuple[str, ...]
-    words: tuple[str, ...]
     are_single: bool
 
 
@@ -174,7 +170,7 @@ def look_for(words: tuple[str, ...]) -> WantedWords:
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
     starts = tuple({phrase[0]: None for phrase in wanted})
-    return WantedWords(tuple(wanted), starts, words, all(len(phrase) == 1 for phrase in wanted))
+    return WantedWords(tuple(wanted), starts, all(len(phrase) == 1 for phrase in wanted))
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:

@@ -139,7 +139,8 @@ def test_what_mails_of_different_topics_show_of_a_paper_is_stored_once(
         html = sent_html(session, delivery, subscriber, subscribers.settings)
         assert html == html_of(message)
         # In the title and the abstract; the heading says the reason.
-        assert html.count(b"<mark>") >= 2
+        marked = 2 if subscriber.email.startswith("tigers") else 3
+        assert html.count(b"<mark>") == marked
 
 
 def test_an_incomplete_copy_is_not_shown_as_sent(
