@@ -89,24 +89,11 @@ def test_links_of_a_paper_open_outside_the_frame(page: Page, press: Press) -> No
     expect(more.get_by_role("heading", level=1)).to_contain_text("Parsing number")
 
 
-def test_links_within_a_digest_stay_in_it(page: Page, press: Press) -> None:
-    send_digest(press)
-    mail = open_mail(page, "10 new on")
-    within = mail.locator("ol.brief a").last
-    wait_until(lambda: is_under_the_mouse(within))
-    within.click()
-    expect(mail.locator("ol.brief")).to_be_visible()
-    assert page.frames[1].url.rpartition("#")[2].startswith("p")
-    assert len(page.context.pages) == 1
-
-
 def test_a_digest_viewed_in_the_browser_has_links_that_work(page: Page, press: Press) -> None:
     send_digest(press)
     mail = open_mail(page, "10 new on")
     copy = click_out(page, mail.get_by_role("link", name="View in browser"))
     assert "/editions/" in copy.url
-    copy.locator("ol.brief a").last.click()
-    expect(copy.locator("ol.brief")).to_be_visible()
     copy.get_by_role("link", name="Change topics").click()
     expect(copy.get_by_role("heading", level=1)).to_have_text("Your preferences")
     copy.go_back()
