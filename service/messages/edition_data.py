@@ -48,8 +48,8 @@ class PaperEntries:
         """Yield the frozen entries whose papers still exist, for a section with this heading."""
         for paper_id, reasons, maybe_seen, revision in entries:
             if paper_id in self.papers:
-                is_said = heading_says(heading, reasons)
-                yield self._place(paper_id, reasons, maybe_seen, revision, is_said)
+                is_in_heading = heading_says(heading, reasons)
+                yield self._place(paper_id, reasons, maybe_seen, revision, is_in_heading)
 
     def parse_groups(self, value: Mapping[str, Any]) -> tuple[DigestSection, ...]:
         """Return the groups of a digest in JSON."""
@@ -75,9 +75,9 @@ class PaperEntries:
         heading: str = "",
     ) -> tuple[DigestPaper, ...]:
         """Return the result of `take` for the same entries."""
-        said = {number: heading_says(heading, notes[number][0]) for number in set(numbers)}
+        in_heading = {number: heading_says(heading, notes[number][0]) for number in set(numbers)}
         return tuple(
-            self._place(paper_id, *notes[number], said[number])
+            self._place(paper_id, *notes[number], in_heading[number])
             for paper_id, number in zip(ids, numbers, strict=True)
             if paper_id in self.papers
         )
@@ -88,11 +88,11 @@ class PaperEntries:
         reasons: tuple[Reason, ...],
         maybe_seen: bool,
         revision: int,
-        is_said: bool,
+        is_in_heading: bool,
     ) -> DigestPaper:
         key = (paper_id, maybe_seen, revision)
         shown = self._shown.get(key) or self._shown.setdefault(key, self._show(*key))
-        return DigestPaper(shown, reasons, is_said)
+        return DigestPaper(shown, reasons, is_in_heading)
 
     def _show(self, paper_id: int, maybe_seen: bool, revision: int) -> ShownPaper:
         paper = self.papers[paper_id]

@@ -87,14 +87,25 @@ class Excerpts:
 
         Empty where the usual excerpt shows all of them.
         """
-        first, shown = self._words[0].first, self._shown_stems
-        for phrase in wanted.phrases:
-            # Most cards end here: the word is shown, or nowhere in the abstract.
-            if phrase[0] in first and (len(phrase) > 1 or phrase[0] not in shown):
-                return self._quote(wanted)
-        return ()
+        before, quoted = self._latest
+        if before is not wanted:
+            # Both parts of a mail ask for the same words.
+            quoted = self._quote(wanted)
+            self.__dict__["_latest"] = wanted, quoted
+        return quoted
+
+    @cached_property
+    def _latest(self) -> tuple[WantedWords | None, Quoted]:
+        return None, ()
 
     def _quote(self, wanted: WantedWords) -> Quoted:
+        first, shown = self._words[0].first, self._shown_stems
+        for phrase in wanted.phrases:
+            # Most cards do not pass: the word is shown, or nowhere in the abstract.
+            if phrase[0] in first and (len(phrase) > 1 or phrase[0] not in shown):
+                break
+        else:
+            return ()
         if len(wanted.phrases) == 1 and wanted.are_single:
             words, pieces = self._words
             return (pieces[words.first[wanted.starts[0]]],)
@@ -102,9 +113,9 @@ class Excerpts:
         for phrase in wanted.phrases:
             holders = self._holders(phrase)
             if added.isdisjoint(holders):
-                shown = next((number for number in holders if number in self.usual), None)
-                if shown is not None:
-                    kept.add(shown)
+                visible = next((number for number in holders if number in self.usual), None)
+                if visible is not None:
+                    kept.add(visible)
                 elif holders:
                     added.add(holders[0])
         return (*sorted(added), *sorted(kept)) if added else ()

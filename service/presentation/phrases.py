@@ -131,9 +131,9 @@ def _fields(codes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(category_name(code) if is_foreign(code) else code for code in first)[:_MOST_FIELDS]
 
 
-def named_fields(codes: str) -> str:
-    """Return `cs.CL Computation and Language · cs.LG Machine Learning` for `cs.CL cs.LG`."""
-    return " · ".join([f"{code} {category_name(code)}" for code in codes.split()])
+def named_field(code: str) -> str:
+    """Return `cs.CL Computation and Language` for `cs.CL`."""
+    return f"{code} {category_name(code)}"
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def test_a_digest_gets_the_papers_of_its_entries_except_deleted_ones(
     assert [paper.reasons for paper in cats.papers] == [TITLE, BOTH]
     assert [paper.paper.is_late for paper in cats.papers] == [False, True]
     (also,) = paper_entries.parse_also(digest_to_json(DIGEST))
-    assert (also.paper.id, also.reasons, also.is_said) == (4, (), False)
+    assert (also.paper.id, also.reasons, also.is_in_heading) == (4, (), False)
 
 
 def test_all_topics_share_what_they_show_of_a_paper(paper_entries: PaperEntries) -> None:

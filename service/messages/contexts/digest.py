@@ -77,12 +77,12 @@ class ShownPaper:
 class DigestPaper:
     """One paper, and what its topic adds: the reasons of its match.
 
-    `is_said`: the topic's heading says them already, so a card does not.
+    `is_in_heading`: the topic's heading says them already, so a card does not.
     """
 
     shown: ShownPaper
     reasons: tuple[Reason, ...] = ()
-    is_said: bool = False
+    is_in_heading: bool = False
 
     @property
     def paper(self) -> PaperView:
@@ -110,13 +110,13 @@ class DigestSection:
     """The papers of one topic, best first; `title` is the topic's name when it was composed.
 
     `topic_id` is the topic's row, 0 where the papers belong to no topic. `codes` are categories in
-    the bylines that no section before has, with spaces between them; `name_codes` sets it.
+    the bylines that no section before has; `name_codes` sets them.
     """
 
     title: str
     papers: tuple[DigestPaper, ...]
     topic_id: int = 0
-    codes: str = ""
+    codes: tuple[str, ...] = ()
 
 
 def split_sections(
@@ -149,19 +149,17 @@ def split_sections(
 def name_codes(
     sections: Sequence[DigestSection], before: Sequence[DigestSection] = ()
 ) -> tuple[DigestSection, ...]:
-    """Return the sections with the codes that are new in each, after those of the sections `before`.
-
-    They are in order of the alphabet, so that mails with the same ones share a text of them.
+    """Return the sections with the codes that are new in each, after those of the sections `before`,
+    in the order of the alphabet.
     """
-    seen = {code for section in before for code in section.codes.split()}
+    seen = {code for section in before for code in section.codes}
     named = []
     for one in sections:
-        new = seen.union(*[entry.shown.codes for entry in one.papers])
-        if len(new) > len(seen):
-            codes = " ".join(sorted(new - seen))
-            seen = new
+        new = set().union(*[entry.shown.codes for entry in one.papers]) - seen
+        if new:
+            seen |= new
             one = DigestSection(  # noqa: PLW2901 - the same section with its codes
-                title=one.title, papers=one.papers, topic_id=one.topic_id, codes=codes
+                title=one.title, papers=one.papers, topic_id=one.topic_id, codes=tuple(sorted(new))
             )
         named.append(one)
     return tuple(named)

@@ -14,7 +14,7 @@ from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     slots.changed,
-    html_filters.marked_fields, phrases.named_fields, digest_phrases.brief_facts,
+    html_filters.marked_field, phrases.named_field, digest_phrases.brief_facts,
     formulas.typeset, highlight.mark, highlight.first_sentences, highlight.shorten,
     html_filters.marked_because, html_filters.marked_byline, html_filters.marked_excerpt,
     text_part.wrap, text_part.underline, text_part.one_line, text_part.text_byline, text_part.text_because,
@@ -53,17 +53,17 @@ def load_templates(template_dir: Path, own_dir: Path | None) -> Templates:
     )
     filters = {function.__name__: function for function in _FILTERS}
     environment.filters.update(filters)
-    templates = Templates(
-        environment, filters, _CARDS, WholeCards(environment), Openings(environment)
-    )
+    openings = Openings(environment)
+    templates = Templates(environment, filters, _CARDS, WholeCards(environment), openings)
     for name, kind in _CARDS.items():
-        write = kind.writer(templates.whole_cards.placer(kind), templates.openings)
+        place = templates.whole_cards.placer(kind)
+        write = kind.writer(place, openings, openings.place_heading(kind))
         environment.filters[name] = cards_filter(write)
     return templates
 
 
 _CARDS = {
-    "html_cards": CardKind("_base/paper.mjml", "card", marks_last=True),
+    "html_cards": CardKind("_base/paper.mjml", "card"),
     "html_briefs": CardKind("_base/brief.mjml", "brief", has_headings=True),
     "text_cards": CardKind("_base/paper.txt", "card"),
     "text_briefs": CardKind("_base/brief.txt", "brief", has_headings=True),

@@ -39,10 +39,9 @@ def marked_excerpt(
     )
 
 
-def marked_fields(codes: str) -> Markup:
-    """Return what `named_fields` does, without a line break before a dot or after a code."""
-    names = [(code, escape(category_name(code))) for code in codes.split()]
-    return Markup("\u00a0· ".join([f"{escape(code)}\u00a0{name}" for code, name in names]))  # noqa: S704 - each part is escaped
+def marked_field(code: str) -> Markup:
+    """Return what `named_field` does, without a line break after the code."""
+    return Markup("{}\u00a0{}").format(code, category_name(code))
 
 
 def marked_because(reasons: Sequence[Reason]) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,17 +17,18 @@ from service.platform.caches import Generations
 
 # Per generation; a card takes about 4 kB with its wire form.
 _MOST_CARD_BYTES = 24_000_000
-_KEY_BYTES, _OPENING_KEY_BYTES = 1_000, 200
-# Per generation: some thousand sets of codes and headings.
-_MOST_OPENING_BYTES = 6_000_000
+_KEY_BYTES = 1_000
+_MOST_OPENINGS = 4_096
 
 # The encoded text of a card or of a piece of it, and whether it differs from topic to topic. Where it
 # does not, it is placed as it is: False is the topic 0.
 CardText: TypeAlias = tuple[fragments.Fragment, bool]
-# How entries are shown: whether this is the last, whether it has a topic, the macro's own options.
+# How entries are shown: whether they have a topic, and the macro's own options.
 CardView: TypeAlias = tuple[Any, ...]
 # Appends an entry's fragments; the number is the id of its topic.
 PlaceCard: TypeAlias = Callable[[DigestPaper, CardView, int, fragments.Place], None]
+# Appends the fragments of a section's heading.
+PlaceHeading: TypeAlias = Callable[[DigestSection, fragments.Place], None]
 # A section, or several; the macro's options; how many papers were numbered before. Returns how many
 # entries there are, and their fragments.
 WriteCards: TypeAlias = Callable[[Any, tuple[Any, ...], int], tuple[int, fragments.Place]]
@@ -37,14 +38,13 @@ WriteCards: TypeAlias = Callable[[Any, tuple[Any, ...], int], tuple[int, fragmen
 class CardKind:
     """Cards of one macro of a template.
 
-    The macro `…_number` of the template writes what is before each card, `…_codes` the names of new
-    categories before the first; `marks_last` tells the macro which entry is last. `has_headings`:
-    cards of several sections, and `…_heading` writes the title of each.
+    The macro `…_number` of the template writes what is before each card, `…_code` the name of a new
+    category before the first. `has_headings`: cards of several sections, and `…_heading` writes the
+    title of each.
     """
 
     template: str
     macro: str
-    marks_last: bool = False
     has_headings: bool = False
 
     @property
@@ -57,33 +57,38 @@ class CardKind:
         macro = vars(environment.get_template(self.template).module)[self.macro]
 
         def render(entry: DigestPaper, view: CardView) -> str:
-            is_last, has_topic, *options = view
-            return self.tidy(macro(entry, *options, is_last=is_last, has_topic=has_topic))
+            has_topic, *options = view
+            return self.tidy(macro(entry, *options, has_topic=has_topic))
 
         return render
+
+    def opening_of(self, environment: Environment, what: str) -> Callable[..., str]:
+        """Return the macro for what stands before cards; an operator's template need not have it."""
+        macro = vars(environment.get_template(self.template).module).get(f"{self.macro}_{what}")
+        return macro or (lambda *_: "")
 
     def tidy(self, text: str) -> str:
         """Drop empty lines, the first line's indent, and blanks at the ends of lines."""
         strip = trim if self.is_text else str.rstrip
         return "\n".join([*filter(None, map(strip, text.splitlines())), ""]).lstrip()
 
-    def writer(self, place: PlaceCard, openings: Openings) -> WriteCards:
+    def writer(
+        self, place: PlaceCard, openings: Openings, place_heading: PlaceHeading
+    ) -> WriteCards:
         """Return a function that places the cards of a section, or of several with headings."""
-        write_heading, write_codes = openings.of(self, "heading"), openings.of(self, "codes")
-        numbers = openings.numbers_of(self)
+        numbers, codes = openings.of(self, "number"), openings.of(self, "code")
 
         def add(
             section: DigestSection, options: tuple[Any, ...], number: int, placed: fragments.Place
         ) -> None:
             topic = section.topic_id
-            last = len(section.papers) - 1 if self.marks_last else -1
-            view, last_view = ((is_last, topic > 0, *options) for is_last in (False, True))
-            if section.codes:
-                placed.append((write_codes(section.codes), 0))
-            written = numbers(number + len(section.papers))
+            view = (topic > 0, *options)
+            last = len(section.codes) - 1
+            for at, code in enumerate(section.codes):
+                placed.append(codes(code, at == 0, at == last))
             for at, entry in enumerate(section.papers):
-                placed.append(written[number + at])
-                place(entry, last_view if at == last else view, topic, placed)
+                placed.append(numbers(number + at + 1, at == 0))
+                place(entry, view, topic, placed)
 
         def write(
             section: DigestSection, options: tuple[Any, ...], number: int
@@ -98,7 +103,7 @@ class CardKind:
             placed: fragments.Place = []
             count = 0
             for section in sections:
-                placed.append((write_heading(section.title), 0))
+                place_heading(section, placed)
                 add(section, options, number + count, placed)
                 count += len(section.papers)
             return count, placed
@@ -107,48 +112,37 @@ class CardKind:
 
 
 class Openings:
-    """What stands before cards: numbers, names of categories, headings, written by macros and encoded once."""
+    """What stands before cards: numbers and names of categories, written by macros and encoded once."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._kept: Generations[fragments.Fragment] = Generations(
-            "card openings",
-            _MOST_OPENING_BYTES,
-            lambda fragment: fragment.size + _OPENING_KEY_BYTES,
-        )
 
-    def of(self, kind: CardKind, what: str) -> Callable[[str], fragments.Fragment]:
-        """Return the function that writes headings or codes for cards of this kind."""
-        name = f"{kind.template} {kind.macro}_{what}"
+    def of(self, kind: CardKind, what: str) -> Callable[..., tuple[fragments.Fragment, int]]:
+        """Return the function that writes numbers or codes for cards of this kind."""
+        macro = kind.opening_of(self._environment, what)
+        # Only HTML is archived.
+        encode = fragments.encode_private if kind.is_text else fragments.encode_shared
+        # There are some hundred categories, and hardly more papers in a mail.
+        known: dict[Hashable, tuple[fragments.Fragment, int]] = {}
 
-        def write(text: str) -> fragments.Fragment:
-            key = (name, text)
-            return self._kept.get(key) or self._kept.add(key, self._encode(kind, what, text))
+        def write(*values: Hashable) -> tuple[fragments.Fragment, int]:
+            found = known.get(values)
+            if found is None:
+                found = (encode(macro(*values)), 0)
+                if len(known) < _MOST_OPENINGS:
+                    known[values] = found
+            return found
 
         return write
 
-    def numbers_of(self, kind: CardKind) -> Callable[[int], fragments.Place]:
-        """Return the function that gives at least the first so many numbers of this kind."""
-        known: fragments.Place = []
+    def place_heading(self, kind: CardKind) -> PlaceHeading:
+        """Return the function that writes a section's heading, which is a subscriber's own words."""
+        macro = kind.opening_of(self._environment, "heading")
 
-        def numbers(count: int) -> fragments.Place:
-            nonlocal known
-            if count > len(known):
-                # A new list each time: other threads read the one before.
-                more = range(len(known) + 1, count + 1)
-                known = [*known, *((self._encode(kind, "number", n), 0) for n in more)]
-            return known
+        def place(section: DigestSection, placed: fragments.Place) -> None:
+            placed.append((fragments.encode_private(macro(section.title)), 0))
 
-        return numbers
-
-    def _encode(self, kind: CardKind, what: str, value: int | str) -> fragments.Fragment:
-        module = vars(self._environment.get_template(kind.template).module)
-        # An operator's own template need not have these macros.
-        macro = module.get(f"{kind.macro}_{what}")
-        # Headings are a subscriber's own words; only HTML is archived.
-        is_shared = what != "heading" and not kind.is_text
-        encode = fragments.encode_shared if is_shared else fragments.encode_private
-        return encode(str(macro(value)) if macro else "")
+        return place
 
 
 class WholeCards:

@@ -22,6 +22,8 @@ _LINES_KEPT = 4_096
 # ("Unsubscribe: https://…"). A character that `clean` removes from all text replaces the space.
 _BLANK_LINES = re.compile(r"\n{4,}")
 _LABEL = re.compile(r" (?=\S*:(?: |$))")
+# A line to which nothing needs to be done.
+_ORDINARY = re.compile("(?!From )[!-9;-=?-~]+(?: [!-9;-~]+)*")
 _GLUE = "\ufdd4"
 # All wide letters are in these ranges; most titles have no character of them.
 _MAYBE_WIDE = re.compile("[\u1100-\u115f\u231a-\U0010ffff]")
@@ -35,6 +37,8 @@ def wrap(text: str, first: str = "") -> str:
     a line cut inside a word, as in Chinese, does not. A line that begins with a space, `>` or
     `From ` is stuffed with a space, which mail programs remove again (§4.4).
     """
+    if not first and len(text) < COLUMNS and _ORDINARY.fullmatch(text):
+        return text
     # White space is collapsed: a line separator in a title must not start a line of its own.
     text = (first + _LABEL.sub(_GLUE, " ".join(clean(text).split()))).rstrip(" ")
     lines, at = [], 0

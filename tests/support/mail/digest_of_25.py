@@ -285,7 +285,7 @@ def digest_of_25() -> DigestContext:
         DigestSection(
             title=title,
             papers=tuple(
-                replace(paper, is_said=heading_says(title, paper.reasons)) for paper in papers
+                replace(paper, is_in_heading=heading_says(title, paper.reasons)) for paper in papers
             ),
             topic_id=topic,
         )

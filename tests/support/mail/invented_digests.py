@@ -69,7 +69,7 @@ def make_paper(number: int, **changes: Any) -> PaperView:
 def make_entry(number: int, **changes: Any) -> DigestPaper:
     own, shown_as = (
         {name: changes.pop(name) for name in names if name in changes}
-        for names in (("reasons", "is_said"), ("maybe_seen", "revision"))
+        for names in (("reasons", "is_in_heading"), ("maybe_seen", "revision"))
     )
     paper = make_paper(number, **changes)
     links = PaperLinks(

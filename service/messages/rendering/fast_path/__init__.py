@@ -26,14 +26,14 @@ class FastPath:
         self.environment.filters = {**templates.environment.filters, **filters}
         log_once = UnsupportedLog()
         cards = CardSkeletons(self.environment, log_once)
+        self.skeletons = DigestSkeletons(self.environment, log_once)
         for name, kind in templates.cards.items():
-            write = kind.writer(
-                cards.placer(kind, templates.whole_cards.placer(kind)), templates.openings
-            )
+            place = cards.placer(kind, templates.whole_cards.placer(kind))
+            heading = self.skeletons.heading_placer(kind, templates.openings.place_heading(kind))
+            write = kind.writer(place, templates.openings, heading)
             # The plain templates, which take over where no skeleton fits, show the same cards.
             templates.environment.filters[name] = cards_filter(write)
             self.environment.filters[name] = _cards_filter(write)
-        self.skeletons = DigestSkeletons(self.environment, log_once)
 
     def render(self, mail: DigestContext) -> tuple[str, Place, Place] | None:
         """Return the subject, and the fragments of HTML and text; None where no skeleton fits.

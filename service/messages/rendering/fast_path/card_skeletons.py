@@ -17,9 +17,11 @@ _BLANK: CardText = (constant(""), False)
 
 
 class FilledCard(NamedTuple):
-    """A card with the texts of a note, those in `with_topic` without its topic. `size` is in bytes."""
+    """A card with the texts of a note. Those in `with_topic`, counted from the end, lack its topic.
+    `size` is in bytes.
+    """
 
-    texts: tuple[CardText, ...]
+    texts: Sequence[CardText]
     with_topic: tuple[int, ...]
     size: int
 
@@ -36,6 +38,7 @@ class CardSkeleton:
     texts: tuple[CardText, ...]
     marked: tuple[tuple[int, Segment], ...]
     slots: tuple[int, ...]
+    with_topic: tuple[int, ...]
     signature: int
     numbers: tuple[int, ...]
     excerpt: tuple[int, ShownExcerpt] | None
@@ -44,20 +47,22 @@ class CardSkeleton:
     def fill(self, own: Sequence[CardText], wanted: Mapping[int, WantedWords]) -> FilledCard | None:
         """Return the card with a note's own texts and marked words; None where that cannot be done."""
         texts = list(self.texts)
-        for at, segment in self.marked:
-            texts[at] = segment.show(wanted)
-        for at, text in zip(self.slots, own, strict=True):
-            texts[at] = text
+        size = _FILLED_BYTES
+        marked = self.marked
         if self.excerpt is not None:
             at, excerpt = self.excerpt
-            sentences = excerpt.find(wanted)
-            if not sentences:
+            segment = excerpt.find(wanted)
+            if segment is None:
                 return None
-            texts[at : at + 1] = [segment.show(wanted) for segment in sentences]
-        with_topic = tuple([at for at, text in enumerate(texts) if text[1]])
-        # What is not marked belongs to the skeleton.
-        size = _FILLED_BYTES + sum([text[0].size for text in texts if text[0].marks])
-        return FilledCard(tuple(texts), with_topic, size)
+            marked = (*marked, (at, segment))
+        for at, segment in marked:
+            text = texts[at] = segment.show(wanted)
+            if text is not segment.whole:
+                # What is not marked belongs to the skeleton.
+                size += text[0].size
+        for at, text in zip(self.slots, own, strict=True):
+            texts[at] = text
+        return FilledCard(texts, self.with_topic, size)
 
 
 def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int) -> CardSkeleton:
@@ -67,12 +72,14 @@ def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int
     excerpts = [(at, part) for at, part in enumerate(shown) if isinstance(part, ShownExcerpt)]
     if len(excerpts) > 1:
         raise CannotShare("a card with two excerpts")
+    with_topic = [at - len(shown) for at, segment in segments if segment.whole[1]]
     numbers = {number for _, segment in segments for number, _, _ in segment.texts}
     numbers.update(number for _, excerpt in excerpts for number in excerpt.numbers)
     return CardSkeleton(
         tuple([part.whole if isinstance(part, Segment) else _BLANK for part in shown]),
         tuple([(at, segment) for at, segment in segments if segment.texts]),
         tuple([at for at, part in enumerate(shown) if part is None]),
+        tuple(with_topic),
         signature,
         tuple(numbers),
         excerpts[0] if excerpts else None,

@@ -1,6 +1,6 @@
-"""Excerpts in cards: each sentence of an abstract is a segment, and of these every excerpt consists.
+"""Excerpts in cards: one segment for each choice of sentences.
 
-So a topic whose words are in other sentences than the usual ones only looks up which.
+A topic whose words are in other sentences than the usual ones only looks up which.
 """
 
 from __future__ import annotations
@@ -54,26 +54,24 @@ def excerpt_call(value: symbolic.SymbolicValue) -> ExcerptCall | None:
 class ShownExcerpt:
     """The excerpt of a card. `numbers` are those of the words to quote, and of those to mark in HTML.
 
-    `make` returns the segments of an excerpt that shows these sentences; it may raise `CannotShare`.
+    `make` returns the segment of an excerpt that shows these sentences; it may raise `CannotShare`.
     """
 
     excerpts: Excerpts
     numbers: tuple[int, ...]
-    make: Callable[[Quoted], tuple[Segment, ...]]
+    make: Callable[[Quoted], Segment]
     size: int = 500  # in bytes, without the segments
-    _made: dict[Quoted, tuple[Segment, ...]] = field(default_factory=dict)
+    _made: dict[Quoted, Segment | None] = field(default_factory=dict)
 
-    def find(self, wanted: Mapping[int, WantedWords]) -> tuple[Segment, ...]:
-        """Return the segments of the excerpt for these words."""
-        return self.segments(self.excerpts.quote(wanted[self.numbers[0]]))
+    def find(self, wanted: Mapping[int, WantedWords]) -> Segment | None:
+        """Return the segment of the excerpt for these words; None where it cannot be shared."""
+        return self.segment(self.excerpts.quote(wanted[self.numbers[0]]))
 
-    def segments(self, quoted: Quoted) -> tuple[Segment, ...]:
-        """Return the segments to show."""
-        found = self._made.get(quoted)
-        if found is None:
+    def segment(self, quoted: Quoted) -> Segment | None:
+        """Return the segment that shows these sentences."""
+        if quoted not in self._made:
             try:
-                found = self.make(quoted)
+                self._made[quoted] = self.make(quoted)
             except CannotShare:
-                found = ()
-            self._made[quoted] = found
-        return found
+                self._made[quoted] = None
+        return self._made[quoted]

@@ -127,7 +127,15 @@ class Segment:
 
     def show(self, wanted: Mapping[int, WantedWords]) -> CardText:
         """Return the text with these words marked, by the number of what is marked."""
-        spans = self.find(wanted) if self.texts else None
+        for number, words, _ in self.texts:
+            first = words.first
+            for start in wanted[number].starts:
+                if start in first:
+                    return self._marked(wanted)
+        return self.whole
+
+    def _marked(self, wanted: Mapping[int, WantedWords]) -> CardText:
+        spans = self.find(wanted)
         if not spans:
             return self.whole
         plain, has_topic = self.whole

@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from jinja2 import Environment
 
-from service.messages.contexts.digest import DigestContext
+from service.messages.contexts.digest import DigestContext, DigestSection
 from service.messages.rendering import fragments
 from service.messages.rendering.fast_path import slot_values, symbolic
 from service.messages.rendering.fast_path.slot_values import CannotShare, PartKind, Slot, as_text
 from service.messages.rendering.mjml_cache import compile_shape, split_shape
+from service.messages.rendering.paper_cards import CardKind, PlaceHeading
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import cached, register_cache
 from service.platform.logs import get_logger
@@ -55,10 +56,9 @@ class DigestSkeleton:
     slots: tuple[tuple[fragments.Place, Slot], ...]
     end: fragments.Place
 
-    def fill(self, given: symbolic.RenderInput) -> fragments.Place:
-        """Return the fragments of a mail's part. Raises `CannotShare`."""
+    def fill(self, given: Any) -> fragments.Place:
+        """Return the fragments of a mail's part, or of a heading. Raises `CannotShare`."""
         placed: fragments.Place = []
-        given.numbered = 0
         for before, slot in self.slots:
             placed += before
             slot.fill(given, placed)
@@ -112,8 +112,31 @@ class DigestSkeletons:
         find = partial(self._find, given=given)
         given.subject = find(skeletons.subject, "subject.txt", self._write_subject).fill(given)
         html = find(skeletons.html, "body.mjml", self._write_html).fill(given)
+        given.numbered = 0
         text = find(skeletons.text, "body.txt", self._write_text).fill(given)
         return given.subject, html, text
+
+    def heading_placer(self, kind: CardKind, place_whole: PlaceHeading) -> PlaceHeading:
+        """Return the function that places a section's heading, by `place_whole` where no skeleton fits.
+
+        It shares the text of a topic's name with other headings.
+        """
+        macro = kind.opening_of(self._environment, "heading")
+        part = slot_values.TEXT_PART if kind.is_text else slot_values.HTML_PART
+        tree: _Tree[DigestSkeleton] = _Tree()
+
+        def write(trace: symbolic.TemplateTrace, _: str) -> DigestSkeleton:
+            written = macro(symbolic.symbolic_path(trace, "title"))
+            return self._skeleton(written, trace.places, part)
+
+        def place(section: DigestSection, placed: fragments.Place) -> None:
+            try:
+                found = self._find(tree, f"{kind.template} heading", write, section)
+                placed += found.fill(section)
+            except CannotShare:
+                place_whole(section, placed)
+
+        return place
 
     def count_entries(self) -> int:
         editions = list(self._editions.values())
@@ -133,7 +156,7 @@ class DigestSkeletons:
         tree: _Tree[F],
         name: str,
         write: Callable[[symbolic.TemplateTrace, str], F],
-        given: symbolic.RenderInput,
+        given: Any,
     ) -> F:
         found = tree.find(given)
         if found is None:
@@ -215,7 +238,7 @@ class _Tree(Generic[F]):
     root: _Question[F] | F | _Unsupported | None = None
     count: int = 0
 
-    def find(self, given: symbolic.RenderInput) -> F | _Unsupported | None:
+    def find(self, given: Any) -> F | _Unsupported | None:
         node = self.root
         while isinstance(node, _Question):
             node = node.answers.get(node.ask(given))

@@ -39,7 +39,7 @@ def is_without_tex(formula: str) -> bool:
     return _PLAIN.fullmatch(formula) is not None
 
 
-class Formula(NamedTuple):
+class TexFormula(NamedTuple):
     """A formula from its opening delimiter at `start` to past its closing one at `end`.
 
     `inside` is None for a dollar that is money.
@@ -50,7 +50,7 @@ class Formula(NamedTuple):
     inside: str | None
 
 
-def formulas(text: str, is_prose: Callable[[str], bool]) -> Iterator[Formula]:
+def formulas(text: str, is_prose: Callable[[str], bool]) -> Iterator[TexFormula]:
     r"""Yield what stands in `$…$`, `$$…$$`, `\(…\)` and `\[…\]`, from left to right.
 
     A dollar before `is_prose` text is money; the next dollar may still open a formula. Linear in
@@ -74,23 +74,23 @@ def formulas(text: str, is_prose: Callable[[str], bool]) -> Iterator[Formula]:
         if found.end - start > _LONGEST:
             continue
         if mark == "$" and is_prose(found.inside or ""):
-            found = Formula(start, start + 1, None)
+            found = TexFormula(start, start + 1, None)
         end = found.end
         yield found
 
 
-def _between_dollars(text: str, start: int, dollars: list[int]) -> Formula | None:
+def _between_dollars(text: str, start: int, dollars: list[int]) -> TexFormula | None:
     at = bisect_right(dollars, start)
     first, second, third = (*dollars[at : at + 3], -1, -1, -1)[:3]
     if first > start + 1:
-        return Formula(start, first + 1, text[start + 1 : first])
+        return TexFormula(start, first + 1, text[start + 1 : first])
     if second > start + 2 and third == second + 1:
-        return Formula(start, third + 1, text[start + 2 : second])
+        return TexFormula(start, third + 1, text[start + 2 : second])
     return None
 
 
-def _up_to(text: str, start: int, closing: list[int]) -> Formula | None:
+def _up_to(text: str, start: int, closing: list[int]) -> TexFormula | None:
     following = bisect_right(closing, start + 2)
     if following == len(closing):
         return None
-    return Formula(start, closing[following] + 2, text[start + 2 : closing[following]])
+    return TexFormula(start, closing[following] + 2, text[start + 2 : closing[following]])

@@ -76,7 +76,7 @@ def entries(draw: st.DrawFn, number: int) -> DigestPaper:
         maybe_seen=draw(st.booleans()),
         revision=draw(st.sampled_from([0, 2])),
         reasons=draw(REASONS),
-        is_said=draw(st.booleans()),
+        is_in_heading=draw(st.booleans()),
     )
 
 
@@ -141,9 +141,7 @@ OWN = {
 @pytest.mark.parametrize("name", OWN)
 def test_an_operators_card_may_do_what_no_skeleton_can_hold(tmp_path: Path, name: str) -> None:
     (tmp_path / "_base").mkdir()
-    macros = (
-        "{%% macro card(entry, limit, can_change, is_last, has_topic) %%}\n%s\n{%% endmacro %%}"
-    )
+    macros = "{%% macro card(entry, limit, can_change, has_topic) %%}\n%s\n{%% endmacro %%}"
     for file in ("paper.mjml", "paper.txt"):
         (tmp_path / "_base" / file).write_text(macros % OWN[name])
     ours, whole = (Renderer(own_dir=tmp_path, is_fast=is_fast) for is_fast in (True, False))
@@ -157,7 +155,7 @@ def test_an_operators_card_may_do_what_no_skeleton_can_hold(tmp_path: Path, name
 
 def test_a_card_that_no_skeleton_can_hold_is_logged_once(tmp_path: Path) -> None:
     (tmp_path / "_base").mkdir()
-    card = "{% macro card(entry, limit, can_change, is_last, has_topic) %}{{ entry.reasons ~ '' }}{% endmacro %}"
+    card = "{% macro card(entry, limit, can_change, has_topic) %}{{ entry.reasons ~ '' }}{% endmacro %}"
     (tmp_path / "_base" / "paper.txt").write_text(card)
     renderer = Renderer(own_dir=tmp_path)
     with capture_logs() as logged:
@@ -213,8 +211,8 @@ def test_twice_the_topics_render_no_more_papers() -> None:
         return misses("paper cards") - before
 
     first = rendered(range(1, 11))
-    # Each paper in HTML (the last of its group is marked) and in text.
-    assert 20 <= first <= 40
+    # Each paper in HTML and in text.
+    assert first == 20
     assert rendered(range(11, 51)) == 0
 
 
@@ -245,7 +243,7 @@ def test_the_name_of_a_topic_is_encoded_once_wherever_it_stands_in_a_mail() -> N
         return misses("digest texts") - before
 
     encoded(first, second, third)
-    # The subject, which names the first topic, is new.
+    # The subject, which names the first topic, is new; lines in brief have the same headings.
     assert encoded(second, third, first) == 1
     assert encoded(third, second, first) == 1
 
