@@ -75,7 +75,7 @@ def numbered_titles(root: Element) -> list[str]:
     titles = []
     for element in root.iter():
         name, kind = str(element.tag).removeprefix(_XHTML), element.get("class", "")
-        if (name == "h3" and not kind) or (name == "p" and kind == "b"):
+        if (name == "h3" and kind in {"", "next"}) or (name == "p" and kind == "b"):
             number, title = list(element)[:2]
             titles.append("".join([*number.itertext(), number.tail or "", *title.itertext()]))
     return titles
