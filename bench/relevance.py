@@ -200,7 +200,8 @@ def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, 
 def by_examples(
     systems: Systems, topic: JudgedTopic, examples: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    answers = {OURS: Found(*systems.stored.like(examples)), **systems.score(examples)}
+    likeness = systems.stored.like([",".join(examples)])
+    answers = {OURS: Found(*likeness), **systems.score(examples)}
     return compare(systems.stored, topic, answers, frozenset(examples))
 
 

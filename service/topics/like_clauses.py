@@ -87,7 +87,9 @@ def like_query_on(
 ) -> LikeQueryView:
     """Return the like query of a clause, the same one as everywhere, from vectors in memory."""
 
-    def scan(_session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+    def scan(
+        _session: Session, model: str, target: Target, without: Sequence[int]
+    ) -> ReferenceScores:
         return (
             vectors.scan(target, without) if model == vectors.model else ReferenceScores((), (), ())
         )

@@ -80,11 +80,11 @@ class ModelVectors:
         new._blocks = [*(block.without(changed) for block in self._blocks), *new._blocks]
         return new
 
-    def scan(self, target: Target, without: int | None = None) -> ReferenceScores:
-        """Return the newest papers' dot products with `target`, leaving out the paper `without`."""
+    def scan(self, target: Target, without: Sequence[int] = ()) -> ReferenceScores:
+        """Return the newest papers' dot products with `target`, leaving out the papers `without`."""
         ids, dense, sparse = self._multiply(target.dense, target.sparse)
-        if without is not None:
-            is_other = ids != without
+        if without:
+            is_other = ~np.isin(ids, without)
             ids, dense, sparse = ids[is_other], dense[is_other], sparse[is_other]
         if len(ids) > self._pool_size:
             newest = np.argpartition(ids, len(ids) - self._pool_size)[-self._pool_size :]
