@@ -16,17 +16,20 @@ from typing import Any, Literal
 from unittest.mock import patch
 
 import psycopg
+from sqlalchemy import select
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known
 from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.papers.store.models import Paper
 from service.papers.store.read import list_ids_since
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import count_lexemes, learn_papers
 from service.similarity.embeddings.embedders import Embedder
+from service.similarity.store.corpus import POOL_SIZE
 
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
 RECENT_DAYS, ALL_DAYS = 30, 365
@@ -113,12 +116,15 @@ def ingest_papers(database_url: str, papers: list[RealPaper], first: int, count:
 
 
 def learn_recent(database_url: str, name: Literal["wordllama", "minilm"], model: Embedder) -> None:
-    """Embed the papers of the last 30 days; previews do not read older ones."""
+    """Embed the papers of the last 30 days, and at least those of a whole reference pool: what the
+    site holds in memory.
+    """
     sessions = make_sessions(make_engine(database_url))
     settings = Settings(database_url=database_url, embedder=name)
     since = announcement_date(datetime.now(UTC)) - timedelta(days=RECENT_DAYS)
     with transaction(sessions) as session:
-        ids = list_ids_since(session, since)
+        pool = select(Paper.id).order_by(Paper.id.desc()).limit(POOL_SIZE)
+        ids = sorted({*list_ids_since(session, since), *session.scalars(pool)})
     with patch("service.similarity.like_paper.load_embedder", lambda _: model):
         learn_papers(sessions, settings, ids)
     count_lexemes(sessions, settings)
