@@ -7,10 +7,10 @@ rival's. The real papers are stored in an embedded PostgreSQL and embedded as in
 is the like query that a saved topic would get. `--cache` keeps the vectors between runs.
 
 Rows. *description*: one text per topic. *1 example*, *5 examples*: judged papers, drawn with three
-seeds and excluded from the measurement. *similar*: the page of a listed paper should name others of
-its list. SVM is the method of arxiv-sanity-lite (LinearSVC over tf-idf of one and two words,
-everything that is not an example counts as wrong); for a description the text is its only example.
-BM25 is our sparse part alone, MiniLM our dense part alone, both together their sum of z-scores. Sets
+seeds, as `like:A,B,…`, and excluded from the measurement. *similar*: the page of a listed paper
+should name others of its list. SVM is the method of arxiv-sanity-lite (LinearSVC over tf-idf of one
+and two words, everything that is not an example counts as wrong); for a description the text is its
+only example. BM25 is our sparse part alone, MiniLM our dense part alone, both together their sum of z-scores. Sets
 are compared at equal size: rivals are cut at the size that `like:` returns.
 """
 
@@ -35,6 +35,7 @@ from similarity.measures import OURS, Found, Rows, cut, judge
 from similarity.rivals import Bm25, MiniLm, TfidfSvm, add_as_z_scores
 from similarity.store import Stored, stored_papers
 from sqlalchemy.orm import Session
+from website.learn import read_memory_mib
 
 from service.similarity.embed_papers import learn_meanings, similar_papers
 from service.similarity.embeddings.embedders import load_embedder
@@ -44,6 +45,10 @@ from service.topics.like_clauses import like_query_on, load_model_vectors
 QUICK_PAPERS = 300
 EXAMPLES = (1, 5)
 SEEDS = (1, 2, 3)
+FITTED = (
+    "On these topics, by leaving out one topic after the other: how many examples' components are"
+    " damped and how much, their words, and the share of words on pages. See docs/relevance.md."
+)
 # Papers of a list whose page is looked at.
 PAGES = 25
 
@@ -75,7 +80,7 @@ def main() -> int:
     ):
         figures = measure(stored, papers, topics, embedder, model_mib)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    figures |= {"embedder": embedder.name} | machine
+    figures |= {"embedder": embedder.name, "fitted": FITTED} | machine
     print(json.dumps(figures | {"cpu": platform.processor() or platform.machine()}))
     return 0
 
@@ -181,14 +186,9 @@ def preview(session: Session, stored: Stored, text: str, vectors: ModelVectors) 
     return vectors.find_like(like_query_on(session, stored.settings, text, vectors))
 
 
-def read_memory_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, float]]:
     stored = systems.stored
-    likeness = stored.like([topic.description])
+    likeness = stored.like(topic.description)
     answers = {
         OURS: Found(*likeness),
         "written": Found(likeness[0], stored.written(topic.written)),
@@ -200,7 +200,8 @@ def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, 
 def by_examples(
     systems: Systems, topic: JudgedTopic, examples: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    answers = {OURS: Found(*systems.stored.like(examples)), **systems.score(examples)}
+    likeness = systems.stored.like(",".join(examples))
+    answers = {OURS: Found(*likeness), **systems.score(examples)}
     return compare(systems.stored, topic, answers, frozenset(examples))
 
 

@@ -59,7 +59,7 @@ def main() -> int:
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
         stack.enter_context(run_worker(environment))
-        site = stack.enter_context(
+        site, _ = stack.enter_context(
             serve("service.web.asgi:app_from_environment", "--factory", **environment)
         )
         result: dict[str, Any] = {}

@@ -7,6 +7,11 @@ quarter of them in the last 30 days), and sends requests over loopback, one afte
 `preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
 it has read the last days; `preview_at_start_ms` is a preview before that, and
 `preview_after_ingest_ms` the slowest of five first previews after 300 more papers were committed.
+
+`--embedder minilm` measures with that model, and what a web process and one that embeds papers need
+more memory than without a model. `--vectors FILE` (`bench/relevance.py --cache FILE` makes it) takes
+the vectors from a file, and only the papers that are in it, as 25,000 take a quarter of an hour.
+The limits with the model are 100 ms for previews and 200 MiB for a process.
 """
 
 import argparse
@@ -30,6 +35,7 @@ from typing import Any
 
 import httpx2
 import psycopg
+from similarity.cache import CachedEmbedder
 from website.corpus import (
     RECENT_DAYS,
     RealPaper,
@@ -38,17 +44,21 @@ from website.corpus import (
     read_papers,
     store_papers,
 )
+from website.learn import read_memory_mib
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
 from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.similarity.embeddings.embedders import load_embedder
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a-key-that-is-only-used-in-benches"
 # The site reads the last days beside the requests when it starts; on a busy machine that takes long.
 _LONGEST_START_SECONDS = 120.0
+# What a preview may take and what a model may add to a process.
+MOST_PREVIEW_MS, MOST_MODEL_MIB = 100, 200
 _INGESTS, _INGESTED = 5, 300
 _CLIENTS = 4
 
@@ -72,7 +82,11 @@ QUICK = Size(20_000, 6, 40, 300)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smaller size, under a minute")
-    size = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--embedder", choices=("wordllama", "minilm"), default="wordllama")
+    parser.add_argument("--vectors", type=Path, help="a .npz file of vectors")
+    given = parser.parse_args()
+    size = QUICK if given.quick else FULL
+    embedder = CachedEmbedder(load_embedder(given.embedder), given.vectors)
     data = Path(os.environ.get("PAPERBOY_REAL_DATA", ROOT / "../shared/data"))
     if not (data / "bulk" / "dev").is_dir():
         print(f"no real papers in {data}: set PAPERBOY_REAL_DATA", file=sys.stderr)
@@ -83,12 +97,14 @@ def main() -> int:
         servers = stack.enter_context(Embedded(home / "data"))
         say("reading papers")
         papers = read_papers(data, size.papers)
+        if given.vectors:
+            papers = [paper for paper in papers if embedder.knows(paper.text)]
         say(f"storing {size.papers:,} papers")
         upgrade(servers.database_url)
         until = announcement_date(datetime.now(UTC))
         store_papers(servers.database_url, papers, size.papers, until)
         say("learning what they mean")
-        learn_recent(servers.database_url)
+        learn_recent(servers.database_url, given.embedder, embedder)
         subscribers = add_subscribers(servers.database_url, size.subscribers)
         environment = {
             "PAPERBOY_DATABASE_URL": servers.database_url,
@@ -97,15 +113,17 @@ def main() -> int:
             "PAPERBOY_SECRET_KEY": KEY,
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
-        site = stack.enter_context(
+        maker = TopicMaker(papers)
+        result = measure_memory(environment, maker, given.embedder)
+        environment["PAPERBOY_EMBEDDER"] = given.embedder
+        site, _ = stack.enter_context(
             serve("service.web.asgi:app_from_environment", "--factory", **environment)
         )
-        hello = stack.enter_context(serve("website.hello:app"))
-        maker = TopicMaker(papers)
-        result = measure(site, hello, maker, size)
+        hello, _ = stack.enter_context(serve("website.hello:app"))
+        result |= measure(site, hello, maker, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)
         result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers)}
-    result |= describe(size, len(papers))
+    result |= describe(size, len(papers)) | {"embedder": given.embedder}
     print(json.dumps(result))
     return 0
 
@@ -115,8 +133,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def serve(app: str, *options: str, **environment: str) -> Iterator[str]:
-    """Run uvicorn in a process of its own, as an operator would; yield its address."""
+def serve(app: str, *options: str, **environment: str) -> Iterator[tuple[str, int]]:
+    """Run uvicorn in a process of its own, as an operator would; yield its address and its id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -129,7 +147,7 @@ def serve(app: str, *options: str, **environment: str) -> Iterator[str]:
     )
     try:
         wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -142,6 +160,43 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.1)
     raise RuntimeError("the server did not start")
+
+
+def measure_memory(
+    environment: dict[str, str], maker: TopicMaker, embedder: str
+) -> dict[str, float]:
+    """Return what the model costs: memory of a web process, and of one that embeds papers."""
+    web, learn = {}, {}
+    for name in ("none", embedder):
+        say(f"memory with the embedder {name}")
+        own = environment | {"PAPERBOY_EMBEDDER": name}
+        with (
+            serve("service.web.asgi:app_from_environment", "--factory", **own) as (site, process),
+            httpx2.Client(timeout=60) as client,
+        ):
+            live = f"{site}/topics/preview/live"
+            wait_until_read(client, live, maker)
+            for make in [*maker.kinds_to_preview.values()] * 3:
+                ask(client, live, q=make())
+            web[name] = read_memory_mib(process)
+        command = [
+            sys.executable,
+            "-m",
+            "website.learn",
+            environment["PAPERBOY_DATABASE_URL"],
+            name,
+        ]
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "bench")])
+        told = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, check=True
+        )
+        learn[name] = float(told.stdout)
+    figures = {
+        "web_model_mib": web[embedder] - web["none"],
+        "learn_model_mib": learn[embedder] - learn["none"],
+    }
+    ratios = {f"ratio_{name}": value / MOST_MODEL_MIB for name, value in figures.items()}
+    return {name: round(value, 2) for name, value in (figures | ratios).items()}
 
 
 def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, Any]:
@@ -169,6 +224,7 @@ def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, A
         "front_p50_ms": percentile(front, 0.5),
         "search_p50_ms": percentile(all_searches, 0.5),
         "preview_p50_ms": percentile(all_previews, 0.5),
+        "ratio_preview_limit": round(percentile(all_previews, 0.95) / MOST_PREVIEW_MS, 2),
         "search_max_ms": percentile(all_searches, 1),
         "preview_max_ms": percentile(all_previews, 1),
         "preview_at_start_ms": round(at_start, 1),

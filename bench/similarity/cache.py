@@ -24,8 +24,11 @@ class CachedEmbedder:
                     rows = (row.tobytes() for row in file["vectors"])
                     self._known = dict(zip(file["hashes"].tolist(), rows, strict=True))
 
+    def knows(self, text: str) -> bool:
+        return _key(text) in self._known
+
     def embed(self, texts: Sequence[str]) -> list[bytes]:
-        keys = [sha256(text.encode()).hexdigest()[:32] for text in texts]
+        keys = [_key(text) for text in texts]
         missing = [n for n, key in enumerate(keys) if key not in self._known]
         for n, vector in zip(
             missing, self._embedder.embed([texts[n] for n in missing]), strict=True
@@ -40,3 +43,7 @@ class CachedEmbedder:
         known = {key: vector for key, vector in self._known.items() if vector}
         vectors = np.array([np.frombuffer(vector, np.int8) for vector in known.values()])
         np.savez(self._path, model=self.name, hashes=[*known], vectors=vectors)
+
+
+def _key(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:32]

@@ -1,6 +1,8 @@
 """The peers of `like:`: arxiv-sanity-lite's SVM, BM25, MiniLM, and BM25 with MiniLM."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +70,7 @@ class Bm25:
         self._stored = stored
 
     def score(self, clauses: Sequence[str]) -> NDArray[np.float64]:
-        scores = np.zeros(len(self._stored.ids))
+        columns = []
         with self._stored.sessions() as session:
             for clause in clauses:
                 place = self._stored.place.get(clause)
@@ -82,11 +84,10 @@ class Bm25:
                 else:
                     paper = PaperVectors(self._stored.ids[place], WORDS_ONLY, b"", ())
                     target = target_of_paper(session, paper)
-                _, sparse = dot_columns(b"", target.sparse, PaperMeaning)
-                found = session.execute(select(PaperMeaning.paper_id, sparse)).tuples()
-                by_id = dict(found.all())
-                scores += np.array([by_id[paper_id] for paper_id in self._stored.ids])
-        return scores
+                columns.append(dot_columns(b"", target.sparse, PaperMeaning)[1])
+            found = session.execute(select(PaperMeaning.paper_id, reduce(add, columns))).tuples()
+            by_id = dict(found.all())
+        return np.array([by_id[paper_id] for paper_id in self._stored.ids])
 
 
 class MiniLm:

@@ -1,6 +1,6 @@
 """The judged papers in the bench's own PostgreSQL, stored and embedded as in the service."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embed_papers import count_lexemes, similar_query
 from service.similarity.store.models import PaperMeaning
-from service.similarity.store.vectors import get_meanings, like_condition, score_column
+from service.similarity.store.vectors import get_meanings, score_column
 from service.topics.like_queries import load_like_query
 from service.topics.store.to_sql import to_sql
 from service.topics.topics import validate_topic
@@ -49,16 +49,12 @@ class Stored:
         with transaction(self.sessions) as session:
             session.execute(text("ANALYZE"))
 
-    def like(self, clauses: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return `like:` clauses joined by OR: the mean of each paper's scores above the thresholds."""
-        total, is_in = np.zeros(len(self.ids)), np.zeros(len(self.ids), dtype=bool)
+    def like(self, clause: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return each paper's score for a `like:` clause, and whether it is found."""
         with self.sessions() as session:
-            for clause in clauses:
-                like_query = load_like_query(session, self.settings, clause)
-                total += (self.score(session, like_query) - like_query.threshold) / len(clauses)
-                found = session.scalars(select(Paper.id).where(like_condition(like_query)))
-                is_in[[self._row_of[i] for i in found]] = True
-        return total, is_in
+            like_query = load_like_query(session, self.settings, clause)
+            scores = self.score(session, like_query)
+        return scores, scores >= like_query.threshold
 
     def similar(self, identifier: str) -> NDArray[np.float64]:
         """Return the scores by which the page of a paper orders similar ones."""

@@ -12,19 +12,24 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
+from unittest.mock import patch
 
 import psycopg
+from sqlalchemy import select
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.author_keys import author_index_keys
 from service.papers.domain.categories import canonical_category, is_known
 from service.papers.domain.latex.readable import to_readable, to_readable_line
+from service.papers.store.models import Paper
 from service.papers.store.read import list_ids_since
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import count_lexemes, learn_papers
+from service.similarity.embeddings.embedders import Embedder
+from service.similarity.store.corpus import POOL_SIZE
 
 FILES = ("arxiv_cs", "arxiv_astro", "arxiv_hep", "hf_daily")
 RECENT_DAYS, ALL_DAYS = 30, 365
@@ -45,6 +50,11 @@ class RealPaper:
     authors: tuple[str, ...]
     author_keys: tuple[str, ...]
     categories: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """What is embedded."""
+        return f"{self.title}\n{self.abstract}"
 
 
 def read_papers(data: Path, most: int) -> list[RealPaper]:
@@ -105,16 +115,18 @@ def ingest_papers(database_url: str, papers: list[RealPaper], first: int, count:
                 rows.write_row(_make_row(number, papers[number % len(papers)], until))
 
 
-def learn_recent(database_url: str) -> None:
-    """Embed the papers of the last 30 days; previews do not read older ones."""
-    sessions, settings = (
-        make_sessions(make_engine(database_url)),
-        Settings(database_url=database_url),
-    )
+def learn_recent(database_url: str, name: Literal["wordllama", "minilm"], model: Embedder) -> None:
+    """Embed the papers of the last 30 days, and at least those of a whole reference pool: what the
+    site holds in memory.
+    """
+    sessions = make_sessions(make_engine(database_url))
+    settings = Settings(database_url=database_url, embedder=name)
     since = announcement_date(datetime.now(UTC)) - timedelta(days=RECENT_DAYS)
     with transaction(sessions) as session:
-        ids = list_ids_since(session, since)
-    learn_papers(sessions, settings, ids)
+        pool = select(Paper.id).order_by(Paper.id.desc()).limit(POOL_SIZE)
+        ids = sorted({*list_ids_since(session, since), *session.scalars(pool)})
+    with patch("service.similarity.like_paper.load_embedder", lambda _: model):
+        learn_papers(sessions, settings, ids)
     count_lexemes(sessions, settings)
 
 

@@ -159,7 +159,7 @@ def similar_query(
     target = target_of_paper(session, paper)
     tuning = calibration.find_tuning(paper.model)
     # Scanning the reference pool is too slow for a page; the shipped scale gives much the same order.
-    scale = calibration.scale_of_shipped(target, tuning, tuning.words)
+    scale = calibration.scale_of_shipped(target, tuning, tuning.words_of_page)
     threshold = calibration.shipped_threshold(scale)
     origin = calibration.Origin("", paper.model)
     return calibration.build_like_query(origin, target, scale, threshold), scale

@@ -21,16 +21,23 @@ _PART_END: Final = re.compile(r"[.;:]+(?:\s|$)|\s[-*•]\s")
 
 def target_of_paper(session: Session, paper: PaperVectors) -> Target:
     """Return the target of a like query for a stored paper: its own vector and weighted lexemes."""
-    (text,) = select_texts(session, [paper.paper_id])
-    return Target(paper.dense, rare_words(text, load_corpus(session, lexemes_of([text]))))
+    return targets_of_papers(session, [paper])[0]
 
 
-def meaning_of(session: Session, settings: Settings, paper_id: int) -> PaperVectors:
-    """Return the stored vectors of a paper, or compute them if it is not embedded yet."""
-    (known,) = get_meanings(session, [paper_id])
-    if known.model == MODEL_NAMES[settings.embedder]:
-        return known
-    return load_meanings(settings, select_texts(session, [paper_id]))[0]
+def targets_of_papers(session: Session, papers: Sequence[PaperVectors]) -> list[Target]:
+    """Return the target of each of these stored papers."""
+    texts = {text.paper_id: text for text in select_texts(session, [p.paper_id for p in papers])}
+    corpus = load_corpus(session, lexemes_of(texts.values()))
+    return [Target(p.dense, rare_words(texts[p.paper_id], corpus)) for p in papers]
+
+
+def meanings_of(session: Session, settings: Settings, ids: Sequence[int]) -> list[PaperVectors]:
+    """Return the stored vectors of papers, or compute those of papers not embedded yet."""
+    known = {paper.paper_id: paper for paper in get_meanings(session, ids)}
+    unknown = [i for i, paper in known.items() if paper.model != MODEL_NAMES[settings.embedder]]
+    texts = select_texts(session, unknown) if unknown else []
+    known |= {paper.paper_id: paper for paper in load_meanings(settings, texts)}
+    return [known[i] for i in ids]
 
 
 def embed_text(settings: Settings, text: str) -> bytes:

@@ -38,6 +38,7 @@ log = get_logger(__name__)
 
 # Built in one transaction; each takes some tens of milliseconds, most of it in Postgres.
 _LIKE_QUERIES_AT_ONCE = 50
+_PACKED_AT_ONCE = 1_000
 
 
 def topic_condition(session: Session, settings: Settings, query: Query) -> ColumnElement[bool]:
@@ -69,7 +70,13 @@ def load_model_vectors(
     newest = newest_learned(session, model, pool_size)
     # With fewer papers in all, every paper that is embedded later belongs to the newest ones.
     floor = newest[-1] if len(newest) == pool_size else 0
-    packed = select_packed(session, model, sorted({*newest, *paper_ids}))
+    wanted = sorted({*newest, *paper_ids})
+    # Some at a time: the rows of all would stay in the process as holes of its heap.
+    packed = (
+        paper
+        for start in range(0, len(wanted), _PACKED_AT_ONCE)
+        for paper in select_packed(session, model, wanted[start : start + _PACKED_AT_ONCE])
+    )
     return ModelVectors(model, packed, pool_size, floor)
 
 
@@ -87,7 +94,9 @@ def like_query_on(
 ) -> LikeQueryView:
     """Return the like query of a clause, the same one as everywhere, from vectors in memory."""
 
-    def scan(_session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+    def scan(
+        _session: Session, model: str, target: Target, without: Sequence[int]
+    ) -> ReferenceScores:
         return (
             vectors.scan(target, without) if model == vectors.model else ReferenceScores((), (), ())
         )

@@ -19,10 +19,10 @@ from service.similarity import like_paper
 from service.similarity.availability import is_available
 from service.similarity.domain import calibration
 from service.similarity.domain.bm25 import weigh_text
-from service.similarity.domain.vectors import LikeQueryView, like_key
+from service.similarity.domain.vectors import LikeQueryView, PaperVectors, like_keys
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.store.corpus import get_generation, scan_pool
-from service.similarity.store.vectors import count_papers_with, get_meanings, select_texts
+from service.similarity.store.vectors import count_papers_with, get_meanings
 from service.topics.domain.language.syntax_tree import fold_words
 from service.topics.store.like_queries import (
     delete_like_queries,
@@ -38,9 +38,9 @@ log = get_logger(__name__)
 _STEPS_A_SCAN = 3_000
 
 Scan: TypeAlias = Callable[
-    [Session, str, calibration.Target, int | None], calibration.ReferenceScores
+    [Session, str, calibration.Target, Sequence[int]], calibration.ReferenceScores
 ]
-"""Scores a model's newest papers, without one of them, against a target; as `scan_pool` does."""
+"""Scores a model's newest papers, without some of them, against a target; as `scan_pool` does."""
 
 
 class LikeError(ValueError):
@@ -101,8 +101,8 @@ def renew_like_queries(
 
 
 def like_query_text(like_text: str) -> str:
-    """Return the text that equal clauses share: a paper's key, or the folded words."""
-    return like_key(like_text) or fold_words(like_text)
+    """Return the text that equal clauses share: the papers' keys, or the folded words."""
+    return ",".join(like_keys(like_text)) or fold_words(like_text)
 
 
 def _build(session: Session, settings: Settings, text: str, scan: Scan) -> LikeQueryView:
@@ -110,16 +110,25 @@ def _build(session: Session, settings: Settings, text: str, scan: Scan) -> LikeQ
     spend(_STEPS_A_SCAN)
     model = MODEL_NAMES[settings.embedder]
     origin = calibration.Origin(text, model, _find_generation(session, model))
-    if like_key(text) is None:
+    keys = like_keys(text)
+    if not keys:
         return _build_for_text(session, settings, origin, scan)
-    paper = find_paper(session, text)
+    ids = [_find_paper(session, key) for key in keys]
+    papers = like_paper.meanings_of(session, settings, ids)
+    if len(papers) == 1:
+        return _build_for_paper(session, origin, papers[0], scan)
+    return _build_for_examples(session, origin, papers, scan)
+
+
+def _find_paper(session: Session, key: str) -> int:
+    paper = find_paper(session, key)
     if paper is None:
-        name = text.removeprefix("arxiv:")
+        name = key.removeprefix("arxiv:")
         raise LikeError(
             f"like:{name} names a paper that is not stored here;"
             f' say what it is about instead: like:"…"'
         )
-    return _build_for_paper(session, settings, origin, paper.id, scan)
+    return paper.id
 
 
 def _find_generation(session: Session, model: str) -> int:
@@ -136,40 +145,51 @@ def _build_for_text(
     dense = like_paper.embed_text(settings, origin.text)
     target = calibration.Target(dense, weights)
     tuning = calibration.find_tuning(origin.model)
-    pool = scan(session, origin.model, target, None)
+    pool = scan(session, origin.model, target, ())
     if pool.is_large_enough and any(tuning.added):
         best = _find_best(session, target, pool, tuning.words)
         target = calibration.expand(target, best, tuning.added)
-        pool = scan(session, origin.model, target, None)
+        pool = scan(session, origin.model, target, ())
     elif pool.is_large_enough and tuning.is_sentence_model and not like_paper.is_long(origin.text):
         nearest = [i for _, i in pool.find_best(calibration.DENSE_ONLY, calibration.NEAREST)]
         counts = count_papers_with(session, nearest, weights)
         weights = calibration.reweigh(weights, counts, len(nearest), corpus)
         target = calibration.Target(dense, weights)
-        pool = scan(session, origin.model, target, None)
+        pool = scan(session, origin.model, target, ())
     return _measure(origin, target, pool, tuning.words)
 
 
 def _build_for_paper(
-    session: Session, settings: Settings, origin: calibration.Origin, paper_id: int, scan: Scan
+    session: Session, origin: calibration.Origin, paper: PaperVectors, scan: Scan
 ) -> LikeQueryView:
-    paper = like_paper.meaning_of(session, settings, paper_id)
     target = like_paper.target_of_paper(session, paper)
     tuning = calibration.find_tuning(origin.model)
-    pool = scan(session, origin.model, target, paper_id)
+    pool = scan(session, origin.model, target, [paper.paper_id])
     if pool.is_large_enough and any(tuning.added_to_paper):
         best = _find_best(session, target, pool, tuning.words)
         target = calibration.expand(target, best, tuning.added_to_paper)
-        pool = scan(session, origin.model, target, paper_id)
+        pool = scan(session, origin.model, target, [paper.paper_id])
     return calibration.admit(_measure(origin, target, pool, tuning.words), paper)
+
+
+def _build_for_examples(
+    session: Session, origin: calibration.Origin, papers: Sequence[PaperVectors], scan: Scan
+) -> LikeQueryView:
+    examples = like_paper.targets_of_papers(session, papers)
+    target = calibration.join_examples(examples, origin.model)
+    pool = scan(session, origin.model, target, [paper.paper_id for paper in papers])
+    if not pool.is_large_enough:  # the shipped scale is that of whole vectors
+        target = calibration.join_examples(examples, "")
+    return _measure(origin, target, pool, calibration.find_tuning(origin.model).words)
 
 
 def _find_best(
     session: Session, target: calibration.Target, pool: calibration.ReferenceScores, share: float
-) -> list[calibration.RelevantPaper]:
+) -> list[calibration.Target]:
     """Return the papers for feedback, if there are any."""
     scale = calibration.scale_of_pool(pool, has_dense=bool(target.dense), share=share)
-    return _load_feedback(session, calibration.choose_feedback(pool, scale))
+    best = get_meanings(session, calibration.choose_feedback(pool, scale))
+    return like_paper.targets_of_papers(session, best)
 
 
 def _measure(
@@ -186,12 +206,3 @@ def _measure(
         scale = calibration.scale_of_shipped(target, tuning, share)
         threshold = calibration.shipped_threshold(scale)
     return calibration.build_like_query(origin, target, scale, threshold)
-
-
-def _load_feedback(session: Session, ids: Sequence[int]) -> list[calibration.RelevantPaper]:
-    texts = {text.paper_id: text for text in select_texts(session, ids)}
-    corpus = like_paper.load_corpus(session, like_paper.lexemes_of(texts.values()))
-    return [
-        calibration.RelevantPaper(paper.dense, like_paper.rare_words(texts[paper.paper_id], corpus))
-        for paper in get_meanings(session, ids)
-    ]

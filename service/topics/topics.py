@@ -11,6 +11,7 @@ from service.papers.domain.types import PaperView
 from service.papers.store.read import announced_day, count_by_day, find_paper, find_papers
 from service.platform.settings.settings import Settings
 from service.similarity.availability import NOT_HERE, is_available
+from service.similarity.domain.vectors import like_keys
 from service.topics.domain.language import (
     Query,
     QueryError,
@@ -82,9 +83,10 @@ def _check_words(
     if likes and not is_saved and not is_available(session):
         raise TopicError(text, NOT_HERE, max(0, text.casefold().find("like:")))
     for leaf in likes:
-        if leaf.is_key and find_paper(session, leaf.text) is None:
-            message = f'There is no paper {leaf.text} here yet; describe it: like:"some words".'
-            raise TopicError(text, message, max(0, text.find(leaf.text.partition(":")[2])))
+        for key in like_keys(leaf.text) if leaf.is_key else ():
+            if find_paper(session, key) is None:
+                message = f'There is no paper {key} here yet; describe it: like:"some words".'
+                raise TopicError(text, message, max(0, text.find(key.partition(":")[2])))
 
 
 def check_topics(

@@ -1,5 +1,6 @@
 """Papers are embedded, clauses are compiled to like queries, and similar papers are found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -73,7 +74,9 @@ def crowd(session: Session, ids: dict[str, int]) -> None:
 FEW = 20
 
 
-def scan_few(session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+def scan_few(
+    session: Session, model: str, target: Target, without: Sequence[int]
+) -> ReferenceScores:
     return replace(scan_pool(session, model, target, without), least=FEW)
 
 
@@ -221,6 +224,31 @@ def test_a_paper_as_a_like_query_finds_itself_and_similar_papers(
     like_query = make_like_query(session, settings, spelling, scan_few)
     assert like_query.text == "arxiv:2609.00001"
     assert found(session, like_query) == of_subject(ids, "splatting")
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize("embedder", ["minilm", "wordllama", "none"])
+@pytest.mark.parametrize("scan", [scan_few, scan_pool])
+def test_several_papers_find_what_they_have_in_common(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    session: Session,
+    ids: dict[str, int],
+    embedder: str,
+    scan: Scan,
+) -> None:
+    settings = settings.model_copy(update={"embedder": embedder})
+    learn_meanings(sessions, settings)
+    like_query = make_like_query(session, settings, "2609.00002, 2609.00001,2609.00003v1", scan)
+    assert like_query.text == "arxiv:2609.00001,arxiv:2609.00002,arxiv:2609.00003"
+    assert found(session, like_query) == of_subject(ids, "splatting")
+
+
+def test_one_unknown_paper_among_several_is_named(
+    settings: Settings, session: Session, ids: dict[str, int]
+) -> None:
+    with pytest.raises(LikeError, match=r"like:2609\.99999 names"):
+        load_like_query(session, settings, "2609.00001,2609.99999")
 
 
 def test_a_paper_finds_itself_among_any_number_of_papers(

@@ -1,5 +1,6 @@
 """MiniLM: rare words of no meaning, texts that are too long, and vectors of the model before it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,9 @@ INTERESTS = (
 )
 
 
-def scan_few(session: Session, model: str, target: Target, without: int | None) -> ReferenceScores:
+def scan_few(
+    session: Session, model: str, target: Target, without: Sequence[int]
+) -> ReferenceScores:
     return replace(scan_pool(session, model, target, without), least=20)
 
 

@@ -17,9 +17,8 @@ from typing import Final
 
 from service.similarity.domain import vectors
 from service.similarity.domain.bm25 import Corpus, ShippedCorpus, lexeme_key, pack_like_query
+from service.similarity.domain.common_directions import without_common
 
-MINILM: Final = "minilm-l6-384-int8"
-"""The name under which vectors of MiniLM are stored."""
 WORDS_SHARE: Final = 1.5
 """Weight of the words' z-score relative to WordLlama's vector."""
 THRESHOLD_SHARE: Final = 0.54
@@ -49,11 +48,12 @@ _UNIT: Final = 2**26
 class Tuning:
     """How a model's vectors are combined with words, as measured (docs/relevance.md).
 
-    Words count `words` times the vector. Feedback adds lexemes and shifts the vector by these shares
+    Words count `words` times the vector, on the page of a paper `words_of_page` times. Feedback adds lexemes and shifts the vector by these shares
     of their lengths. `dense` is the mean and the deviation of dot products with descriptions.
     """
 
     words: float = WORDS_SHARE
+    words_of_page: float = WORDS_SHARE
     added: tuple[float, float] = (0.5, 0.5)
     added_to_paper: tuple[float, float] = (0.0, 0.0)
     dense: tuple[float, float] = (43_700.0, 22_900.0)
@@ -62,8 +62,9 @@ class Tuning:
 
 
 _TUNINGS: Final = {
-    MINILM: Tuning(
+    vectors.MINILM: Tuning(
         words=0.5,
+        words_of_page=0.25,
         added=(0.0, 0.0),
         added_to_paper=(1.0, 0.5),
         dense=(28_300.0, 26_600.0),
@@ -131,14 +132,6 @@ class ScoreScale:
 
 DENSE_ONLY: Final = ScoreScale(1, 0, 0.0, 1.0)
 """Scores by the vector alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelevantPaper:
-    """A paper for feedback: its vector, and the BM25 weights of its lexemes."""
-
-    dense: bytes
-    weights: Mapping[str, float]
 
 
 def scale_of_pool(
@@ -228,8 +221,20 @@ def join_vectors(parts: Sequence[bytes]) -> bytes:
     return vectors.quantize([float(sum(column)) for column in zip(*known, strict=True)])
 
 
+def join_examples(examples: Sequence[Target], model: str) -> Target:
+    """Return the target of several papers: the sum of their words, and of their vectors what they do
+    not share with all papers.
+    """
+    weights: dict[str, float] = {}
+    for lexeme, weight in (pair for example in examples for pair in example.weights.items()):
+        weights[lexeme] = weights.get(lexeme, 0.0) + weight
+    known = [memoryview(example.dense).cast("b") for example in examples if example.dense]
+    mean = [sum(column) / len(known) for column in zip(*known, strict=True)]
+    return Target(vectors.quantize(without_common(mean, model)), weights)
+
+
 def expand(
-    target: Target, papers: Sequence[RelevantPaper], added: tuple[float, float] = (0.5, 0.5)
+    target: Target, papers: Sequence[Target], added: tuple[float, float] = (0.5, 0.5)
 ) -> Target:
     """Return the target moved toward `papers` (J. J. Rocchio, 1971); unchanged for two or fewer.
 

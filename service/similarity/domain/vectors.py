@@ -25,8 +25,12 @@ LIKE_QUERY_LIMIT: Final = 1023
 """The largest weight of a lexeme of a like query: 64 * 1023 * 255 < 2**24."""
 FACTOR_LIMIT: Final = 2**28
 """The largest factor: 2**28 * 2**24 twice, the sum of a score, stays exact in 64-bit floats."""
+MOST_PAPERS: Final = 20
+"""Papers that one `like:` clause may name."""
 SPARSE_DIMENSIONS: Final = 1_000_000_000
 """Keys of lexemes are below this, the limit of pgvector's `sparsevec`."""
+MINILM: Final = "minilm-l6-384-int8"
+"""The name under which vectors of MiniLM are stored."""
 WORDS_ONLY: Final = "words"
 """The name of the missing model: similarity then uses shared words alone."""
 
@@ -96,11 +100,19 @@ def quantize(values: Sequence[float]) -> bytes:
     return array("b", (max(-DENSE_LIMIT, min(DENSE_LIMIT, n)) for n in rounded)).tobytes()
 
 
-def like_key(text: str) -> str | None:
-    """Return the key of the paper that `like:text` names, or None where it is a description.
+def like_keys(text: str) -> tuple[str, ...]:
+    """Return the distinct keys of the papers that `like:text` names, sorted; none for a description.
 
-    Accepts an arXiv identifier in any spelling, or a key as pages show it (`biorxiv:10.1101/…`).
+    Accepts arXiv identifiers in any spelling and keys as pages show them (`biorxiv:10.1101/…`), with
+    commas between them. Joined with commas, the keys give the same keys.
     """
+    keys = [_like_key(part) for part in text.split(",")]
+    # A DOI may contain a comma, so the whole text may be one key.
+    known = {key for key in keys if key} if all(keys) else {_like_key(text) or ""} - {""}
+    return tuple(sorted(known))
+
+
+def _like_key(text: str) -> str | None:
     if identifiers.is_arxiv_id(text):
         return identifiers.paper_key("arxiv", text)
     source, colon, identifier = text.strip().partition(":")

@@ -14,8 +14,7 @@ from typing import Final, Protocol
 
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
-from service.similarity.domain.calibration import MINILM
-from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, WORDS_ONLY
+from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, MINILM, WORDS_ONLY
 from service.similarity.packages import INSTALL, has_packages
 
 if has_packages():

@@ -63,7 +63,7 @@ class ModelVectors:
         self.model = model
         self.floor = floor
         self._pool_size = pool_size
-        self._blocks = [_Block(list(papers))]
+        self._blocks = [_Block(papers)]
 
     def with_changes(
         self, papers: Iterable[Packed], changed_ids: Iterable[int]
@@ -80,11 +80,11 @@ class ModelVectors:
         new._blocks = [*(block.without(changed) for block in self._blocks), *new._blocks]
         return new
 
-    def scan(self, target: Target, without: int | None = None) -> ReferenceScores:
-        """Return the newest papers' dot products with `target`, leaving out the paper `without`."""
+    def scan(self, target: Target, without: Sequence[int] = ()) -> ReferenceScores:
+        """Return the newest papers' dot products with `target`, leaving out the papers `without`."""
         ids, dense, sparse = self._multiply(target.dense, target.sparse)
-        if without is not None:
-            is_other = ids != without
+        if without:
+            is_other = ~np.isin(ids, without)
             ids, dense, sparse = ids[is_other], dense[is_other], sparse[is_other]
         if len(ids) > self._pool_size:
             newest = np.argpartition(ids, len(ids) - self._pool_size)[-self._pool_size :]
@@ -109,11 +109,27 @@ class ModelVectors:
 class _Block:
     """Papers with their dense vectors as a matrix and an inverted index of their lexemes."""
 
-    def __init__(self, papers: Sequence[Packed]) -> None:
-        self.ids = np.array([paper_id for paper_id, *_ in papers], dtype=np.int64)
-        self._alive = np.ones(len(papers), dtype=bool)
-        self._dense = _stack([dense for _, dense, _ in papers])
-        self._keys, self._starts, self._rows, self._weights = _invert([p[2] for p in papers])
+    def __init__(self, papers: Iterable[Packed]) -> None:
+        """Read the papers one by one: as a list they would take more memory than the arrays."""
+        ids, counts, dense, keys, weights = [], [], _Rows(), bytearray(), bytearray()
+        for paper_id, vector, sparse in papers:
+            count = (len(sparse) - _SPARSE_HEADER) // 8
+            ids.append(paper_id)
+            counts.append(count)
+            dense.add(vector)
+            keys += sparse[_SPARSE_HEADER : _SPARSE_HEADER + 4 * count]
+            weights += sparse[_SPARSE_HEADER + 4 * count :]
+        self.ids = np.array(ids, dtype=np.int64)
+        self._alive = np.ones(len(ids), dtype=bool)
+        self._dense = dense.stack()
+        order = np.argsort(np.frombuffer(keys, ">i4"), kind="stable")
+        rows = np.repeat(np.arange(len(ids), dtype=np.int32), counts)
+        # The inverted index: keys, the start of each key's postings, then their rows and weights.
+        distinct, starts = np.unique(np.frombuffer(keys, ">i4")[order], return_index=True)
+        self._keys = distinct.astype(np.int64)
+        self._starts = np.append(starts, len(rows))
+        self._rows = rows[order]
+        self._weights = np.frombuffer(weights, ">f4")[order].astype(np.float32)
 
     def holds(self, paper_ids: Iterable[int]) -> bool:
         return bool(np.isin(self.ids[self._alive], [*paper_ids]).any())
@@ -140,29 +156,21 @@ class _Block:
         return self.ids[self._alive], denses[self._alive], sparses[self._alive]
 
 
-def _stack(vectors: Sequence[bytes]) -> NDArray[np.float32]:
-    """Return the vectors as rows; zeros for a paper that has none."""
-    length = max((len(vector) - _HALF_HEADER for vector in vectors if vector), default=0) // 2
-    stacked = np.zeros((len(vectors), length), dtype=np.float32)
-    for row, vector in enumerate(vectors):
-        if vector:
-            stacked[row] = np.frombuffer(vector, dtype=">f2", offset=_HALF_HEADER)
-    return stacked
+class _Rows:
+    """Dense vectors as pgvector sends them, gathered to a matrix; zeros for a paper that has none."""
 
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._has_vector: list[bool] = []
 
-def _invert(
-    vectors: Sequence[bytes],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Build an inverted index: keys, start of each key's postings, then their rows and weights."""
-    counts = [(len(vector) - _SPARSE_HEADER) // 8 for vector in vectors]
-    rows = np.repeat(np.arange(len(vectors), dtype=np.int32), counts)
-    keys = np.empty(sum(counts), dtype=np.int64)
-    weights = np.empty(sum(counts), dtype=np.float32)
-    at = 0
-    for vector, count in zip(vectors, counts, strict=True):
-        keys[at : at + count] = np.frombuffer(vector, ">i4", count, _SPARSE_HEADER)
-        weights[at : at + count] = np.frombuffer(vector, ">f4", count, _SPARSE_HEADER + 4 * count)
-        at += count
-    order = np.argsort(keys, kind="stable")
-    distinct, starts = np.unique(keys[order], return_index=True)
-    return distinct, np.append(starts, len(keys)), rows[order], weights[order]
+    def add(self, vector: bytes) -> None:
+        self._bytes += vector[_HALF_HEADER:]
+        self._has_vector.append(bool(vector))
+
+    def stack(self) -> NDArray[np.float32]:
+        is_known = np.array(self._has_vector, dtype=bool)
+        known = np.frombuffer(self._bytes, ">f2").reshape(int(is_known.sum()) or 1, -1)
+        stacked = np.zeros((len(is_known), known.shape[1]), dtype=np.float32)
+        if known.size:
+            stacked[is_known] = known
+        return stacked

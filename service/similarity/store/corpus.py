@@ -1,6 +1,6 @@
 """Queries for statistics of the corpus: document frequencies, and the newest papers' scores."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Text, any_, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -30,15 +30,15 @@ def scan_pool(
     session: Session,
     model: str,
     target: Target,
-    without: int | None = None,
+    without: Sequence[int] = (),
     pool_size: int = POOL_SIZE,
 ) -> ReferenceScores:
-    """Return the newest papers' dot products with `target`, leaving out the paper `without`."""
+    """Return the newest papers' dot products with `target`, leaving out the papers `without`."""
     known = PaperMeaning
     dense, sparse = dot_columns(target.dense, target.sparse, known)
     newest = (
         select(known.paper_id, dense.label("dense"), sparse.label("sparse"))
-        .where(known.model == model, known.paper_id != (without or 0))
+        .where(known.model == model, known.paper_id.not_in(without))
         .order_by(known.paper_id.desc())
         .limit(pool_size)
         .subquery()

@@ -127,7 +127,7 @@ def _label(query: syntax.Query, *, is_brief: bool) -> str:
         case syntax.TrendLimit():
             label = f"trending {_COMPARISONS[query.comparison]} {query.percent}%"
         case syntax.Like():
-            label = f"like {query.text}" if query.is_key else query.text
+            label = f"like {query.text.replace(',', ', ')}" if query.is_key else query.text
         case syntax.Prefix():
             label = f"{query.text}*"
         case _:

@@ -9,11 +9,9 @@ from service.similarity.domain.bm25 import Corpus, lexeme_key, pack_paper
 from service.similarity.domain.calibration import (
     LEAST_POOL,
     LEAST_THRESHOLD,
-    MINILM,
     SHIPPED_THRESHOLD,
     Origin,
     ReferenceScores,
-    RelevantPaper,
     ScoreScale,
     Target,
     Tuning,
@@ -22,6 +20,7 @@ from service.similarity.domain.calibration import (
     choose_feedback,
     expand,
     find_tuning,
+    join_examples,
     join_vectors,
     pick_threshold,
     reweigh,
@@ -29,11 +28,14 @@ from service.similarity.domain.calibration import (
     scale_of_shipped,
     shipped_threshold,
 )
+from service.similarity.domain.common_directions import without_common
 from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     LIKE_QUERY_LIMIT,
+    MINILM,
     LikeQueryView,
     PaperVectors,
+    dot_dense,
     dot_sparse,
     is_like,
     quantize,
@@ -129,8 +131,8 @@ AHEAD = signed(*[90] * 32, *[0] * 32)
 ASIDE = signed(*[0] * 32, *[90] * 32)
 
 
-def feedback(*lexemes: str, dense: bytes = ASIDE) -> RelevantPaper:
-    return RelevantPaper(dense, dict.fromkeys(lexemes, 2.0))
+def feedback(*lexemes: str, dense: bytes = ASIDE) -> Target:
+    return Target(dense, dict.fromkeys(lexemes, 2.0))
 
 
 def test_feedback_adds_lexemes_of_two_papers_and_shifts_the_vector() -> None:
@@ -198,6 +200,28 @@ def test_vectors_are_joined_to_one_of_the_same_length() -> None:
     joined = array("b", join_vectors([AHEAD, ASIDE]))
     assert joined[0] == joined[-1] == 64
     assert join_vectors([]) == b""
+
+
+def test_examples_add_their_words_and_vectors() -> None:
+    examples = [
+        Target(quantize([3, 0]), {"a": 1.0, "b": 2.0}),
+        Target(quantize([0, 3]), {"b": 1.5}),
+    ]
+    joined = join_examples(examples, "m")
+    assert joined == Target(quantize([1, 1]), {"a": 1.0, "b": 3.5})
+    assert join_examples([Target(b"", {"a": 1.0})], "m").dense == b""
+
+
+def test_what_all_papers_have_in_common_is_damped() -> None:
+    nothing, odd = [0.0] * 384, [float(n % 7 - 3) for n in range(384)]
+    common = [-value for value in without_common(nothing, MINILM)]
+    both = [a + b for a, b in zip(odd, common, strict=True)]
+    left = zip(without_common(both, MINILM), without_common(odd, MINILM), strict=True)
+    kept = sum((a - b) * c for (a, b), c in zip(left, common, strict=True))
+    assert 0 < kept < sum(value * value for value in common)
+    example = Target(quantize(odd), {})
+    assert dot_dense(join_examples([example], MINILM).dense, quantize(common)) < 0
+    assert without_common(odd, "m") == odd
 
 
 def test_an_unknown_model_is_tuned_like_the_first() -> None:

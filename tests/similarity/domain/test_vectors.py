@@ -17,7 +17,7 @@ from service.similarity.domain.vectors import (
     dot_dense,
     dot_sparse,
     is_like,
-    like_key,
+    like_keys,
     quantize,
     score_paper,
 )
@@ -102,4 +102,12 @@ def test_quantizing_discards_the_length() -> None:
     ],
 )
 def test_a_clause_names_a_paper_or_describes_one(text: str, key: str | None) -> None:
-    assert like_key(text) == key
+    assert like_keys(text) == ((key,) if key else ())
+
+
+def test_a_clause_names_papers_with_commas_between_them_in_any_order() -> None:
+    keys = ("arxiv:2507.17189", "biorxiv:10.1101/2024.01.02.5")
+    assert like_keys("bioRxiv:10.1101/2024.01.02.5, 2507.17189v2,arXiv:2507.17189") == keys
+    assert like_keys(",".join(keys)) == keys
+    assert like_keys("2507.17189,graphs") == ()
+    assert like_keys("doi:10.1038/a,b") == ("doi:10.1038/a,b",)

@@ -32,6 +32,7 @@ MODELS = READY_FIELDS[0].topics[0]
         ("privacy src:hf", "Privacy on Hugging Face Daily Papers"),
         ("speech trend>90", "Speech, trending above 90%"),
         ('like:"robots that learn"', "Robots that learn"),
+        ("like:2508.00002,2507.17189", "Like arxiv:2507.17189, arxiv:2508.00002"),
         ("mRNA vaccine", "mRNA vaccine"),
         ("first OR second OR third OR fourth OR fifth OR sixth", "First, second, third, fourth, fifth…"),
         ("w" * 60, "W" + "w" * 38 + "…"),

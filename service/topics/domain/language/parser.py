@@ -7,7 +7,7 @@ from service.papers.domain.author_names import author_key
 from service.papers.domain.categories import UnknownCategory, expand, suggested_category
 from service.papers.domain.source_names import SOURCE_NAMES, SOURCES
 from service.platform.work_budget import spend
-from service.similarity.domain.vectors import like_key
+from service.similarity.domain.vectors import MOST_PAPERS, like_keys
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.announcement_filters import split_switches
 from service.topics.domain.language.lexer import TEXT_FIELDS, LexerToken, iterate_tokens
@@ -201,8 +201,10 @@ def _build_source(text: str, token: LexerToken) -> syntax.FromSource:
 
 
 def _build_like(text: str, token: LexerToken) -> syntax.Like:
-    if key := like_key(token.text):
-        return syntax.Like(key, is_key=True)
+    if keys := like_keys(token.text):
+        if len(keys) > MOST_PAPERS:
+            raise token.error(text, f"A like: clause names at most {MOST_PAPERS} papers")
+        return syntax.Like(",".join(keys), is_key=True)
     folded = syntax.fold_words(token.text)
     if max(len(folded), len(token.text)) > MAX_LIKE_CHARACTERS:
         raise token.error(text, f"A text for like: has at most {MAX_LIKE_CHARACTERS:,} characters")

@@ -76,7 +76,7 @@ class TrendLimit:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """Papers near in meaning to a text, or to a stored paper, whose key is `text` if `is_key`."""
+    """Papers near in meaning to a text, or to stored papers, whose keys are `text` if `is_key`."""
 
     text: str
     is_key: bool = False
