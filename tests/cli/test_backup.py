@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -28,6 +29,7 @@ from support.web.site import Subscribers
 from service.deliveries.domain.months import month_of_id
 from service.operations.backup import BackupError, load_backup, placing_files
 from service.platform.database.engine import make_engine
+from service.platform.embedded import Embedded
 from service.platform.embedded.paths import find_postgres_program
 from service.platform.signing.tokens import Purpose
 from service.web.app import create_app
@@ -56,6 +58,12 @@ def empty_database(servers: TestServers, worker: str) -> Iterator[str]:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield with_database(servers.database_url, name)
         drop_database(admin, name)
+
+
+@pytest.fixture
+def servers_left_running() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
 def run_apart(environ: dict[str, str], *arguments: str) -> Result:
@@ -387,11 +395,13 @@ OWN_FILES = ("sent.example.org.pem", "mailbox.key", "runbook", "demo.pem", "valk
 
 
 def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
-    data_dir: Path, tmp_path: Path
+    data_dir: Path, tmp_path: Path, servers_left_running: ExitStack
 ) -> None:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
     key = data_dir / "dkim" / "key.pem"
     environ = inherited | {"PAPERBOY_DATA_DIR": str(data_dir)}
+    # Its servers run already, as they do where a service runs: each command would start them.
+    servers_left_running.enter_context(Embedded(data_dir))
     assert run_apart(environ, "subscribers", "add", "ada@example.org", "--topic", "graph").code == 0
     assert run_apart(environ, "suppress", "grace@example.org", "--why", "asked").code == 0
     key.parent.mkdir()
@@ -422,6 +432,7 @@ def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
     assert (restored.code, restored.err) == (0, "")
     assert (other / "secret_key").read_bytes() == (data_dir / "secret_key").read_bytes()
     assert (other / "secret_key").stat().st_mode & 0o777 == 0o600
+    servers_left_running.enter_context(Embedded(other))
     (ada,) = run_apart(environ, "--json", "subscribers", "list").value
     assert (ada["email"], ada["topics"]) == ("ada@example.org", ["graph"])
     assert "suppressed" in run_apart(environ, "subscribers", "add", "grace@example.org").complaint
