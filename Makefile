@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Images of Python set it, and each of the many processes of a run would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +16,8 @@ RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
 # Test processes; more than cores only makes them wait for each other.
 JOBS ?= 2
+# Neighbours stay in one process, which makes a module's browser or wheel once; the idle take from the busy.
+SHARED_OUT = -n $(JOBS) --dist worksteal
 # Passed on to pytest by `make test`, to a bench by `make bench`: `make test ARGS="-k unsubscribe"`.
 ARGS ?=
 # `ONCE=1 make demo` prints the accounting and ends.
@@ -75,15 +79,15 @@ run: $(RUN_STAMP) ## everything on this machine with your settings; ARGS="--host
 
 .PHONY: test
 test: $(STAMP) chromium ## the whole suite; ARGS="-k word" for a part of it
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests of pure code, which need no server: under a minute
-	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow and not real" $(PURE_TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -q $(SHARED_OUT) -m "not slow and not real" $(PURE_TESTS) $(ARGS)
 
 .PHONY: test-service
 test-service: $(STAMP) ## the rooms' tests, on the servers of PAPERBOY_TEST_DATABASE_URL and _REDIS_URL
-	@$(BIN)/python -m pytest -q -n $(JOBS) --ignore-glob="*/domain/*" $(SERVICE_TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -q $(SHARED_OUT) --ignore-glob="*/domain/*" $(SERVICE_TESTS) $(ARGS)
 
 .PHONY: test-matrix
 test-matrix: $(STAMP) ## the same on Python 3.11 to 3.13, PostgreSQL 16 and 18, Redis, Valkey, RabbitMQ; ARGS=--quick
@@ -93,7 +97,7 @@ test-matrix: $(STAMP) ## the same on Python 3.11 to 3.13, PostgreSQL 16 and 18, 
 cover: $(STAMP) chromium ## the whole suite under coverage, with its thresholds
 	@rm -f .coverage .coverage.*
 	@mkdir -p build
-	@$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=json:build/coverage.json $(ARGS)
+	@$(BIN)/python -m pytest $(SHARED_OUT) --cov --cov-report=json:build/coverage.json $(ARGS)
 	@$(BIN)/python .ci/coverage_check.py build/coverage.json
 
 # The browser's tests are part of the suite, so a missing browser is an error and never a skip.

@@ -30,6 +30,7 @@ from support.servers.databases import (
     with_number,
 )
 from support.servers.loopback_http import LoopbackHttp
+from support.servers.one_dialect import use_one_dialect
 from support.smtp.smtp_sink import SmtpSink
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
@@ -39,6 +40,8 @@ from service.platform.settings.settings import Settings
 # A test says what is right and not how fast: that is measured by the benches.
 hypothesis.settings.register_profile("paperboy", deadline=None)
 hypothesis.settings.load_profile("paperboy")
+
+use_one_dialect()
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
-from support.newsletter.commands import Result
+from support.newsletter.commands import Paperboy, Result
 from support.newsletter.press import Press, make_press
 from support.rules import ROOT
 from support.servers.databases import TestServers, drop_database, with_database
@@ -28,12 +29,15 @@ from support.web.site import Subscribers
 from service.deliveries.domain.months import month_of_id
 from service.operations.backup import BackupError, load_backup, placing_files
 from service.platform.database.engine import make_engine
+from service.platform.embedded import Embedded
 from service.platform.embedded.paths import find_postgres_program
 from service.platform.signing.tokens import Purpose
 from service.web.app import create_app
 
 NOW = ("--now", "2026-09-18T05:00Z")
 AFTER = ("--now", "2026-09-18T05:30Z")
+# A command with the variables of its environment.
+Run = Callable[..., Result]
 NAMES = [f"reader{n:02}@example.org" for n in range(16)]
 
 
@@ -56,10 +60,32 @@ def empty_database(servers: TestServers, worker: str) -> Iterator[str]:
         drop_database(admin, name)
 
 
-def run(environ: dict[str, str], *arguments: str) -> Result:
+@pytest.fixture
+def servers_left_running() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def run_apart(environ: dict[str, str], *arguments: str) -> Result:
+    """Run a command as a process of its own, as an operator does."""
     process = start_command(environ, *arguments)
     out, err = process.communicate(timeout=120)
     return Result(process.returncode, out, err)
+
+
+@pytest.fixture
+def run(bare: Paperboy, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command with these variables in this process: starting one takes longer than it does."""
+
+    def run_here(environ: dict[str, str], *arguments: str) -> Result:
+        with monkeypatch.context() as patch:
+            for name in set(os.environ) - set(environ):
+                patch.delenv(name)
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            return bare(*arguments)
+
+    return run_here
 
 
 def back_up_amid(environ: dict[str, str], sink: SmtpSink, directory: Path) -> Result:
@@ -75,7 +101,7 @@ def back_up_amid(environ: dict[str, str], sink: SmtpSink, directory: Path) -> Re
     sender = start_command(environ, *NOW, "deliver")
     try:
         assert arrived.wait(60)
-        result = run(environ, *NOW, "--json", "backup", str(directory))
+        result = run_apart(environ, *NOW, "--json", "backup", str(directory))
     finally:
         go.set()
         _, complained = sender.communicate(timeout=120)
@@ -85,11 +111,13 @@ def back_up_amid(environ: dict[str, str], sink: SmtpSink, directory: Path) -> Re
 
 @pytest.mark.parametrize("is_other_machine", [False, True])
 def test_a_backup_of_half_an_edition_sends_nothing_twice(
+    run: Run,
     press: Press,
     environ: dict[str, str],
     empty_database: str,
     smtp_sink: SmtpSink,
     tmp_path: Path,
+    *,
     is_other_machine: bool,
 ) -> None:
     press.add_subscribers(*NAMES)
@@ -128,7 +156,12 @@ def test_a_backup_of_half_an_edition_sends_nothing_twice(
 
 
 def test_the_operator_may_say_when_the_lost_machine_last_sent(
-    press: Press, environ: dict[str, str], empty_database: str, smtp_sink: SmtpSink, tmp_path: Path
+    run: Run,
+    press: Press,
+    environ: dict[str, str],
+    empty_database: str,
+    smtp_sink: SmtpSink,
+    tmp_path: Path,
 ) -> None:
     press.add_subscribers(*NAMES)
     press.add_papers(1)
@@ -155,7 +188,7 @@ def test_the_operator_may_say_when_the_lost_machine_last_sent(
 
 
 def test_a_backup_without_copies_renders_digests_anew(
-    press: Press, environ: dict[str, str], empty_database: str, tmp_path: Path
+    run: Run, press: Press, environ: dict[str, str], empty_database: str, tmp_path: Path
 ) -> None:
     press.add_subscribers(*NAMES)
     press.add_papers(1)
@@ -221,7 +254,7 @@ def tables(database_url: str) -> int:
 
 
 def test_what_cannot_be_restored_is_refused_in_one_line(
-    environ: dict[str, str], empty_database: str, tmp_path: Path
+    run: Run, environ: dict[str, str], empty_database: str, tmp_path: Path
 ) -> None:
     whole = tmp_path / "backup"
     assert run(environ, "backup", str(whole)).code == 0
@@ -251,7 +284,7 @@ def test_what_cannot_be_restored_is_refused_in_one_line(
 
 
 def test_a_database_whose_migration_fails_keeps_its_key(
-    environ: dict[str, str], empty_database: str, tmp_path: Path
+    run: Run, environ: dict[str, str], empty_database: str, tmp_path: Path
 ) -> None:
     whole = tmp_path / "backup"
     del environ["PAPERBOY_SECRET_KEY"]
@@ -336,7 +369,7 @@ def make_program(directory: Path, name: str, version: str) -> None:
 
 
 def test_client_programs_older_than_the_server_are_one_line(
-    environ: dict[str, str], tmp_path: Path
+    run: Run, environ: dict[str, str], tmp_path: Path
 ) -> None:
     major = 18
     missing = run({**environ, "PATH": str(tmp_path)}, "backup", str(tmp_path / "one"))
@@ -362,13 +395,15 @@ OWN_FILES = ("sent.example.org.pem", "mailbox.key", "runbook", "demo.pem", "valk
 
 
 def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
-    data_dir: Path, tmp_path: Path
+    data_dir: Path, tmp_path: Path, servers_left_running: ExitStack
 ) -> None:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PAPERBOY_")}
     key = data_dir / "dkim" / "key.pem"
     environ = inherited | {"PAPERBOY_DATA_DIR": str(data_dir)}
-    assert run(environ, "subscribers", "add", "ada@example.org", "--topic", "graph").code == 0
-    assert run(environ, "suppress", "grace@example.org", "--why", "asked").code == 0
+    # Its servers run already, as they do where a service runs: each command would start them.
+    servers_left_running.enter_context(Embedded(data_dir))
+    assert run_apart(environ, "subscribers", "add", "ada@example.org", "--topic", "graph").code == 0
+    assert run_apart(environ, "suppress", "grace@example.org", "--why", "asked").code == 0
     key.parent.mkdir()
     make_key = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)]
     subprocess.run(make_key, check=True, capture_output=True)
@@ -378,7 +413,7 @@ def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
         (data_dir / name).write_text("not to be copied")
     for name in OWN_FILES:
         (data_dir / name).write_text("the operator's own")
-    backup = run(environ, "--json", "backup", str(tmp_path / "backup"))
+    backup = run_apart(environ, "--json", "backup", str(tmp_path / "backup"))
     assert backup.code == 0, backup.err
     names = ("secret_key", "dkim/key.pem", *OWN_FILES)
     assert set(backup.value["files"]) == {"database.dump", *(f"files/{name}" for name in names)}
@@ -393,15 +428,16 @@ def test_an_embedded_installation_comes_back_with_its_key_and_its_suppressions(
         'PAPERBOY_MAIL_FROM="Paperboy <digest@example.org>"\n'
     )
     environ = inherited | {"PAPERBOY_ENV_FILE": str(settings_file)}
-    restored = run(environ, "restore", str(tmp_path / "backup"))
+    restored = run_apart(environ, "restore", str(tmp_path / "backup"))
     assert (restored.code, restored.err) == (0, "")
     assert (other / "secret_key").read_bytes() == (data_dir / "secret_key").read_bytes()
     assert (other / "secret_key").stat().st_mode & 0o777 == 0o600
-    (ada,) = run(environ, "--json", "subscribers", "list").value
+    servers_left_running.enter_context(Embedded(other))
+    (ada,) = run_apart(environ, "--json", "subscribers", "list").value
     assert (ada["email"], ada["topics"]) == ("ada@example.org", ["graph"])
-    assert "suppressed" in run(environ, "subscribers", "add", "grace@example.org").complaint
-    assert run(environ, "deliver").code == 1
-    twice = run(environ, "restore", str(tmp_path / "backup"))
+    assert "suppressed" in run_apart(environ, "subscribers", "add", "grace@example.org").complaint
+    assert run_apart(environ, "deliver").code == 1
+    twice = run_apart(environ, "restore", str(tmp_path / "backup"))
     assert (twice.code, twice.complaint) == (2, "the database is not empty: restore into a new one")
     assert (other / "secret_key").exists()
 

@@ -285,11 +285,19 @@ def assert_no_root(data_dir: Path, pids: Iterable[int]) -> None:
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_up_ends_with_everything_it_started(
-    address: str, number: signal.Signals, tmp_path: Path
+def assert_ends(
+    process: subprocess.Popen[str], number: signal.Signals, pids: Iterable[int]
 ) -> None:
+    """Send the signal; check that the command ends without a word, and its processes with it."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+    assert not any(map(is_alive, pids))
+
+
+@pytest.mark.slow
+def test_up_ends_with_everything_it_started(address: str, tmp_path: Path) -> None:
+    """At Ctrl-C; the tests below end theirs by SIGHUP and SIGTERM, since a start is costly."""
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
         event = read_value(process)
         assert event["url"] == address
@@ -304,10 +312,7 @@ def test_up_ends_with_everything_it_started(
         assert all(map(is_alive, event["processes"].values()))
         assert httpx2.get(f"{address}/healthz").is_success
         assert_no_root(tmp_path / "data", event["processes"].values())
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, out, err) == (0, "", "")
-    assert not any(map(is_alive, event["processes"].values()))
+        assert_ends(process, signal.SIGINT, event["processes"].values())
 
 
 @pytest.mark.slow
@@ -316,7 +321,7 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
 ) -> None:
     logs = tmp_path / "data" / "logs"
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
-        read_value(process)
+        event = read_value(process)
         assert httpx2.get(f"{address}/search?q=anne@example.org").is_success
         given = {"X-Request-ID": "given-by-a-proxy"}
         assert (
@@ -330,6 +335,7 @@ def test_what_a_visitor_does_is_in_the_logs_of_all_processes_by_its_request_id(
         assert httpx2.get(confirm).is_success
         wait_until(lambda: has_line(logs / "beat.log", "Sending due task"), 60)
         wait_until(lambda: is_mail_logged(logs), 30)
+        assert_ends(process, signal.SIGHUP, event["processes"].values())
     names = ("web", "worker-urgent", "worker-default", "beat")
     web, worker, default, beat = (read_lines(logs / f"{name}.log") for name in names)
     assert_no_secret(*logs.iterdir(), secrets=("a-key-that-is-only-used-in-tests",))
@@ -411,9 +417,7 @@ def test_up_starts_again_what_dies_and_mail_still_goes(
         # Each is there once, and the dead have left nothing behind.
         wait_until(lambda: len(living_children(tmp_path / "data")) == 6, 60)
         assert not any(is_alive(first[name]) for name in ("web", "beat", "worker-urgent"))
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, out, err) == (0, "", "")
+        assert_ends(process, signal.SIGTERM, first.values())
     assert living_children(tmp_path / "data") == []
 
 

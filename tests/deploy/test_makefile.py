@@ -185,7 +185,15 @@ def test_what_is_given_is_passed_to_the_program(
 
 def test_the_suite_runs_with_the_arguments_given(ready: Path) -> None:
     planned = make(ready, "--dry-run", "test", "JOBS=1", "ARGS=-k unsubscribe").stdout
-    assert ".venv/bin/python -m pytest -n 1 -k unsubscribe" in planned
+    assert ".venv/bin/python -m pytest -n 1 --dist worksteal -k unsubscribe" in planned
+
+
+def test_the_processes_of_a_run_keep_their_byte_code(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    shown = make(project, "--eval=show: ; @echo [$${PYTHONDONTWRITEBYTECODE-}]", "show")
+    assert shown.stdout == "[]\n", shown.stderr
 
 
 def test_the_fast_tests_are_every_domain_and_need_no_browser(ready: Path) -> None:

@@ -16,7 +16,7 @@ OTHER = "Python 3.12" if OURS != "Python 3.12" else "Python 3.13"
 def run_matrix(folder: Path, *options: str, **changes: str) -> subprocess.CompletedProcess[str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PAPERBOY_", "PYTEST_"))}
     return subprocess.run(
-        [sys.executable, str(ROOT / ".ci/matrix.py"), "--logs", str(folder), *options],
+        [sys.executable, str(ROOT / ".ci/matrix.py"), "--logs", str(folder), "--jobs=1", *options],
         check=False,
         capture_output=True,
         text=True,

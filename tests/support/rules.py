@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # `item.fixturenames` has those that its fixtures stand on, too.
         if "servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
+    # So that none of them begins when the other processes have nothing left to do.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if not real_data_dir().is_dir():
         _deselect(config, items, "real", f"no real data at {real_data_dir()}")
     if any(item.get_closest_marker("hosts") for item in items) and why_no_hosts():

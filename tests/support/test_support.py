@@ -13,9 +13,11 @@ import psycopg
 import pytest
 import redis
 from pytest_socket import SocketConnectBlockedError
-from sqlalchemy import make_url, text
+from sqlalchemy import Engine, func, make_url, select, text
+from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.orm import Session
 
+from service.platform.database.engine import make_engine
 from service.platform.settings.settings import Settings
 from support.rules import ROOT
 from support.servers.databases import TestServers, clone_database, with_database, with_number
@@ -47,6 +49,23 @@ def test_a_clone_goes_even_with_somebody_in_it(
         forgotten = psycopg.connect(url)
     assert session.scalar(found, {"name": name}) == 0
     forgotten.close()
+
+
+def test_engines_share_what_is_compiled_and_not_their_databases(
+    servers: TestServers, template_database: str, engine: Engine
+) -> None:
+    question = select(func.current_database().label("only_asked_here"))
+    with clone_database(servers, template_database, "inner") as url:
+        other = make_engine(url)
+        answers, compiled = [], []
+        for one in (engine, other):
+            with one.connect() as connection:
+                answer = connection.execute(question)
+                answers.append(answer.scalar_one())
+                compiled.append(answer.context.cache_hit)
+        assert answers == [engine.url.database, other.url.database]
+        assert compiled == [CacheStats.CACHE_MISS, CacheStats.CACHE_HIT]
+        other.dispose()
 
 
 @pytest.mark.parametrize("run", [1, 2])
