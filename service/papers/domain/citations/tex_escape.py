@@ -1,7 +1,7 @@
 r"""Write readable text as TeX: the inverse of `latex.readable`, for BibTeX files.
 
 Every brace that is written has its partner, since BibTeX counts escaped ones, too (`btxdoc`, section
-4): so `{` is `\textbraceleft{}`. Characters without a command stay as they are: LaTeX reads UTF-8
+4): so `{` is `\lbrace`. Characters without a command stay as they are: LaTeX reads UTF-8
 since 2018, and Biber always did.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 from service.papers.domain.latex.symbols import ACCENTS, GREEK, LETTERS, SYMBOLS
 
 _SPECIAL: Final[Mapping[str, str]] = {
-    "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "~": r"\textasciitilde{}",
+    "\\": r"\textbackslash{}", "{": r"\ensuremath{\lbrace}", "}": r"\ensuremath{\rbrace}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "<": r"\ensuremath{<}", ">": r"\ensuremath{>}", "|": r"\ensuremath{|}",
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "–": "--", "—": "---", "“": "``", "”": "''", "‘": "`", "’": "'", "…": r"\ldots{}", "\u00a0": "~",
