@@ -91,7 +91,8 @@ def cite(paper: PaperView) -> Citation:
         month=month,
         day=day,
         doi=paper.doi or _own_doi(namespace, identifier),
-        url=paper.url,
+        # Readers of files make links of whatever stands here.
+        url=paper.url if paper.url.startswith(("https://", "http://")) else "",
         abstract=" ".join(paper.abstract.split()),
         arxiv_id=arxiv_id,
         primary_class=paper.primary_category if arxiv_id else "",
