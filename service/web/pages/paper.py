@@ -21,7 +21,7 @@ from service.similarity.embed_papers import meaning_note, similar_papers
 from service.web.core.admission import PAPER
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
-from service.web.views.references import References, list_references
+from service.web.views.references import list_references
 
 SIMILAR_COUNT = 6
 MOST_VERSIONS = 20
@@ -58,7 +58,6 @@ class PaperPage:
     paper: PaperView
     announcements: tuple[AnnouncementLine, ...]
     versions: tuple[VersionLine, ...]
-    references: References
     similar: tuple[PaperView, ...]
 
 
@@ -70,7 +69,11 @@ def show_paper(context: Context, key: str) -> Response:
         page = _load_page(session, context.settings, paper) if paper else None
     if page:
         return context.pages.show(
-            "paper.html", page=page, note=meaning_note(context.settings), most_authors=MOST_AUTHORS
+            "paper.html",
+            page=page,
+            refs=list_references(page.paper, context.settings.base_url),
+            note=meaning_note(context.settings),
+            most_authors=MOST_AUTHORS,
         )
     canonical = _canonical_key(wanted)
     if canonical and canonical != wanted:
@@ -104,7 +107,6 @@ def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
             for batch, row in get_announcements(session, paper.id)
         ),
         versions=_list_versions(paper, {number: seen_at.date() for number, seen_at in versions}),
-        references=list_references(paper, settings.base_url),
         similar=_load_similar(session, settings, paper),
     )
 

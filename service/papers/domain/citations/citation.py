@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from service.papers.domain.author_names import PARTICLES, author_key, is_group
+from service.papers.domain.author_names import PARTICLES, is_group
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id, normalized_doi
 from service.papers.domain.latex.readable import fold
 from service.papers.domain.source_names import SOURCES
@@ -109,7 +109,7 @@ def split_name(name: str) -> CitedName:
     from the middle name of `Nguyen Van An`.
     """
     written = " ".join(name.split())
-    if is_group(author_key(written).split()):
+    if is_group(written.lower().split()):
         return CitedName(written, is_group=True)
     family, comma, given = (part.strip() for part in written.partition(","))
     if comma and given and not _SUFFIX.fullmatch(given):
