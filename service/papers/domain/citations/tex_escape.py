@@ -33,7 +33,11 @@ _ACCENTS: Final = {combining: name for name, combining in ACCENTS.items() if nam
 def escape_tex(text: str) -> str:
     """Return one line of TeX that prints the text; it is balanced in braces, whatever the text is."""
     line = unicodedata.normalize("NFC", " ".join(text.split()))
-    return "".join(_escape_line(line))
+    characters = set(line)
+    if any(map(_script_of, characters)):
+        return "".join(_escape_line(line))
+    # An abstract has 1,500 characters and some 60 different ones.
+    return line.translate({ord(each): _escape_character(each) for each in characters})
 
 
 def verbatim(address: str) -> str:
