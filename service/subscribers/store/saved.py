@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import CTE, ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.papers.domain.latex.readable import fold
@@ -38,19 +38,23 @@ def count_saved(session: Session, subscriber_id: int) -> int:
 
 def find_saved_ids(session: Session, subscriber_id: int, wanted: SavedFilter) -> Sequence[int]:
     """Return the ids of the saved papers that a search finds, the last saved first."""
-    found = (
-        select(PaperFeedback.paper_id)
-        .join(Paper, Paper.id == PaperFeedback.paper_id)
-        .where(_is_saved_by(subscriber_id), *map(_has_word, wanted.words))
-        .order_by(PaperFeedback.created_at.desc(), PaperFeedback.id.desc())
-    )
+    rows = select(PaperFeedback.paper_id, PaperFeedback.created_at, PaperFeedback.id)
+    rows = rows.where(_is_saved_by(subscriber_id))
     if wanted.tag:
-        found = found.where(PaperFeedback.tags.contains([wanted.tag]))
-    return session.scalars(found).all()
+        rows = rows.where(PaperFeedback.tags.contains([wanted.tag]))
+    if wanted.words:
+        rows = rows.add_columns(*_texts()).join(Paper, Paper.id == PaperFeedback.paper_id)
+    # Materialised, or PostgreSQL would put the texts together again for each word.
+    found = rows.cte("found").prefix_with("MATERIALIZED")
+    newest_first = (found.c.created_at.desc(), found.c.id.desc())
+    conditions = [_has_word(found, word) for word in wanted.words]
+    return session.scalars(
+        select(found.c.paper_id).where(*conditions).order_by(*newest_first)
+    ).all()
 
 
-def _has_word(word: str) -> ColumnElement[bool]:
-    """Return the condition that a word occurs, in any case; in names also without its accents."""
+def _texts() -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """Return all that a search looks through, in lower case, and the names without accents."""
     texts = func.concat_ws(
         " ",
         Paper.title,
@@ -59,8 +63,16 @@ def _has_word(word: str) -> ColumnElement[bool]:
         func.array_to_string(PaperFeedback.tags, " "),
         PaperFeedback.note,
     )
-    names = func.array_to_string(Paper.author_keys, " ")
-    return or_(texts.icontains(word, autoescape=True), names.contains(fold(word), autoescape=True))
+    return (
+        func.lower(texts).label("texts"),
+        func.array_to_string(Paper.author_keys, " ").label("names"),
+    )
+
+
+def _has_word(found: CTE, word: str) -> ColumnElement[bool]:
+    """Return the condition that a word occurs, in any case; in names also without its accents."""
+    in_texts = found.c.texts.contains(word.lower(), autoescape=True)
+    return or_(in_texts, found.c.names.contains(fold(word), autoescape=True))
 
 
 def get_saved(session: Session, subscriber_id: int, paper_ids: Iterable[int]) -> list[SavedRow]:
