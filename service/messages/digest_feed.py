@@ -1,6 +1,6 @@
 """A subscriber's latest digests as values for the private feed: what was sent, as it was frozen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from service.deliveries.domain import digest_json
 from service.deliveries.domain.digest import ALSO_TITLE, Digest, DigestEntry
 from service.deliveries.store.sent_digests import SentDigest, list_sent_digests
 from service.editions.store.editions import get_edition
+from service.messages.contexts.digest import DigestUpdate
+from service.messages.rendering.digest_phrases import update_label
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.presentation.dates import long_date
@@ -29,13 +31,17 @@ class FeedSection:
 
 @dataclass(frozen=True, slots=True)
 class FeedDigest:
-    """One sent digest; `title` says its day and how many papers it has, `cut_count` how many did not fit."""
+    """One sent digest; `title` says its day and how many papers it has, `cut_count` how many did not fit.
+
+    `updates` are papers that were sent before, each with what happened to it since.
+    """
 
     delivery_id: int
     title: str
     created_at: datetime
     sent_at: datetime
     sections: tuple[FeedSection, ...]
+    updates: tuple[tuple[PaperView, str], ...]
     cut_count: int
     silence: str
 
@@ -47,7 +53,12 @@ def load_feed_digests(session: Session, subscriber_id: int) -> list[FeedDigest]:
         for row in list_sent_digests(session, subscriber_id, MOST_DIGESTS)
         if (digest := _parse(row.digest)) is not None
     ]
-    papers = get_papers(session, {i for _, digest in read for i in digest.paper_ids})
+    wanted = {
+        paper_id
+        for _, digest in read
+        for paper_id in (*digest.paper_ids, *(update.paper_id for update in digest.updates))
+    }
+    papers = get_papers(session, wanted)
     return [_to_feed(session, row, digest, papers) for row, digest in read]
 
 
@@ -74,6 +85,7 @@ def _to_feed(
         created_at=row.created_at,
         sent_at=row.sent_at,
         sections=tuple(sections),
+        updates=tuple(_list_updates(digest, papers)),
         cut_count=len(digest.cut_ids),
         silence=digest.silence,
     )
@@ -81,6 +93,17 @@ def _to_feed(
 
 def _take(entries: Sequence[DigestEntry], papers: Mapping[int, PaperView]) -> tuple[PaperView, ...]:
     return tuple(papers[entry.paper_id] for entry in entries if entry.paper_id in papers)
+
+
+def _list_updates(
+    digest: Digest, papers: Mapping[int, PaperView]
+) -> Iterator[tuple[PaperView, str]]:
+    for update in digest.updates:
+        if paper := papers.get(update.paper_id):
+            shown = DigestUpdate(
+                title=paper.title, url=paper.url, kind=update.kind, detail=update.detail
+            )
+            yield paper, update_label(shown)
 
 
 def _name_days(session: Session, row: SentDigest) -> str:
