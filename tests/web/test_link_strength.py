@@ -226,8 +226,9 @@ def test_an_ended_link_opens_nothing(
         assert web.post("/link", data={"old": link}).status_code in {404, 410}, purpose
     for path in ("kept", "kept/1", "kept/export.bib", "export"):
         assert web.get(f"{preferences}/{path}").status_code == 410, path
+    given = {"paper": "1", "also": "on", "action": "make", "address": "2609.00001"}
     answers = [
-        *(web.post(f"{preferences}{each}", data={"paper": "1", "also": "on"}) for each in POSTS),
+        *(web.post(f"{preferences}{each}", data=given) for each in POSTS),
         *(
             web.post(preferences, data={"action": action, "sure": "yes", "address": "x@y.example"})
             for action in ACTIONS
