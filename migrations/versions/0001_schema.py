@@ -24,7 +24,7 @@ DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
     quarantined_mails, webhook_tokens, bounce_events, sending_pauses, warm_up_counts, paces, restores, installations, mail_copies, mail_parts, delivery_events,
     deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
-    clauses, canonicals, opinions, suppressions, consents, pending_sign_ups,
+    clauses, canonicals, feed_keys, opinions, suppressions, consents, pending_sign_ups,
     mail_requests, subscribers,
     paper_changes, harvests, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;

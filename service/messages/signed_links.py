@@ -25,6 +25,7 @@ _PATHS = {
     Purpose.EDITION: "editions",
     Purpose.CHANGE: "change",
     Purpose.ADDRESS: "address",
+    Purpose.FEED: "feed",
 }
 # The purposes of the links in a digest's footer.
 _SUBSCRIBERS_OWN = (Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.CHANGE)
@@ -35,10 +36,11 @@ def signed_url(
     settings: Settings, purpose: Purpose, holder: LinkHolder, issued_at: datetime, detail: str = ""
 ) -> str:
     """Return a subscriber's signed link for one purpose: the same arguments, the same link."""
-    return _url(settings, make_token(purpose, holder, issued_at, detail))
+    return token_url(settings, make_token(purpose, holder, issued_at, detail))
 
 
-def _url(settings: Settings, token: Token) -> str:
+def token_url(settings: Settings, token: Token) -> str:
+    """Return the link of a token."""
     text = sign_token(token, settings.secret_key)
     return f"{settings.base_url}/{_PATHS[token.purpose]}/{text}"
 
@@ -49,8 +51,6 @@ def subscriber_links(
     """Return the subscriber's signed links of a digest."""
     base, keys = settings.base_url, settings.secret_key
     tokens = sign_tokens(_SUBSCRIBERS_OWN, holder, issued_at, keys)
-    key, epoch = holder.link_key, holder.link_epoch
-    edition = Token(Purpose.EDITION, delivery_id, issued_at, "", key, epoch)
     preferences, unsubscribe, change = (
         f"{base}/{path}/{token}" for path, token in zip(_SUBSCRIBERS_PATHS, tokens, strict=True)
     )
@@ -58,11 +58,19 @@ def subscriber_links(
         preferences=preferences,
         unsubscribe=unsubscribe,
         pause=f"{preferences}#pause",
-        browser=_url(settings, edition),
+        browser=edition_url(settings, holder, delivery_id, issued_at),
         home=f"{base}/",
         change=change,
         also_off=suggestions_off_url(change),
     )
+
+
+def edition_url(
+    settings: Settings, holder: LinkHolder, delivery_id: int, issued_at: datetime
+) -> str:
+    """Return the link to a digest in the browser; `issued_at` is when its row was made."""
+    key, epoch = holder.link_key, holder.link_epoch
+    return token_url(settings, Token(Purpose.EDITION, delivery_id, issued_at, "", key, epoch))
 
 
 def archived_links(links: SubscriberLinks) -> tuple[bytes, ...]:

@@ -51,7 +51,7 @@ def _rows(session: Session, column: Column[Any], ids: list[int]) -> list[RowMapp
 
 
 # They open links, and say nothing about a person.
-_LEFT_OUT = {"link_key", "link_epoch"}
+_LEFT_OUT = {"link_key", "link_epoch", "feed_key"}
 
 
 def _plain_row(row: RowMapping) -> dict[str, Any]:

@@ -42,25 +42,29 @@ from service.web.operator import subscribers as directory
 from service.web.pages import (
     address_change,
     browser_copy,
+    citations,
     feeds,
     home,
     paper,
     personal_link,
     preferences,
     privacy,
+    private_feed,
     saved,
+    saved_export,
     search,
     status,
     subscribe,
     topic_links,
     topics,
     unsubscribe,
+    your_papers,
 )
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, paper, search, topics,
-    feeds, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
+    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
+    feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
 

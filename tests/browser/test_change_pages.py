@@ -87,6 +87,6 @@ def test_each_link_needs_one_press_and_no_page_scrolls_sideways(
         press("Undo: ti:Survey", "Undone")
         page.goto(f"{preferences}/kept")
         expect(page.get_by_role("listitem")).to_have_count(1)
-        press("Remove: A Survey of Agents, Part 1", "Saved papers")
+        press("Remove: A Survey of Agents, Part 1", "Your papers")
         expect(page.get_by_role("status")).to_have_text("Removed from your saved papers.")
         context.close()

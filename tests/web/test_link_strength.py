@@ -93,6 +93,8 @@ def pages_of(
         topic_id = str(list_topics(session, reader.id)[0].id)
         for done in ({"keep": "1"}, {"topic": topic_id, "mute": "dogs"}):
             assert web.post(change, data=done).status_code == 200
+        feed = f"/preferences/{subscribers.token(Purpose.PREFERENCES, reader.id)}/feed"
+        assert web.post(feed, data={"action": "make"}).status_code == 200
     if purpose in {Purpose.CONFIRM, Purpose.NEVER}:
         reader = subscribers.add("pending@example.org", is_confirmed=False)
     subject = digest_of(session).id if purpose is Purpose.EDITION else reader.id
@@ -112,7 +114,7 @@ def pages_of(
                 "?mute=nothing",
             ),
         ],
-        Purpose.PREFERENCES: ["/kept"],
+        Purpose.PREFERENCES: ["/kept", "/kept/1"],
     }
     return [path, *(f"{path}{each}" for each in also.get(purpose, []))]
 
@@ -148,7 +150,7 @@ def routes_of(app: FastAPI, purpose: Purpose) -> list[str]:
     """Return the routes that a purpose opens, as patterns of `GET /path`."""
     folder = f"/{FOLDERS.get(purpose, 'link')}"
     return [
-        f"{method} {route.path.replace('{token}', '[^/]+')}"
+        f"{method} {re.sub('{[a-z_]+}', '[^/]+', route.path)}"
         for route in list_routes(app)
         for method in route.methods or ()
         if f"{route.path}/".startswith(f"{folder}/") and "export" not in route.path
@@ -193,7 +195,7 @@ def links_of(session: Session, subscribers: Subscribers, reader: Subscriber) -> 
     }
 
 
-POSTS = ("", "/undo", "/suggestions", "/kept")
+POSTS = ("", "/undo", "/suggestions", "/kept", "/kept/add", "/kept/1", "/feed")
 ACTIONS = ("save", "pause", "unsubscribe", "erase", "end_links", "address")
 
 
@@ -220,11 +222,13 @@ def test_an_ended_link_opens_nothing(
             assert answer.status_code == 410, (purpose, answer.text)
             assert "This link was ended" in answer.text
             assert "***@" not in answer.text
+            assert "Cats" not in answer.text
         assert web.post("/link", data={"old": link}).status_code in {404, 410}, purpose
-    for path in ("kept", "export"):
+    for path in ("kept", "kept/1", "kept/export.bib", "export"):
         assert web.get(f"{preferences}/{path}").status_code == 410, path
+    given = {"paper": "1", "also": "on", "action": "make", "address": "2609.00001"}
     answers = [
-        *(web.post(f"{preferences}{each}", data={"paper": "1", "also": "on"}) for each in POSTS),
+        *(web.post(f"{preferences}{each}", data=given) for each in POSTS),
         *(
             web.post(preferences, data={"action": action, "sure": "yes", "address": "x@y.example"})
             for action in ACTIONS

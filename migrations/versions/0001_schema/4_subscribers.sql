@@ -116,6 +116,16 @@ CREATE TABLE opinions (
         CONSTRAINT fk_opinions_paper_id_papers REFERENCES papers ON DELETE CASCADE,
     kind opinion_kind NOT NULL,
     created_at timestamptz NOT NULL,
+    tags text[] NOT NULL DEFAULT '{}',
+    note text NOT NULL DEFAULT '',
     CONSTRAINT uq_opinions_subscriber_id_paper_id UNIQUE (subscriber_id, paper_id)
 );
 CREATE INDEX ix_opinions_paper_id ON opinions (paper_id);
+
+-- The random keys of private feeds; a subscriber without a row has no feed.
+CREATE TABLE feed_keys (
+    subscriber_id bigint CONSTRAINT pk_feed_keys PRIMARY KEY
+        CONSTRAINT fk_feed_keys_subscriber_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    feed_key bytea NOT NULL DEFAULT substr(uuid_send(gen_random_uuid()), 9),
+    created_at timestamptz NOT NULL
+);

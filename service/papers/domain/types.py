@@ -134,7 +134,8 @@ class PaperView:
 
     `announced_as` and `announced_on` are its first announcement here; `is_late` says that it
     belongs to an earlier day than its edition. `trend` is the percentile (0 to 100) within its
-    primary category, 50 without signals.
+    primary category, 50 without signals. `doi` is that of the published article, as far as its source
+    says; a journal's name is in `journal_ref`.
     """
 
     id: int
@@ -157,3 +158,5 @@ class PaperView:
     github_url: str = ""
     summary: str = ""
     trend: float = 50.0
+    doi: str = ""
+    journal_ref: str = ""

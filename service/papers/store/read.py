@@ -56,6 +56,8 @@ def _to_paper(row: Row[Any]) -> PaperView:
         github_url=row.github_url,
         summary=row.summary,
         trend=stored.trend,
+        doi=stored.doi,
+        journal_ref=stored.journal_ref,
     )
 
 

@@ -47,6 +47,13 @@ def _join(session: Session, ids: Sequence[int]) -> int:
     return len(changed) - 1
 
 
+def find_id_by_names(session: Session, names: Sequence[str]) -> int | None:
+    """Return the id of the first stored paper that has one of these names (`arxiv:…`, `doi:…`)."""
+    return session.scalar(
+        select(func.min(PaperIdentifier.paper_id)).where(PaperIdentifier.value.in_(names))
+    )
+
+
 def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """Return every paper that is the same work as a given one: its id -> the given id."""
     if not ids:

@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     ADDRESS = "address"
     WAIT = "wait"
     OPERATOR = "operator"
+    FEED = "feed"
 
 
 class TokenError(Exception):
@@ -97,6 +98,7 @@ TERMS: dict[Purpose, Terms] = {
     Purpose.FORM: Terms("proves that a form was fetched before it was posted", timedelta(days=2)),
     Purpose.WAIT: Terms("sends a form again after a wait", timedelta(hours=1)),
     Purpose.EDITION: Terms("shows one digest"),
+    Purpose.FEED: Terms("shows the latest digests, as a feed"),
     Purpose.UNSUBSCRIBE: Terms("ends the digests, pauses them, makes them weekly; undo"),
     Purpose.NEVER: Terms("erases and suppresses the address of that mail"),
     Purpose.CHANGE: Terms("mutes, follows, saves, rates; undo", timedelta(days=120)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -41,6 +41,25 @@ def delete_feedback(session: Session, subscriber_id: int, paper_id: int, kind: F
     own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
     gone = delete(PaperFeedback).where(*own, PaperFeedback.kind == kind).returning(PaperFeedback.id)
     return session.scalar(gone) is not None
+
+
+def restore_feedback(
+    session: Session,
+    subscriber_id: int,
+    paper_id: int,
+    kind: Feedback,
+    previous: tuple[Feedback, datetime],
+) -> bool:
+    """Replace feedback of this kind by previous feedback and its time; return whether there was any."""
+    own = (PaperFeedback.subscriber_id == subscriber_id, PaperFeedback.paper_id == paper_id)
+    was, at = previous
+    changed = session.scalar(
+        update(PaperFeedback)
+        .where(*own, PaperFeedback.kind == kind)
+        .values(kind=was, created_at=at)
+        .returning(PaperFeedback.id)
+    )
+    return changed is not None
 
 
 class Rating(NamedTuple):

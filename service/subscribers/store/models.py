@@ -183,7 +183,7 @@ class Suppression(Base):
 
 
 class PaperFeedback(Base):
-    """A subscriber's feedback on a paper; the last one counts."""
+    """A subscriber's feedback on a paper; the last one counts. `tags` and `note` are the subscriber's own."""
 
     __tablename__ = "opinions"
     __table_args__ = (UniqueConstraint("subscriber_id", "paper_id"),)
@@ -192,4 +192,24 @@ class PaperFeedback(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"), index=True)
     kind: Mapped[Feedback] = mapped_column(enum_type(Feedback, "opinion_kind"))
+    created_at: Mapped[datetime]
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    note: Mapped[str] = mapped_column(server_default="")
+
+
+class FeedKey(Base):
+    """The key of a subscriber's private feed, half of a random UUID; no row, no feed.
+
+    The address of the feed is a signed link that has this key, so that a copy of the database opens
+    nothing without the secret key.
+    """
+
+    __tablename__ = "feed_keys"
+
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    feed_key: Mapped[bytes] = mapped_column(
+        server_default=text("substr(uuid_send(gen_random_uuid()), 9)")
+    )
     created_at: Mapped[datetime]

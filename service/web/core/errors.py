@@ -109,7 +109,7 @@ def show_out_of_time(request: Request, error: DBAPIError) -> Response:
 def show_busy_error(request: Request, error: Busy) -> Response:
     """Say in one sentence that the request may come again later, in the form that was asked for."""
     path, headers = request.url.path, {"Retry-After": str(error.wait)}
-    if path.startswith("/feeds/"):
+    if path.startswith(("/feeds/", "/feed/")):
         return PlainTextResponse(f"{error.text}\n", error.status, headers)
     if path == "/topics/preview/live":
         body = {"summary": error.text, "fault": "", "result": f"<p>{error.text}</p>"}

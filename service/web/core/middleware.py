@@ -42,7 +42,7 @@ FRAMED_MAIL_POLICY = MAIL_POLICY.replace(
 
 # URLs with a signed token, which must not leak by cache, search engine or referrer.
 TOKEN_PATHS = (
-    "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/", "/address/",
+    "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/", "/address/", "/feed/",
 )  # fmt: skip
 # The operator's pages, behind a password.
 OPERATOR_PATHS = ("/admin", "/metrics")

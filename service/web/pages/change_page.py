@@ -23,7 +23,8 @@ Fields = tuple[tuple[str, str], ...]
 class LinkRequest:
     """The request of a link. `verb`: mute, follow, less, keep or also, empty where it is none of
     them or several; `number` is the id in `text`, 0 where there is none. `paper_id` had a mute
-    link; `over` is the feedback that the form showed, which the new one replaces.
+    link; `over` is the feedback that the form showed, which the new one replaces; `tags` are for a
+    paper to save.
     """
 
     verb: str
@@ -32,6 +33,7 @@ class LinkRequest:
     topic_id: int
     paper_id: int = 0
     over: Feedback | None = None
+    tags: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class ChangePage:
     `before` and `after` are the texts of a topic; `paper` is the paper of the link. `other` is the
     label and the query of the link to leave things as they are, `ways` other links, `note` a text in
     smaller letters. `is_refused`: a button was pressed or a link opened for something that is not
-    done, or not without this question.
+    done, or not without this question. `takes_tags`: its form has a field for tags, with `typed_tags`
+    and their `fault` where they were refused.
     """
 
     heading: str
@@ -91,6 +94,9 @@ class ChangePage:
     ways: tuple[Way, ...] = ()
     note: str = ""
     is_refused: bool = False
+    takes_tags: bool = False
+    typed_tags: str = ""
+    fault: str = ""
 
 
 def offer_mutes(

@@ -10,8 +10,10 @@ from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.settings.settings import Settings
+from service.subscribers.domain.saved import SavedFault, parse_tags
 from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import find_matching_topic, rate_paper
+from service.subscribers.saved_papers import add_tags
 from service.subscribers.store.feedback import Rating, find_rating, get_rated_papers
 from service.subscribers.store.models import Subscriber
 from service.web.core.errors import PageNotFound
@@ -50,11 +52,15 @@ def _feedback_question(
         fields = (("keep", str(paper.id)), *over)
         lead = "It is added to the saved papers in your preferences, and improves our suggestions."
         if not previous:
-            return ChangePage("Save this paper?", lead, "Save", fields, paper=paper)
+            return ChangePage(
+                "Save this paper?", lead, "Save", fields, paper=paper, takes_tags=True
+            )
         heading = "You marked this paper “less like this”"
         lead = "Saving it takes that back: a paper can be one or the other. Which should hold?"
         other = ("Leave it at “less like this”", f"?less={paper.id}")
-        return ChangePage(heading, lead, "Save it instead", fields, paper=paper, other=other)
+        return ChangePage(
+            heading, lead, "Save it instead", fields, paper=paper, other=other, takes_tags=True
+        )
     fields = (("less", str(paper.id)), *over)
     effect = describe_less(subscriber, _count_saved(session, subscriber, but=paper.id))
     if not previous:
@@ -70,13 +76,24 @@ def _feedback_question(
 def rate(
     session: Session, settings: Settings, subscriber: Subscriber, link: LinkRequest, now: datetime
 ) -> ChangePage:
-    """Record the feedback, unless it would replace other feedback that the form did not show."""
+    """Record the feedback, unless it would replace other feedback that the form did not show.
+
+    Tags are added to those that a saved paper has, which this link does not show.
+    """
     paper, kind = find_paper(session, link.number), _VERBS[link.verb]
     previous = find_rating(session, subscriber.id, paper.id)
     if previous and previous.kind not in {kind, link.over}:
         page = ask_for_feedback(session, settings, subscriber, link, announcement_date(now))
         return replace(page, is_refused=True)
-    rate_paper(session, subscriber, paper.id, kind, now)
+    try:
+        # A fault in the tags takes back what was saved with them.
+        with session.begin_nested():
+            rate_paper(session, subscriber, paper.id, kind, now)
+            if kind is Feedback.KEPT:
+                add_tags(session, subscriber.id, paper.id, parse_tags(link.tags))
+    except SavedFault as fault:
+        page = _feedback_question(session, subscriber, paper, kind, previous)
+        return replace(page, is_refused=True, typed_tags=link.tags, fault=str(fault))
     return _feedback_page(session, subscriber, paper, kind, previous)
 
 
@@ -92,7 +109,7 @@ def _feedback_page(
     if previous and previous.kind is not kind:
         fields += (("was", previous.kind.value), ("since", previous.at.isoformat()))
     if kind is Feedback.KEPT:
-        lead = "Your preferences list all your saved papers."
+        lead = "Your preferences list all your saved papers, with their tags and notes."
         return ChangePage("Saved", lead, fields=fields, paper=paper)
     lead = describe_less(subscriber, _count_saved(session, subscriber))
     return ChangePage("Noted", lead, fields=fields, paper=paper)

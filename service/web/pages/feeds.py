@@ -38,6 +38,8 @@ from service.web.core.admission import FEED
 from service.web.core.context import AppContext, Context
 from service.web.views.feed_formats import Entry, Feed, write_atom, write_json, write_rss
 
+# When an empty feed changed.
+NO_CHANGE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_ENTRIES: Final = 50
 MOST_DAYS: Final = 5
 PAPERS_A_DAY: Final = 25
@@ -80,11 +82,11 @@ def show_daily_rss(context: Context, request: Request) -> Response:
 
 def _answer_daily(context: AppContext, request: Request, form: str) -> Response:
     """Return one entry a day with its top papers: the digest without topics, as a feed."""
-    url = f"{_base(context)}/feeds/daily.{form}"
+    url = f"{base_of(context)}/feeds/daily.{form}"
     with transaction(context.sessions) as session:
         today = announcement_date(context.clock())
-        feed = _load_days(session, context.settings, _base(context), url, today)
-    return _answer(request, feed, form)
+        feed = _load_days(session, context.settings, base_of(context), url, today)
+    return answer_feed(request, feed, form)
 
 
 def _answer_search(context: AppContext, request: Request, text: str, form: str) -> Response:
@@ -98,15 +100,16 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
     query = quote(topic, safe="")
     feed = Feed(
         title=f"{derive_name(topic)} · {BRAND}",
-        url=f"{_base(context)}/feeds/search.{form}?q={query}",
-        page_url=f"{_base(context)}/search?q={query}",
-        entries=tuple(_paper_entry(paper, _base(context)) for paper in papers),
+        url=f"{base_of(context)}/feeds/search.{form}?q={query}",
+        page_url=f"{base_of(context)}/search?q={query}",
+        entries=tuple(_paper_entry(paper, base_of(context)) for paper in papers),
         changed_at=changed_at,
     )
-    return _answer(request, feed, form)
+    return answer_feed(request, feed, form)
 
 
-def _base(context: AppContext) -> str:
+def base_of(context: AppContext) -> str:
+    """Return the site's address without a slash at its end."""
     return context.settings.base_url.rstrip("/")
 
 
@@ -121,7 +124,7 @@ def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:
 
 def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
     changed_at = select_changed_at(session, paper_ids)
-    return changed_at or datetime(1970, 1, 1, tzinfo=UTC)
+    return changed_at or NO_CHANGE
 
 
 def _paper_entry(paper: PaperView, base: str) -> Entry:
@@ -187,7 +190,7 @@ def _day_entry(
     return Entry(f"{base}/daily/{on}", title, covered + listed, _morning(on))
 
 
-def _answer(request: Request, feed: Feed, form: str) -> Response:
+def answer_feed(request: Request, feed: Feed, form: str) -> Response:
     """Return the feed, or 304 where the client has it. If-None-Match overrides If-Modified-Since."""
     kind, write = _FORMATS[form]
     content = write(feed)

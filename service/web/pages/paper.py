@@ -1,5 +1,6 @@
 """The page of one paper, with its announcements, versions and similar papers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
 from service.papers.domain.types import AnnounceType, PaperView
-from service.papers.store.models import Paper, PaperVersion
+from service.papers.store.models import PaperVersion
 from service.papers.store.read import find_paper, get_announcements, get_papers
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
@@ -20,8 +21,12 @@ from service.similarity.embed_papers import meaning_note, similar_papers
 from service.web.core.admission import PAPER
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
+from service.web.views.references import list_references
 
 SIMILAR_COUNT = 6
+MOST_VERSIONS = 20
+# A paper of a large collaboration has 3,000; a page has a limit of bytes.
+MOST_AUTHORS = 200
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,14 +43,21 @@ class AnnouncementLine:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionLine:
+    """One version: its number, the day it was first seen here, its address at the source or ""."""
+
+    number: int
+    seen_on: date | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaperPage:
-    """The data of a paper's page. `versions` are pairs of number and the day we first saw it."""
+    """The data of a paper's page. `versions` are the latest ones, in their order."""
 
     paper: PaperView
     announcements: tuple[AnnouncementLine, ...]
-    versions: tuple[tuple[int, date], ...]
-    doi: str
-    journal_ref: str
+    versions: tuple[VersionLine, ...]
     similar: tuple[PaperView, ...]
 
 
@@ -56,7 +68,13 @@ def show_paper(context: Context, key: str) -> Response:
         paper = find_paper(session, wanted)
         page = _load_page(session, context.settings, paper) if paper else None
     if page:
-        return context.pages.show("paper.html", page=page, note=meaning_note(context.settings))
+        return context.pages.show(
+            "paper.html",
+            page=page,
+            refs=list_references(page.paper, context.settings.base_url),
+            note=meaning_note(context.settings),
+            most_authors=MOST_AUTHORS,
+        )
     canonical = _canonical_key(wanted)
     if canonical and canonical != wanted:
         return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
@@ -80,9 +98,6 @@ def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
         .where(PaperVersion.paper_id == paper.id)
         .order_by(PaperVersion.version)
     )
-    doi, journal_ref = session.execute(
-        select(Paper.doi, Paper.journal_ref).where(Paper.id == paper.id)
-    ).one()
     return PaperPage(
         paper=paper,
         announcements=tuple(
@@ -91,10 +106,18 @@ def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
             )
             for batch, row in get_announcements(session, paper.id)
         ),
-        versions=tuple((number, seen_at.date()) for number, seen_at in versions),
-        doi=doi,
-        journal_ref=journal_ref,
+        versions=_list_versions(paper, {number: seen_at.date() for number, seen_at in versions}),
         similar=_load_similar(session, settings, paper),
+    )
+
+
+def _list_versions(paper: PaperView, seen: Mapping[int, date]) -> tuple[VersionLine, ...]:
+    """Return the latest versions; those of arXiv also where they were never seen here."""
+    is_arxiv = paper.key.startswith("arxiv:") and "/abs/" in paper.url
+    numbers = range(1, paper.version + 1) if is_arxiv else sorted(seen)
+    return tuple(
+        VersionLine(number, seen.get(number), f"{paper.url}v{number}" if is_arxiv else "")
+        for number in numbers[-MOST_VERSIONS:]
     )
 
 

@@ -1,4 +1,4 @@
-"""The preferences pages for choices made by mail links: saved papers, topic changes, suggestions."""
+"""The preferences pages for choices made by mail links: topic changes and suggestions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +10,6 @@ from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose
-from service.subscribers.domain.types import Feedback
-from service.subscribers.feedback import list_saved, take_back_feedback
 from service.subscribers.store.feedback import RatedPapers, get_rated_papers
 from service.subscribers.store.models import Subscriber
 from service.topics.edit_by_link import ChangeRefused, TopicGone
@@ -41,30 +39,6 @@ class OwnChoices:
 def load_own_choices(session: Session, subscriber_id: int) -> OwnChoices:
     rated = get_rated_papers(session, [subscriber_id]).get(subscriber_id, RatedPapers())
     return OwnChoices(list_changes(session, subscriber_id, _MOST_CHANGES), rated)
-
-
-@router.get("/preferences/{token}/kept")
-def show_kept(context: Context, token: str) -> HTMLResponse:
-    """Show the saved papers."""
-    link = open_link(context, token, Purpose.PREFERENCES)
-    with transaction(context.sessions) as session:
-        papers = list_saved(session, find_holder(session, link).id)
-    return context.pages.show("saved.html", token=token, papers=papers, notice="")
-
-
-@router.post("/preferences/{token}/kept")
-def take_from_kept(
-    context: Context, token: str, paper: Annotated[str, Form()] = ""
-) -> HTMLResponse:
-    """Remove one saved paper."""
-    link = open_link(context, token, Purpose.PREFERENCES)
-    with transaction(context.sessions) as session:
-        subscriber = find_holder(session, link, lock=True)
-        number = parse_row_id(paper)
-        take_back_feedback(session, subscriber, number, Feedback.KEPT, None, context.clock())
-        papers = list_saved(session, subscriber.id)
-    notice = "Removed from your saved papers."
-    return context.pages.show("saved.html", token=token, papers=papers, notice=notice)
 
 
 @router.post("/preferences/{token}/undo")

@@ -29,19 +29,21 @@ from service.web.pages.topic_link_pages import apply, ask, take_back
 
 router = APIRouter(include_in_schema=False)
 
-_BESIDE = {"topic", "paper", "over"}
+_BESIDE = {"topic", "paper", "over", "tags"}
 
 
 class ChangeForm(BaseModel):
     """The parameters of a link or its form: one verb with its value, and what goes with it.
 
     `topic` and `paper` are the ids of the topic to mute in and of the paper that had the link;
-    `over` is the feedback that the form showed, which the new one replaces.
+    `over` is the feedback that the form showed, which the new one replaces; `tags` are those of a
+    paper to save.
     """
 
     topic: str = ""
     paper: str = ""
     over: str = ""
+    tags: str = ""
     mute: str = ""
     follow: str = ""
     less: str = ""
@@ -56,7 +58,8 @@ class ChangeForm(BaseModel):
         text = clean(text).strip()
         topic_id, paper_id = parse_row_id(self.topic), parse_row_id(self.paper)
         over = _parse_feedback(self.over)
-        return LinkRequest(verb, text, parse_row_id(text), topic_id, paper_id, over)
+        tags = clean(self.tags).strip()
+        return LinkRequest(verb, text, parse_row_id(text), topic_id, paper_id, over, tags)
 
 
 class UndoForm(BaseModel):

@@ -21,7 +21,7 @@ _DUBLIN_CORE: Final = "http://purl.org/dc/elements/1.1/"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One feed entry; `url` is also its identifier, `html` its content."""
+    """One feed entry; `html` is its content. `url` is also its identifier, where there is no `id`."""
 
     url: str
     title: str
@@ -30,6 +30,7 @@ class Entry:
     authors: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     source_url: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def write_atom(feed: Feed) -> bytes:
 
 
 def _add_entry(parent: ET.Element, entry: Entry) -> None:
-    _add(parent, "id", entry.url)
+    _add(parent, "id", entry.id or entry.url)
     _add(parent, "title", entry.title)
     _add(parent, "published", _stamp(entry.published_at))
     _add(parent, "updated", _stamp(entry.published_at))

@@ -41,8 +41,28 @@ def paragraphs(text: str) -> tuple[str, ...]:
 
 
 def pdf_url(paper: PaperView) -> str:
-    """Return the PDF's URL, or an empty string where the paper's URL does not contain `/abs/`."""
+    """Return the PDF's URL, or an empty string where its source tells none."""
+    if paper.source in _RXIV and "/content/" in paper.url:
+        return f"{paper.url}.full.pdf"
     return paper.url.replace("/abs/", "/pdf/") if "/abs/" in paper.url else ""
+
+
+# bioRxiv and medRxiv have the text of nearly all preprints as a page, too.
+_RXIV = frozenset({"biorxiv", "medrxiv"})
+# Since this month arXiv makes pages of papers in TeX (https://info.arxiv.org/about/accessible_HTML.html).
+_FIRST_HTML = "2312"
+
+
+def html_url(paper: PaperView) -> str:
+    """Return the URL of the paper as a web page, or an empty string where its source has none."""
+    if paper.source in _RXIV and "/content/" in paper.url:
+        return f"{paper.url}.full"
+    identifier = paper.key.removeprefix("arxiv:")
+    is_new = paper.key != identifier and identifier[:4].isdigit() and "/abs/" in paper.url
+    # Years from 91 are of the last century, and their identifiers begin with letters.
+    return (
+        f"https://arxiv.org/html/{identifier}" if is_new and identifier[:4] >= _FIRST_HTML else ""
+    )
 
 
 # Lengths in announcement days: five a week, about 21 a month.

@@ -22,13 +22,13 @@ class Slice(Generic[Item]):
     first: int
 
 
-def parse_page_number(text: str) -> int:
+def parse_page_number(text: str, most: int = MOST_PAGES) -> int:
     """Parse a page number from a URL; what is no number is page 1.
 
-    Raises a 404 past `MOST_PAGES`, which no link of ours leads to.
+    Raises a 404 past `most`, which no link of ours leads to.
     """
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    if len(digits) > len(str(MOST_PAGES)) or int(digits or "1") > MOST_PAGES:
+    if len(digits) > len(str(most)) or int(digits or "1") > most:
         raise HTTPException(404)
     return int(digits or "1")
 

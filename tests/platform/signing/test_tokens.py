@@ -133,7 +133,7 @@ def test_a_link_expires_but_one_to_unsubscribe_never_does(purpose: Purpose) -> N
     text = sign_token(Token(purpose, 7, NOW), KEYS)
     lifetime = TERMS[purpose].lifetime
     if lifetime is None:
-        assert purpose in {Purpose.UNSUBSCRIBE, Purpose.NEVER, Purpose.EDITION}
+        assert purpose in {Purpose.UNSUBSCRIBE, Purpose.NEVER, Purpose.EDITION, Purpose.FEED}
         assert verify_token(text, purpose, KEYS, NOW + timedelta(days=36_500)).subject == 7
     else:
         assert verify_token(text, purpose, KEYS, NOW + lifetime).subject == 7
@@ -156,6 +156,7 @@ def test_every_purpose_has_terms_and_the_strongest_last_the_shortest() -> None:
         Purpose.FORM: timedelta(days=2),
         Purpose.WAIT: timedelta(hours=1),
         Purpose.EDITION: None,
+        Purpose.FEED: None,
         Purpose.UNSUBSCRIBE: None,
         Purpose.NEVER: None,
         Purpose.CHANGE: timedelta(days=120),

@@ -103,7 +103,8 @@ class Walk:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if step.body else {}
         answer = self.web.request(method, step.url, content=step.body, headers=headers)
         assert answer.status_code < 500, step
-        if not answer.headers.get("content-type", "").startswith("text/html"):
+        kind = answer.headers.get("content-type", "")
+        if not kind.startswith(("text/html", "application/atom+xml")):
             return
         path = urlsplit(step.url).path
         self.found.setdefault(f"{method} {path}", set()).update(self.purposes(answer.text))

@@ -14,6 +14,7 @@ from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import email_key, fingerprint
 from service.platform.signing.tokens import Purpose, Token, make_token, sign_token
 from service.subscribers.domain.sign_up import SignUpForm
+from service.subscribers.private_feed import find_feed_token, make_feed
 from service.subscribers.settle_requests import settle_requests
 from service.subscribers.sign_up import request_subscription
 from service.subscribers.store.models import Subscriber
@@ -72,6 +73,12 @@ class Subscribers:
             delivery = session.get(Delivery, subject) if purpose is Purpose.EDITION else None
             owner = delivery.subscriber_id or 0 if delivery else subject
             holder = session.get(Subscriber, owner)
+            if purpose is Purpose.FEED and holder is not None:
+                make_feed(session, holder, self.clock())
+                session.commit()
+                feed = find_feed_token(session, holder)
+                assert feed is not None
+                return sign_token(feed, self.settings.secret_key)
         token = Token(purpose, subject, self.clock())
         if holder is not None:
             detail = fingerprint(holder.email_key) if purpose is Purpose.NEVER else ""

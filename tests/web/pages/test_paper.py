@@ -50,7 +50,8 @@ def test_a_replaced_paper_shows_its_versions(web: httpx2.Client, session: Sessio
     second = replace(first, version=2, announce_type=AnnounceType.REPLACE, is_withdrawn=True)
     store_papers(session, [second])
     page = web.get("/papers/arxiv:2609.00001").text
-    assert "1 (17 September 2026), 2 (18 September 2026)" in page
+    first_version = '<a href="https://arxiv.org/abs/2609.00001v1">1</a> (17 September 2026), '
+    assert f'{first_version}<a href="https://arxiv.org/abs/2609.00001v2">2</a> (18' in page
     assert "updated in Computation and Language, version 2" in page
     assert "withdrawn by its authors" in page
 

@@ -21,6 +21,7 @@ from service.web.app import create_app
 # Where the page names the rows of each table that belong to a subscriber.
 NAMED = {
     "consents": "When, and on which page, you signed up",
+    "feed_keys": "The key of your private feed",
     "opinions": "Papers you saved",
     "topics": "Your topics",
     "topic_changes": "those you changed by a link in a mail",

@@ -1,9 +1,10 @@
 """Labels of volumes and cadences."""
 
 import pytest
+from support.cited_papers import make_paper
 
 from service.deliveries.domain.recipients import Cadence
-from service.web.views.labels import cadence_name, short_cadence, volume
+from service.web.views.labels import cadence_name, html_url, pdf_url, short_cadence, volume
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,24 @@ def test_every_cadence_has_labels() -> None:
     assert len({cadence_name(cadence) for cadence in Cadence}) == len(Cadence)
     assert [short_cadence(c) for c in Cadence] == ["Daily", "Weekdays", "Mondays"]
     assert short_cadence("hourly") == "hourly"
+
+
+BIORXIV = "https://www.biorxiv.org/content/10.1101/2026.01.01.1v2"
+
+
+@pytest.mark.parametrize(
+    ("key", "source", "url", "pdf", "html"),
+    [
+        ("arxiv:2312.00001", "arxiv", "https://arxiv.org/abs/2312.00001", "https://arxiv.org/pdf/2312.00001",
+         "https://arxiv.org/html/2312.00001"),
+        ("arxiv:2311.00001", "arxiv", "https://arxiv.org/abs/2311.00001", "https://arxiv.org/pdf/2311.00001", ""),
+        ("arxiv:math/0611800", "arxiv", "https://arxiv.org/abs/math/0611800", "https://arxiv.org/pdf/math/0611800", ""),
+        ("biorxiv:10.1101/2026.01.01.1", "biorxiv", BIORXIV, f"{BIORXIV}.full.pdf", f"{BIORXIV}.full"),
+        ("doi:10.1000/x", "journal.cats", "https://cats.example/x", "", ""),
+    ],
+)  # fmt: skip
+def test_a_paper_has_pdf_and_html_where_its_source_has_them(
+    key: str, source: str, url: str, pdf: str, html: str
+) -> None:
+    paper = make_paper(key=key, source=source, url=url)
+    assert (pdf_url(paper), html_url(paper)) == (pdf, html)
