@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-# Images of Python set it, and each of the many processes of a run would compile our modules anew.
+# Images of Python set it, and each of the many processes of a run would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3

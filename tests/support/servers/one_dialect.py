@@ -1,7 +1,7 @@
 """One dialect and one cache of compiled SQL for all engines of a test process.
 
 Each test makes engines of its own, because its database is its own. SQLAlchemy keeps compiled
-statements by engine and by dialect, so each test compiled every statement anew: a quarter of the
+statements by engine and by dialect, so each test would compile every statement again: up to a quarter of the
 processor time of all tests with a database. A service makes its engines once and compiles once.
 """
 
