@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import textwrap
 from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -34,6 +34,29 @@ _FULL = 0.9
 
 # The numbers of the pieces that an excerpt must show for a topic's words; none for the usual excerpt.
 Quoted: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWords:
+    """The words that an excerpt shows of an abstract's, numbered as in the excerpt.
+
+    `first` has the stems of all `words`, `pieces` the piece of each; `moved` says by how much the numbers
+    of those in a shown piece differ.
+    """
+
+    first: Mapping[str, int]
+    words: NumberedWords
+    pieces: Sequence[int]
+    moved: Mapping[int, int]
+
+    def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
+        """Return the first and the last word of each phrase, as `NumberedWords.find` does."""
+        moved, pieces = self.moved, self.pieces
+        return [
+            (first + moved[pieces[first]], last + moved[pieces[first]])
+            for first, last in self.words.find(wanted)
+            if pieces[first] in moved
+        ]
 
 
 class HasAbstract(Protocol):
@@ -81,6 +104,18 @@ class Excerpts:
         return frozenset(
             stem for stem, piece in zip(words.stems, pieces, strict=True) if piece in self.usual
         )
+
+    def shown_words(self, quoted: Quoted) -> ShownWords:
+        """Return the words of the excerpt that shows these pieces."""
+        words, pieces = self._words
+        moved: dict[int, int] = {}
+        count = 0
+        for which in self.lay_out(quoted):
+            if isinstance(which, int):
+                start = bisect_left(pieces, which)
+                moved[which] = count - start
+                count += bisect_right(pieces, which) - start
+        return ShownWords(words.first, words, pieces, moved)
 
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.

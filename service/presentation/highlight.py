@@ -131,7 +131,7 @@ class NumberedWords:
 
 
 # Each card of the same paper needs them.
-@cached("numbered words", maxsize=4_096)
+@cached("numbered words", maxsize=1_024)
 def words_of(text: str) -> NumberedWords:
     """Return what `number_words` returns, and keep it."""
     return number_words(text)

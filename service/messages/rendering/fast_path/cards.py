@@ -267,12 +267,16 @@ class _CardPlacer:
             if isinstance(which, str):
                 return self.part.write(which)
             if which not in marked:
-                marked[which] = self._marked_text(excerpts.pieces[which], number or 0)
+                # Its words are those of the abstract, which all excerpts share.
+                text = self._marked_text(excerpts.pieces[which], number or 0)
+                marked[which] = replace(text, words=None)
             return marked[which]
 
         def make(quoted: Quoted) -> Segment:
             if number is not None:
-                segment = make_segment([piece(which) for which in excerpts.lay_out(quoted)])
+                shown_words = number, excerpts.shown_words(quoted)
+                pieces = [piece(which) for which in excerpts.lay_out(quoted)]
+                segment = make_segment(pieces, shown_words)
             else:
                 text = self.part.write(wrap_excerpt(paper, excerpts.show(quoted)))
                 # It follows other lines, so its first one may begin with a space, as "From" does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from markupsafe import Markup, escape
 
@@ -20,7 +20,7 @@ from service.messages.rendering.fragments import (
 )
 from service.messages.rendering.paper_cards import CardText, card_text
 from service.presentation.formulas import Formula, find_formulas
-from service.presentation.highlight import NumberedWords, WantedWords, mark, words_of
+from service.presentation.highlight import WantedWords, mark, words_of
 
 _SEGMENT_BYTES, _WORD_BYTES = 250, 30
 # Between two slots of a note most cards have the same few letters.
@@ -29,16 +29,25 @@ _SHORT = 48
 _WRITTEN_OTHERWISE = re.compile("[^ !#-%(-;=?-~]")
 
 
+class Words(Protocol):
+    """The words of a text, and how to find some; `first` has at least their stems."""
+
+    @property
+    def first(self) -> Mapping[str, int]: ...
+
+    def find(self, wanted: WantedWords) -> list[tuple[int, int]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class MarkedText:
-    """A text as it is written unmarked, and the number of what is marked in it.
+    """A text as it is written unmarked, the number of what is marked in it, and what finds that.
 
     Its words are at `starts` and end at `ends`, in octets; those of a formula are all of it.
     """
 
     written: str
     number: int
-    words: NumberedWords
+    words: Words | None
     starts: Sequence[int]
     ends: Sequence[int]
     has_formulas: bool
@@ -96,7 +105,7 @@ class Segment:
 
     whole: CardText
     places: WordPlaces
-    texts: tuple[tuple[int, NumberedWords, int], ...]
+    texts: tuple[tuple[int, Words, int], ...]
     has_formulas: bool
 
     @property
@@ -142,9 +151,12 @@ class Segment:
         return put_marks(plain, self.places, spans), has_topic
 
 
-def make_segment(pieces: Sequence[Piece]) -> Segment:
-    """Return the segment of these pieces, encoded."""
-    texts: list[tuple[int, NumberedWords, int]] = []
+def make_segment(pieces: Sequence[Piece], shown: tuple[int, Words] | None = None) -> Segment:
+    """Return the segment of these pieces, encoded.
+
+    `shown` is the number of what is marked in all of them, where their words have one order.
+    """
+    texts: list[tuple[int, Words, int]] = [(*shown, 0)] if shown else []
     starts: list[int] = []
     ends: list[int] = []
     written = ""
@@ -153,7 +165,8 @@ def make_segment(pieces: Sequence[Piece]) -> Segment:
             written += piece
         else:
             at = len(to_body(written))
-            texts.append((piece.number, piece.words, len(starts)))
+            if piece.words is not None:
+                texts.append((piece.number, piece.words, len(starts)))
             starts += [at + place for place in piece.starts]
             ends += [at + place for place in piece.ends]
             written += piece.written
