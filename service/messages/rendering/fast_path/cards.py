@@ -50,7 +50,7 @@ from service.topics.domain.types import Reason
 # titles, bylines and links; the sentences of their abstracts.
 _MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
 # Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
-_MOST_FILLED_BYTES = 22_000_000
+_MOST_FILLED_BYTES = 16_000_000
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 8_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
