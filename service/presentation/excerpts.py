@@ -97,14 +97,6 @@ class Excerpts:
             pieces.extend([number] * (count - len(pieces)))
         return words, pieces
 
-    @cached_property
-    def _shown_stems(self) -> frozenset[str]:
-        """The stems of the words in the usual excerpt."""
-        words, pieces = self._words
-        return frozenset(
-            stem for stem, piece in zip(words.stems, pieces, strict=True) if piece in self.usual
-        )
-
     def shown_words(self, quoted: Quoted) -> ShownWords:
         """Return the words of the excerpt that shows these pieces."""
         words, pieces = self._words
@@ -134,23 +126,13 @@ class Excerpts:
         return None, ()
 
     def _quote(self, wanted: WantedWords) -> Quoted:
-        first, shown = self._words[0].first, self._shown_stems
-        for phrase in wanted.phrases:
-            # Most cards do not pass: the word is shown, or nowhere in the abstract.
-            if phrase[0] in first and (len(phrase) > 1 or phrase[0] not in shown):
-                break
-        else:
-            return ()
-        if len(wanted.phrases) == 1 and wanted.are_single:
-            words, pieces = self._words
-            return (pieces[words.first[wanted.starts[0]]],)
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
             holders = self._holders(phrase)
             if added.isdisjoint(holders):
-                visible = next((number for number in holders if number in self.usual), None)
-                if visible is not None:
-                    kept.add(visible)
+                shown = next((number for number in holders if number in self.usual), None)
+                if shown is not None:
+                    kept.add(shown)
                 elif holders:
                     added.add(holders[0])
         return (*sorted(added), *sorted(kept)) if added else ()
