@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from service.papers.domain.citations.bibtex import write_bibtex
 from service.papers.domain.citations.citation import Citation, cite, unique_keys
-from service.papers.domain.citations.csl_json import to_csl
+from service.papers.domain.citations.csl_json import to_csl, write_csl
 from service.papers.domain.citations.ris import write_ris
 from service.subscribers.domain.saved import SavedPaper
 
@@ -60,8 +59,9 @@ def _write_ris(rows: Sequence[_Row]) -> str:
 
 
 def _write_csl(rows: Sequence[_Row]) -> str:
-    items = [to_csl(citation, key, tags=one.tags, note=one.note) for one, citation, key in rows]
-    return json.dumps(items, ensure_ascii=False, indent=1) + "\n"
+    return write_csl(
+        [to_csl(citation, key, tags=one.tags, note=one.note) for one, citation, key in rows]
+    )
 
 
 def _write_csv(rows: Sequence[_Row]) -> str:

@@ -1,6 +1,5 @@
 """A paper's citation as a file: `/papers/{key}.bib`, `.ris` and `.csl.json`."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -9,7 +8,7 @@ from fastapi.responses import Response
 
 from service.papers.domain.citations.bibtex import write_bibtex
 from service.papers.domain.citations.citation import Citation, cite
-from service.papers.domain.citations.csl_json import to_csl
+from service.papers.domain.citations.csl_json import to_csl, write_csl
 from service.papers.domain.citations.ris import write_ris
 from service.papers.store.read import find_paper
 from service.platform.database.engine import transaction
@@ -24,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 _WRITERS: Final[Mapping[str, Callable[[Citation], str]]] = {
     "bib": write_bibtex,
     "ris": write_ris,
-    "json": lambda citation: json.dumps([to_csl(citation)], ensure_ascii=False, indent=1) + "\n",
+    "json": lambda citation: write_csl([to_csl(citation)]),
 }
 
 

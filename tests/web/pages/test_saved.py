@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 from support.web.site import Subscribers, count_rows
 
-from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
 from service.topics.store.topics import list_topics
 
@@ -19,21 +18,6 @@ def papers(session: Session) -> list[int]:
     announcements = [make_announcement(number, f"Cats of kind {number}") for number in (1, 2, 3)]
     ids = store_papers(session, announcements)
     return [ids[paper.key] for paper in announcements]
-
-
-@pytest.fixture
-def subscriber(subscribers: Subscribers) -> Subscriber:
-    return subscribers.add("reader@example.org", "cats")
-
-
-@pytest.fixture
-def change(subscribers: Subscribers, subscriber: Subscriber) -> str:
-    return f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
-
-
-@pytest.fixture
-def link(subscribers: Subscribers, subscriber: Subscriber) -> str:
-    return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}"
 
 
 def titles(page: httpx2.Response) -> list[str]:

@@ -10,9 +10,8 @@ from bibtexparser.entrypoint import parse_string
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
-from support.web.site import Subscribers, count_rows
+from support.web.site import count_rows
 
-from service.platform.signing.tokens import Purpose
 from service.subscribers.domain.saved import MOST_SAVED
 from service.subscribers.domain.types import Feedback
 from service.subscribers.feedback import rate_paper
@@ -32,18 +31,8 @@ def papers(session: Session) -> list[int]:
 
 
 @pytest.fixture
-def subscriber(subscribers: Subscribers) -> Subscriber:
-    return subscribers.add("reader@example.org", "cats")
-
-
-@pytest.fixture
-def change(subscribers: Subscribers, subscriber: Subscriber) -> str:
-    return f"/change/{subscribers.token(Purpose.CHANGE, subscriber.id)}"
-
-
-@pytest.fixture
-def kept(subscribers: Subscribers, subscriber: Subscriber) -> str:
-    return f"/preferences/{subscribers.token(Purpose.PREFERENCES, subscriber.id)}/kept"
+def kept(link: str) -> str:
+    return f"{link}/kept"
 
 
 def titles(page: httpx2.Response) -> list[str]:

@@ -3,10 +3,16 @@
 Schema: https://github.com/citation-style-language/schema/blob/master/schemas/input/csl-data.json.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.papers.domain.citations.citation import Citation, CitedName
+
+
+def write_csl(items: Sequence[Mapping[str, Any]]) -> str:
+    """Return a file of CSL-JSON with these items."""
+    return json.dumps(items, ensure_ascii=False, indent=1) + "\n"
 
 
 def to_csl(
