@@ -69,7 +69,7 @@ say "built in $SECONDS s: $(($(podman image inspect --format '{{.Size}}' "$name"
 # As compose runs it: another user than root, a read-only root, no capability, limits; and no network.
 # Limits below root's own, since a machine may not let them be raised.
 confined=(--network none --read-only --tmpfs /tmp --volume /var/lib/paperboy --cap-drop all --security-opt no-new-privileges
-  --memory 1g --pids-limit 256 --ulimit nofile=4096:4096 --ulimit nproc=2048:2048 --health-interval disable)
+  --memory 1280m --pids-limit 256 --ulimit nofile=4096:4096 --ulimit nproc=2048:2048 --health-interval disable)
 
 SECONDS=0
 podman run --rm "${confined[@]}" "$name" demo --once >"$work/demo"

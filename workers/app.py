@@ -4,6 +4,7 @@ Messages carry ids and mean "there may be work". Tasks are idempotent: a message
 or late, because retries, delays and counts are rows in Postgres.
 """
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -16,6 +17,7 @@ from celery.signals import (
     setup_logging,
     task_postrun,
     task_prerun,
+    worker_before_create_process,
     worker_process_shutdown,
     worker_shutdown,
     worker_shutting_down,
@@ -144,6 +146,12 @@ def drop_stdout(**_: object) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.__stdout__.fileno() if sys.__stdout__ else 1)
         os.close(null)
+
+
+@worker_before_create_process.connect
+def share_memory(**_: object) -> None:
+    """Keep the collector of a forked process off what the worker has imported, so that they share it."""
+    gc.freeze()
 
 
 @task_prerun.connect
