@@ -4,6 +4,7 @@
 # before anything of theirs is imported.
 # ruff: noqa: E402
 
+import os
 import shutil
 import sys
 import tempfile
@@ -39,7 +40,9 @@ from service.platform.database.engine import make_engine, make_sessions
 from service.platform.settings.settings import Settings
 
 # A test says what is right and not how fast: that is measured by the benches.
-hypothesis.settings.register_profile("paperboy", deadline=None)
+# Half of Hypothesis' own number of examples, unless PAPERBOY_TEST_WHOLE asks for all.
+EXAMPLES = 100 if os.environ.get("PAPERBOY_TEST_WHOLE") else 50
+hypothesis.settings.register_profile("paperboy", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("paperboy")
 
 use_one_dialect()

@@ -18,7 +18,7 @@ from service.deliveries.domain.states import DeliveryState
 from service.editions.domain.states import EditionState
 from service.platform.settings.settings import Settings
 
-SUBSCRIBERS = 2_000
+SUBSCRIBERS = 1_000
 KILLS = 3
 # Of the default settings.
 WINDOW = 128
