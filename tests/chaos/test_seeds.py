@@ -1,4 +1,4 @@
-"""Fault-injection seeds: the first 15 in every run of the suite, five hundred by `make chaos`."""
+"""Fault-injection seeds: the first 20 in every run of the suite, five hundred by `make chaos`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from support.chaos.promises import check
 from support.chaos.world import play
 from support.rules import ROOT
 
-SEEDS = range(15)
+SEEDS = range(20)
 
 
 @pytest.mark.slow
