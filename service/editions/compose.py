@@ -24,6 +24,7 @@ from service.deliveries.store.restores import is_made_again
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.coverage import Coverage, join_coverages, parse_coverage
 from service.editions.domain.edition_index import EditionIndex
+from service.editions.domain.learned_order import learn_factors, place_factors
 from service.editions.domain.merge import merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
 from service.editions.domain.schedule import cap_papers, due_at, earliest_opening, last_covered
@@ -282,6 +283,7 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         carried_ids=ledger.carried_ids(subscriber.id),
         unsent_ids=ledger.unsent_ids(subscriber.id),
         updates=ledger.updates.get(subscriber.id, ()),
+        learned=_learn(chunk, subscriber),
     )
     digest = compose_digest(recipient, chunk.index, max_papers, chunk.carried_papers)
     if digest is not None:
@@ -293,6 +295,15 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         silence = explain_silence(chunk.coverage, topics, chunk.watched, chunk.when)
         return Digest((), updates=recipient.updates, silence=silence)
     return None
+
+
+def _learn(chunk: _Chunk, subscriber: Candidate) -> Sequence[int] | None:
+    taste = chunk.tastes.get(subscriber.id)
+    if taste is None:
+        return None
+    return place_factors(
+        learn_factors(taste.kept, taste.dismissed, chunk.candidates), chunk.index.ids
+    )
 
 
 class _Due(NamedTuple):

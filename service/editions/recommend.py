@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from service.editions.domain.learned_order import FEWEST_SIGNALS
 from service.editions.domain.recommendations import (
-    FEWEST_KEPT,
     MOST_FEEDBACK,
     Candidates,
     Rarity,
@@ -57,9 +57,13 @@ def load_pool(session: Session, paper_ids: Collection[int]) -> SuggestionPool:
 
 
 def load_rated_papers(session: Session, subscriber_ids: Sequence[int]) -> dict[int, RatedPapers]:
-    """Return the feedback of those subscribers who want suggestions and saved enough papers."""
+    """Return the feedback of those subscribers from whose feedback digests learn, where it is enough."""
     rated = get_tastes(session, subscriber_ids)
-    return {i: papers for i, papers in rated.items() if len(papers.kept) >= FEWEST_KEPT}
+    return {
+        i: papers
+        for i, papers in rated.items()
+        if len(papers.kept) + len(papers.dismissed) >= FEWEST_SIGNALS
+    }
 
 
 def load_tastes(

@@ -104,6 +104,25 @@ def test_a_digest_ends_with_papers_like_the_saved_ones(
     assert also(digest_of(press, second)) == []
 
 
+def test_papers_like_the_saved_ones_come_first_under_a_topic(
+    press: Press, old: list[int], new: list[int]
+) -> None:
+    learns, plain, fresh = press.add_subscribers(
+        "a@example.org", "b@example.org", "c@example.org", topics=("parsing OR forests",)
+    )
+    for subscriber in (learns, plain):
+        judge(press, subscriber, old[:3], Feedback.KEPT)
+    with press.sessions.begin() as session:
+        session.get_one(Subscriber, plain).has_suggestions = False
+    orders = {
+        one: [entry.paper_id for group in digest_of(press, one).groups for entry in group.entries]
+        for one in (learns, plain, fresh)
+    }
+    assert orders[plain] == orders[fresh]
+    assert orders[learns][0] == new[0] != orders[fresh][0]
+    assert sorted(orders[learns]) == sorted(orders[fresh])
+
+
 def test_suggestions_alone_make_no_digest(press: Press, old: list[int], new: list[int]) -> None:
     (subscriber,) = press.add_subscribers("a@example.org", topics=("nothing such",))
     judge(press, subscriber, old[:2], Feedback.KEPT)

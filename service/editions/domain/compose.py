@@ -35,7 +35,8 @@ class EditionSubscriber:
 
     `topics` are in the subscriber's order; `seen_ids`: papers already sent; `carried_ids`: papers
     carried over from an earlier mail, marked as maybe seen except the `unsent_ids`, of mails that
-    certainly did not arrive; `updates`: paper updates, which alone make no digest.
+    certainly did not arrive; `updates`: paper updates, which alone make no digest; `learned`: a factor
+    in thousandths for each of the edition's papers (`learned_order`), in the index's order.
     """
 
     topics: tuple[MatchedTopic, ...] = ()
@@ -43,6 +44,7 @@ class EditionSubscriber:
     carried_ids: frozenset[int] = frozenset()
     unsent_ids: frozenset[int] = frozenset()
     updates: tuple[PaperUpdate, ...] = ()
+    learned: Sequence[int] | None = None
 
     @property
     def maybe_seen_ids(self) -> frozenset[int]:
@@ -104,7 +106,7 @@ def _group_by_topic(
     for topic, found in wanted:
         papers = found & ~shown_or_seen
         if papers and room:
-            shown = index.order(topic.canonical, papers, followed, room)
+            shown = index.order(topic.canonical, papers, followed, room, subscriber.learned)
             room -= len(shown)
             shown_or_seen |= to_bits(shown)
             reasons = index.explain(topic.canonical, shown) if topic.canonical else repeat(())

@@ -137,13 +137,25 @@ class EditionIndex:
         return [explain(topic, at) for at in positions]
 
     def order(
-        self, topic: str, papers: PaperSet, followed: PaperSet = 0, most: int | None = None
+        self,
+        topic: str,
+        papers: PaperSet,
+        followed: PaperSet = 0,
+        most: int | None = None,
+        learned: Sequence[int] | None = None,
     ) -> list[int]:
         """Return the positions of `papers`, which `topic` matches, best first and clusters spread.
 
-        docs/ranking.md has the formula. At most `most` positions are returned.
+        docs/ranking.md has the formula. At most `most` positions are returned. `learned`: the factor of
+        each position in thousandths (`learned_order`), for a subscriber who gave feedback.
         """
         weighed = self._weigh(topic, papers, followed)
+        if learned is not None:
+            weighed = [
+                (weight * learned[at], 1 << at)
+                for weight, alike in weighed
+                for at in list_bits(alike)
+            ]
         ranked = self._rank(weighed, most)
         if ranking.is_cluster_spread([self._clusters[at] for at in ranked]):
             return ranked

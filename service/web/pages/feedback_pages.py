@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
+from service.editions.domain.learned_order import FEWEST_SIGNALS
 from service.editions.domain.recommendations import FEWEST_KEPT
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import PaperView
@@ -50,7 +51,7 @@ def _feedback_question(
     over = (("over", previous.kind.value),) if previous else ()
     if kind is Feedback.KEPT:
         fields = (("keep", str(paper.id)), *over)
-        lead = "It is added to the saved papers in your preferences, and improves our suggestions."
+        lead = "It is added to the saved papers in your preferences; papers like it come earlier under your topics."
         if not previous:
             return ChangePage(
                 "Save this paper?", lead, "Save", fields, paper=paper, takes_tags=True
@@ -123,15 +124,14 @@ def _count_saved(session: Session, subscriber: Subscriber, but: int = 0) -> int:
 def describe_less(subscriber: Subscriber, saved_count: int) -> str:
     """Say what “less like this” changes (`editions.domain.recommendations`), and if it does so now."""
     effect = (
-        "It counts only for “You may also like” at the end of a digest: this paper never comes "
-        "there, and papers like it less often. Papers that match your topics come as before, in "
-        "the same order."
+        "It hides nothing: papers like it come later under your topics, and less often under “You may "
+        "also like”, where this paper never comes."
     )
     if not subscriber.has_suggestions:
-        return f"{effect} Suggestions are off, so nothing changes until you switch them on."
+        return f"{effect} But you switched learning off, so nothing changes until you switch it on."
     if saved_count < FEWEST_KEPT:
-        start = f"Suggestions begin with {FEWEST_KEPT} saved papers"
-        return f"{effect} {start}; with {saved_count} nothing changes yet."
+        start = f"The order begins to change with {FEWEST_SIGNALS} saved or marked papers"
+        return f"{effect} {start}, suggestions begin with {FEWEST_KEPT} saved ones."
     return effect
 
 

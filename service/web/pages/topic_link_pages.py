@@ -204,16 +204,23 @@ def _ask_about_suggestions(subscriber: Subscriber, link: LinkRequest) -> ChangeP
     if subscriber.has_suggestions is is_wanted:
         return _suggestions_page(is_wanted=is_wanted)
     if is_wanted:
-        lead = "Digests will end with up to three papers like those you saved."
-        return ChangePage("Suggest papers?", lead, button="Suggest", fields=(("also", "on"),))
-    lead = "Digests will contain only papers that match your topics."
-    return ChangePage("Stop suggestions?", lead, button="Stop", fields=(("also", "off"),))
+        lead = "Papers like those you saved will come first under your topics, and up to three more at the end."
+        return ChangePage(
+            "Learn from what you save?", lead, button="Learn", fields=(("also", "on"),)
+        )
+    lead = (
+        "Digests will contain only papers that match your topics, in the same order for everybody."
+    )
+    return ChangePage(
+        "Stop learning from what you save?", lead, button="Stop", fields=(("also", "off"),)
+    )
 
 
 def _suggestions_page(*, is_wanted: bool) -> ChangePage:
     if is_wanted:
         return ChangePage(
-            "Suggestions are on", "Up to three papers a digest, like those you saved."
+            "Digests learn from what you save",
+            "Papers like those come first under your topics, and up to three more at the end.",
         )
-    lead = "Digests contain only papers that match your topics."
-    return ChangePage("Suggestions are off", lead, fields=(("also", "on"),))
+    lead = "Digests contain only papers that match your topics, in the same order for everybody."
+    return ChangePage("Digests do not learn", lead, fields=(("also", "on"),))

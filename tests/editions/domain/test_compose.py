@@ -161,6 +161,30 @@ def test_shown_and_cut_papers_are_all_matches_and_no_paper_is_there_twice(
             assert entry.revision == index.revisions.get(entry.paper_id, 0)
 
 
+@given(
+    SUBSCRIBERS, make_indexes(), st.integers(1, 12), st.lists(st.integers(500, 2000), min_size=1)
+)
+def test_what_was_learned_hides_no_paper_and_adds_none(
+    subscriber: EditionSubscriber, index: EditionIndex, max_papers: int, factors: list[int]
+) -> None:
+    learned = [factors[at % len(factors)] for at in range(len(index.ids))]
+    digest = compose_digest(replace(subscriber, learned=learned), index, max_papers)
+    listed = listed_in(digest)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == expected(subscriber, index)
+
+
+@given(st.sampled_from(TOPICS), make_indexes(), IDS)
+def test_factors_that_change_nothing_change_no_order(
+    topic: str, index: EditionIndex, followed: frozenset[int]
+) -> None:
+    text = canonical(parse_query(topic))
+    bits = sum(1 << at for at, paper_id in enumerate(index.ids) if paper_id in followed)
+    found = index.find(text)
+    same = index.order(text, found, bits, learned=[1000] * len(index.ids))
+    assert same == index.order(text, found, bits)
+
+
 @settings(max_examples=300)
 @given(st.sampled_from(TOPICS), make_indexes(), IDS)
 def test_the_order_is_that_of_ranking(

@@ -65,13 +65,16 @@ def test_changes_are_listed_and_undone_from_the_preferences(
 def test_suggestions_are_switched_on_the_preferences(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, link: str
 ) -> None:
-    assert 'value="off">Stop suggestions' in web.get(link).text
-    assert "Suggestions are off" in web.post(f"{link}/suggestions", data={"also": "off"}).text
+    assert 'value="off">Stop learning' in web.get(link).text
+    assert "Digests do not learn" in web.post(f"{link}/suggestions", data={"also": "off"}).text
     fresh = subscribers.reread(subscriber)
     assert fresh
     assert fresh.has_suggestions is False
-    assert 'value="on">Suggest papers' in web.get(link).text
-    assert "Suggestions are on" in web.post(f"{link}/suggestions", data={"also": "on"}).text
+    assert 'value="on">Learn from what I save' in web.get(link).text
+    assert (
+        "Digests learn from what you save"
+        in web.post(f"{link}/suggestions", data={"also": "on"}).text
+    )
     assert web.post(f"{link}/suggestions").status_code == 404
 
 

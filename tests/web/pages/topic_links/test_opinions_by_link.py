@@ -107,18 +107,17 @@ def test_less_says_what_it_changes(
         return [question.text, done.text]
 
     for text in texts():
-        assert "It counts only for “You may also like”" in text
-        assert "Papers that match your topics come as before, in the same order." in text
-        assert "Suggestions begin with 2 saved papers; with 0 nothing changes yet." in text
+        assert "It hides nothing: papers like it come later under your topics" in text
+        assert "begins to change with 2 saved or marked papers, suggestions begin with 2" in text
     for title in TITLES[:2]:
         press(web, web.get(keep_url(base, papers[title])))
     for text in texts():
         assert "Suggestions begin" not in text
     # The paper itself would no longer be saved.
-    assert "with 1 nothing changes yet." in web.get(less_url(base, papers[TITLES[0]])).text
+    assert "suggestions begin with 2" in web.get(less_url(base, papers[TITLES[0]])).text
     web.post(base, data={"also": "off"})
     for text in texts():
-        assert "Suggestions are off, so nothing changes" in text
+        assert "you switched learning off, so nothing changes" in text
 
 
 def test_less_offers_mutes_for_the_topic_that_matched(
@@ -162,10 +161,10 @@ def test_suggestions_can_be_switched_off_and_on_by_link(
     web: httpx2.Client, subscribers: Subscribers, subscriber: Subscriber, base: str
 ) -> None:
     done = press(web, web.get(suggestions_off_url(base)))
-    assert "Suggestions are off" in done.text
+    assert "Digests do not learn" in done.text
     assert not wants_suggestions(subscribers, subscriber)
-    assert "Suggestions are off" in web.get(suggestions_off_url(base)).text
-    assert "Suggest papers?" in web.get(f"{base}?also=on").text
-    assert "Suggestions are on" in press(web, done).text
+    assert "Digests do not learn" in web.get(suggestions_off_url(base)).text
+    assert "Learn from what you save?" in web.get(f"{base}?also=on").text
+    assert "Digests learn from what you save" in press(web, done).text
     assert wants_suggestions(subscribers, subscriber)
-    assert "Suggestions are on" in web.post(base, data={"also": "on"}).text
+    assert "Digests learn from what you save" in web.post(base, data={"also": "on"}).text
