@@ -187,6 +187,10 @@ gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
 image: ## build the image and run it, without Docker or a registry (as root, some minutes)
 	@.ci/image.sh
 
+.PHONY: release
+release: $(STAMP) ## build and check wheel, source distribution and image into dist/ (IMAGE=no: without the image)
+	@.ci/release.sh
+
 .PHONY: pin-images
 pin-images: ## add to every image its digest, where its registry answers
 	@.ci/pin_images.sh docker-compose.yml Dockerfile

@@ -50,13 +50,13 @@ def test_each_image_gets_the_digest_of_its_tag_and_keeps_the_tag(
     image = f"127.0.0.1:{loopback_http.port}/valkey:8.1.2"
     compose, dockerfile = tmp_path / "docker-compose.yml", tmp_path / "Dockerfile"
     old = "@sha256:" + "0" * 64
-    compose.write_text(f"  queue:\n    image: {image}{old}\n  web:\n    image: paperboy:0.1.0\n")
+    compose.write_text(f"  queue:\n    image: {image}{old}\n  web:\n    image: paperboy:0.2.0\n")
     dockerfile.write_text(f"ARG BASE={image}\nFROM ${{BASE}}\n")
     done = pin(compose, dockerfile)
     assert (done.returncode, done.stderr) == (0, "")
     assert (
         compose.read_text()
-        == f"  queue:\n    image: {image}@{digest}\n  web:\n    image: paperboy:0.1.0\n"
+        == f"  queue:\n    image: {image}@{digest}\n  web:\n    image: paperboy:0.2.0\n"
     )
     assert dockerfile.read_text() == f"ARG BASE={image}@{digest}\nFROM ${{BASE}}\n"
 

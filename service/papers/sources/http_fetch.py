@@ -34,7 +34,7 @@ class Caller:
 
     @property
     def user_agent(self) -> str:
-        """Return `Paperboy/0.1.0 (+https://…; someone@example.org)`."""
+        """Return `Paperboy/0.2.0 (+https://…; someone@example.org)`."""
         about = "; ".join(
             part for part in (f"+{self.base_url}" if self.base_url else "", self.contact) if part
         )
