@@ -42,6 +42,7 @@ from service.web.operator import subscribers as directory
 from service.web.pages import (
     address_change,
     browser_copy,
+    calendar,
     citations,
     feeds,
     home,
@@ -63,7 +64,7 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
+    home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
     feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
