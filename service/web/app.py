@@ -47,6 +47,7 @@ from service.web.pages import (
     feeds,
     home,
     paper,
+    period_feeds,
     personal_link,
     preferences,
     privacy,
@@ -65,7 +66,7 @@ from service.web.views.environment import Pages
 
 _PAGES = (
     home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
-    feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
+    feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
 

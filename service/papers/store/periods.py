@@ -108,7 +108,7 @@ def first_day(session: Session) -> date | None:
     return session.scalars(select(func.min(Paper.first_announced_on))).one()
 
 
-def has_votes(session: Session, span: Span) -> bool:
+def has_upvotes(session: Session, span: Span) -> bool:
     """Return whether any paper of a span has upvotes."""
     voted = (
         select(Paper.id)

@@ -85,7 +85,7 @@ class PeriodPage:
     total: int
     count: int
     parts: tuple[PeriodCell, ...]
-    has_votes: bool
+    has_upvotes: bool
     coverage: Coverage | None
     earlier: Period | None
     later: Period | None
@@ -101,8 +101,8 @@ def load_period(
     """Return a period's page. Raises `PageNotFound` for an unknown field or order."""
     codes = _codes(request.field) if request.field else frozenset()
     asked = _read_words(session, request.q)
-    has_votes = store.has_votes(session, period.span)
-    order = _choose_order(request.sort, asked, has_votes=has_votes)
+    has_upvotes = store.has_upvotes(session, period.span)
+    order = _choose_order(request.sort, asked, has_upvotes=has_upvotes)
     condition = topic_condition(session, settings, asked.topic) if asked.topic else None
     choice = store.PaperChoice(period.span, codes, condition)
     number = parse_page_number(request.page, _MOST_PAGES)
@@ -129,7 +129,7 @@ def load_period(
         total=ranked.total,
         count=count,
         parts=parts_of(period, archive),
-        has_votes=has_votes,
+        has_upvotes=has_upvotes,
         coverage=coverage if coverage and (coverage.announced or coverage.gaps) else None,
         earlier=_find_earlier(session, period, archive.first),
         later=_find_later(period, archive.first, today),
@@ -160,9 +160,9 @@ def _read_words(session: Session, text: str) -> WordsAsked:
         return WordsAsked(text, fault=str(error), pointer=point_at(error))
 
 
-def _choose_order(name: str, asked: WordsAsked, *, has_votes: bool) -> PaperOrder:
+def _choose_order(name: str, asked: WordsAsked, *, has_upvotes: bool) -> PaperOrder:
     if not name:
-        return RELEVANCE if asked.topic else TREND if has_votes else NEWEST
+        return RELEVANCE if asked.topic else TREND if has_upvotes else NEWEST
     if name not in ORDERS:
         raise PageNotFound("There is no such order", f"Orders are {', '.join(ORDERS)}.")
     return ORDERS[name]
@@ -270,7 +270,8 @@ def _explain_empty_day(on: date, archive: Archive, coverage: Coverage | None) ->
         (bool(coverage and coverage.note), coverage.note if coverage else ""),
         (
             is_listed_holiday(on),
-            "arXiv announces nothing on this day, by its own list of holidays.",
+            # The calendar alone proves nothing (docs/completeness.md), so no more is said.
+            "No papers were read on this day, a holiday in arXiv’s calendar.",
         ),
         (on not in archive.asked, "Nothing was read on this day: no source was asked for papers."),
         (True, "No papers were announced on this day."),

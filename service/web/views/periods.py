@@ -84,7 +84,7 @@ class Archive:
             (self.first is None or on < self.first, "before the first paper"),
             (not is_announcement_day(on), "weekend"),
             (self.asked.get(on, False), "not all could be read"),
-            (is_listed_holiday(on), "holiday"),
+            (is_listed_holiday(on), "holiday in arXiv’s calendar"),
             (on == self.today, "not announced yet"),
             (on in self.asked, "nothing announced"),
             (True, "not read"),

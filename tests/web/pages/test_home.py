@@ -159,11 +159,14 @@ def test_a_working_day_without_papers_says_why(web: httpx2.Client, session: Sess
     assert "No papers were announced or read in this week." not in web.get("/weekly/2026-W38").text
 
 
-def test_a_holiday_of_arxiv_is_called_one(web: httpx2.Client, session: Session) -> None:
+def test_a_holiday_in_the_calendar_of_arxiv_is_named(web: httpx2.Client, session: Session) -> None:
     store_papers(session, [make_announcement(1, "Friday Find")], on=date(2026, 9, 4))
-    text = "arXiv announces nothing on this day, by its own list of holidays."
+    text = "No papers were read on this day, a holiday in arXiv’s calendar."
     assert text in web.get("/daily/2026-09-07").text
-    assert 'aria-label="Monday 7 September 2026: holiday"' in web.get("/calendar/2026-09").text
+    assert (
+        'aria-label="Monday 7 September 2026: holiday in arXiv’s calendar"'
+        in web.get("/calendar/2026-09").text
+    )
 
 
 def test_a_field_without_papers_says_so_although_the_day_has_some(
