@@ -51,7 +51,7 @@ async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
         yield
 
 
-async def _admit_if_asked(context: Context, request: Request) -> AsyncIterator[None]:
+async def _admit_words(context: Context, request: Request) -> AsyncIterator[None]:
     """Admit a list of papers as a search where it has words, and at once where it has none."""
     text = request.query_params.get("q", "")
     if not text:
@@ -68,7 +68,7 @@ def _costly(item: RateLimitItem) -> list[Dependency]:
 
 
 SEARCH: Final = _costly(SEARCH_WORK)
-SEARCH_IF_ASKED: Final[list[Dependency]] = [Depends(_admit_if_asked, scope="function")]
+SEARCH_IF_WORDS: Final[list[Dependency]] = [Depends(_admit_words, scope="function")]
 PREVIEW: Final = _costly(PREVIEW_WORK)
 FEED: Final = _costly(FEED_WORK)
 PAPER: Final = _costly(PAPER_WORK)

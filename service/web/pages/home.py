@@ -12,7 +12,7 @@ from service.papers.domain.periods import Period, PeriodKind, parse_period, peri
 from service.papers.store.read import latest_day
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.web.core.admission import SEARCH_IF_ASKED
+from service.web.core.admission import SEARCH_IF_WORDS
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import sign_form
@@ -29,36 +29,36 @@ _EXAMPLES: Final = {
 }
 
 router = APIRouter(include_in_schema=False)
-Asked = Annotated[ListRequest, Depends()]
+Wanted = Annotated[ListRequest, Depends()]
 
 
-@router.get("/", dependencies=SEARCH_IF_ASKED)
-def show_front(context: Context, asked: Asked) -> HTMLResponse:
+@router.get("/", dependencies=SEARCH_IF_WORDS)
+def show_front(context: Context, wanted: Wanted) -> HTMLResponse:
     """Show the latest day that has papers."""
     today = announcement_date(context.clock())
     with transaction(context.sessions) as session:
         day = period_of(PeriodKind.DAILY, latest_day(session, today) or today)
-        page = load_period(session, context.settings, day, today, asked)
-    return _show(context, page, asked, path="/")
+        page = load_period(session, context.settings, day, today, wanted)
+    return _show(context, page, wanted, path="/")
 
 
-@router.get("/daily/{name}", dependencies=SEARCH_IF_ASKED)
-def show_daily(context: Context, name: str, asked: Asked) -> HTMLResponse:
-    return _show_period(context, PeriodKind.DAILY, name, asked)
+@router.get("/daily/{name}", dependencies=SEARCH_IF_WORDS)
+def show_daily(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.DAILY, name, wanted)
 
 
-@router.get("/weekly/{name}", dependencies=SEARCH_IF_ASKED)
-def show_weekly(context: Context, name: str, asked: Asked) -> HTMLResponse:
-    return _show_period(context, PeriodKind.WEEKLY, name, asked)
+@router.get("/weekly/{name}", dependencies=SEARCH_IF_WORDS)
+def show_weekly(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.WEEKLY, name, wanted)
 
 
-@router.get("/monthly/{name}", dependencies=SEARCH_IF_ASKED)
-def show_monthly(context: Context, name: str, asked: Asked) -> HTMLResponse:
-    return _show_period(context, PeriodKind.MONTHLY, name, asked)
+@router.get("/monthly/{name}", dependencies=SEARCH_IF_WORDS)
+def show_monthly(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.MONTHLY, name, wanted)
 
 
 def _show_period(
-    context: AppContext, kind: PeriodKind, name: str, asked: ListRequest
+    context: AppContext, kind: PeriodKind, name: str, wanted: ListRequest
 ) -> HTMLResponse:
     today = announcement_date(context.clock())
     period = find_period(kind, name)
@@ -68,8 +68,8 @@ def _show_period(
             "Its papers will be here on the morning they are announced.",
         )
     with transaction(context.sessions) as session:
-        page = load_period(session, context.settings, period, today, asked)
-    return _show(context, page, asked, path=period.path)
+        page = load_period(session, context.settings, period, today, wanted)
+    return _show(context, page, wanted, path=period.path)
 
 
 def find_period(kind: PeriodKind, name: str) -> Period:
@@ -80,16 +80,16 @@ def find_period(kind: PeriodKind, name: str) -> Period:
     return period
 
 
-def _show(context: AppContext, page: PeriodPage, asked: ListRequest, path: str) -> HTMLResponse:
+def _show(context: AppContext, page: PeriodPage, wanted: ListRequest, path: str) -> HTMLResponse:
     def link(**changes: str) -> str:
         """Return the address of this list with another field or order, from its first page."""
-        chosen = {"field": asked.field, "sort": asked.sort, "q": page.asked.text} | changes
+        chosen = {"field": wanted.field, "sort": wanted.sort, "q": page.words.text} | changes
         query = urlencode({name: value for name, value in chosen.items() if value})
         return f"{path}?{query}" if query else path
 
     return context.pages.show(
         "front.html",
-        status=422 if page.asked.fault else 200,
+        status=422 if page.words.fault else 200,
         page=page,
         form=blank_form(context.settings, sign_form(context)),
         path=path,

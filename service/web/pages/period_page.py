@@ -53,7 +53,7 @@ class ListRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class WordsAsked:
+class ListWords:
     """The words that a list is filtered by, and their topic; or what is wrong with them."""
 
     text: str = ""
@@ -62,7 +62,7 @@ class WordsAsked:
     pointer: Pointer | None = None
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def highlighted(self) -> tuple[str, ...]:
         """The words to highlight."""
         return tuple(sorted(leaf_texts(self.topic))) if self.topic else ()
 
@@ -79,7 +79,7 @@ class PeriodPage:
     period: Period
     field: str
     order: PaperOrder
-    asked: WordsAsked
+    words: ListWords
     listed: Slice[PaperView]
     scores: dict[int, str]
     total: int
@@ -100,13 +100,13 @@ def load_period(
 ) -> PeriodPage:
     """Return a period's page. Raises `PageNotFound` for an unknown field or order."""
     codes = _codes(request.field) if request.field else frozenset()
-    asked = _read_words(session, request.q)
+    words = _read_words(session, request.q)
     has_upvotes = store.has_upvotes(session, period.span)
-    order = _choose_order(request.sort, asked, has_upvotes=has_upvotes)
-    condition = topic_condition(session, settings, asked.topic) if asked.topic else None
+    order = _choose_order(request.sort, words, has_upvotes=has_upvotes)
+    condition = topic_condition(session, settings, words.topic) if words.topic else None
     choice = store.PaperChoice(period.span, codes, condition)
     number = parse_page_number(request.page, _MOST_PAGES)
-    ranked = _turn_to(session, choice, order, asked, number)
+    ranked = _turn_to(session, choice, order, words, number)
     papers = get_papers(session, [each.id for each in ranked.listed.items])
     archive = load_archive(session, period.span, today)
     count = sum(archive.counts.values())
@@ -115,7 +115,7 @@ def load_period(
         period=period,
         field=request.field,
         order=order,
-        asked=asked,
+        words=words,
         listed=Slice(
             tuple(papers[each.id] for each in ranked.listed.items),
             ranked.listed.number,
@@ -134,7 +134,7 @@ def load_period(
         earlier=_find_earlier(session, period, archive.first),
         later=_find_later(period, archive.first, today),
         begins=archive.first,
-        silence="" if ranked.total else _explain_silence(period, archive, coverage, request, asked),
+        silence="" if ranked.total else _explain_silence(period, archive, coverage, request, words),
         outage=_explain_outage(session, settings, today) if period.last < today else "",
         is_sample=has_sample_papers(session),
     )
@@ -150,19 +150,19 @@ def load_archive(session: Session, span: tuple[date, date], today: date) -> Arch
     )
 
 
-def _read_words(session: Session, text: str) -> WordsAsked:
+def _read_words(session: Session, text: str) -> ListWords:
     text = clean(text).strip()
     if not text:
-        return WordsAsked()
+        return ListWords()
     try:
-        return WordsAsked(text, validate_topic(session, text))
+        return ListWords(text, validate_topic(session, text))
     except TopicError as error:
-        return WordsAsked(text, fault=str(error), pointer=point_at(error))
+        return ListWords(text, fault=str(error), pointer=point_at(error))
 
 
-def _choose_order(name: str, asked: WordsAsked, *, has_upvotes: bool) -> PaperOrder:
+def _choose_order(name: str, words: ListWords, *, has_upvotes: bool) -> PaperOrder:
     if not name:
-        return RELEVANCE if asked.topic else TREND if has_upvotes else NEWEST
+        return RELEVANCE if words.topic else TREND if has_upvotes else NEWEST
     if name not in ORDERS:
         raise PageNotFound("There is no such order", f"Orders are {', '.join(ORDERS)}.")
     return ORDERS[name]
@@ -175,12 +175,12 @@ class _RankedPage:
 
 
 def _turn_to(
-    session: Session, choice: store.PaperChoice, order: PaperOrder, asked: WordsAsked, number: int
+    session: Session, choice: store.PaperChoice, order: PaperOrder, words: ListWords, number: int
 ) -> _RankedPage:
     """Return one page of the list, or the last one where the list is shorter."""
-    if asked.fault:
+    if words.fault:
         return _RankedPage(Slice((), 1, 1, 1), 0)
-    score, columns = order.score(asked.topic), order.columns(asked.topic)
+    score, columns = order.score(words.topic), order.columns(words.topic)
 
     def read(number: int) -> tuple[Sequence[store.RankedPaper], int]:
         window = ((number - 1) * PAGE_SIZE, PAGE_SIZE)
@@ -238,15 +238,15 @@ def _explain_silence(
     archive: Archive,
     coverage: Coverage | None,
     request: ListRequest,
-    asked: WordsAsked,
+    words: ListWords,
 ) -> str:
     """Return why there is nothing to show."""
     lost = {gap.category for gap in coverage.gaps if gap.kind.is_lost} if coverage else set()
     is_in_field = bool(request.field and archive.counts)
     then, noun = _THEN[period.kind], period.kind.noun
-    if asked.fault:
+    if words.fault:
         text = "No papers are shown, since these words cannot be searched for."
-    elif asked.topic and archive.counts:
+    elif words.topic and archive.counts:
         text = f"No papers of this {noun} match. Fewer words, or some joined with OR, find more."
     elif coverage and (lost & _codes(request.field) if is_in_field else coverage.has_outage):
         text = coverage.note
@@ -273,7 +273,10 @@ def _explain_empty_day(on: date, archive: Archive, coverage: Coverage | None) ->
             # The calendar alone proves nothing (docs/completeness.md), so no more is said.
             "No papers were read on this day, a holiday in arXiv’s calendar.",
         ),
-        (on not in archive.asked, "Nothing was read on this day: no source was asked for papers."),
+        (
+            on not in archive.requested,
+            "Nothing was read on this day: no source was asked for papers.",
+        ),
         (True, "No papers were announced on this day."),
     )
     return next(text for holds, text in rules if holds)

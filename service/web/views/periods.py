@@ -69,11 +69,11 @@ class PeriodCell:
 class Archive:
     """What is known of the days of a span: their counts, the first day with papers, today.
 
-    `asked` has the days for which a source was asked, and whether one of them could not be read.
+    `requested` has the days for which a source was asked, and whether one of them could not be read.
     """
 
     counts: Mapping[date, int]
-    asked: Mapping[date, bool]
+    requested: Mapping[date, bool]
     first: date | None
     today: date
 
@@ -83,10 +83,10 @@ class Archive:
             (on > self.today, "not yet"),
             (self.first is None or on < self.first, "before the first paper"),
             (not is_announcement_day(on), "weekend"),
-            (self.asked.get(on, False), "not all could be read"),
+            (self.requested.get(on, False), "not all could be read"),
             (is_listed_holiday(on), "holiday in arXiv’s calendar"),
             (on == self.today, "not announced yet"),
-            (on in self.asked, "nothing announced"),
+            (on in self.requested, "nothing announced"),
             (True, "not read"),
         )
         return next(words for holds, words in rules if holds)
