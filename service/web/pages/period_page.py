@@ -21,6 +21,7 @@ from service.presentation.dates import long_date
 from service.presentation.sanitize import clean
 from service.topics.domain.language import Query, leaf_texts
 from service.topics.like_clauses import topic_condition
+from service.topics.store.recent import prefer_indexes
 from service.topics.topics import TopicError, validate_topic
 from service.web.core.errors import PageNotFound
 from service.web.views.pagination import Slice, parse_page_number
@@ -103,7 +104,10 @@ def load_period(
     words = _read_words(session, request.q)
     has_upvotes = store.has_upvotes(session, period.span)
     order = _choose_order(request.sort, words, has_upvotes=has_upvotes)
-    condition = topic_condition(session, settings, words.topic) if words.topic else None
+    condition = None
+    if words.topic:
+        condition = topic_condition(session, settings, words.topic)
+        prefer_indexes(session)
     choice = store.PaperChoice(period.span, codes, condition)
     number = parse_page_number(request.page, _MOST_PAGES)
     ranked = _turn_to(session, choice, order, words, number)
@@ -180,11 +184,11 @@ def _turn_to(
     """Return one page of the list, or the last one where the list is shorter."""
     if words.fault:
         return _RankedPage(Slice((), 1, 1, 1), 0)
-    score, columns = order.score(words.topic), order.columns(words.topic)
+    score = order.score(words.topic)
 
     def read(number: int) -> tuple[Sequence[store.RankedPaper], int]:
         window = ((number - 1) * PAGE_SIZE, PAGE_SIZE)
-        return store.list_ranked(session, choice, score, columns, window)
+        return store.list_ranked(session, choice, score, order.keys, window)
 
     found, total = read(number)
     if not found and number > 1:

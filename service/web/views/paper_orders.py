@@ -14,11 +14,9 @@ from service.editions.domain.ranking import ABSTRACT_WEIGHT, BASE_RELEVANCE, TIT
 from service.papers.domain.trending import DEFAULT_SCALE
 from service.papers.domain.types import PaperView
 from service.papers.store.models import Paper
-from service.papers.store.periods import BY_DAY, BY_TREND
+from service.papers.store.periods import BY_DAY, BY_TREND, SortKey
 from service.topics.domain.language import Query
 from service.topics.store.relevance import weigh_clauses
-
-Columns = tuple[ColumnElement[Any], ...]
 
 
 def _score_trend(_query: Query | None) -> ColumnElement[Any]:
@@ -37,7 +35,7 @@ def _score_relevance(query: Query | None) -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True)
 class PaperOrder:
-    """An order of papers: by `score`, highest first, then by `ties`.
+    """An order of papers: by `score`, highest first, then by `ties`, the last of which is unique.
 
     `score` takes the topic that the list is filtered by, if there is one. `reason` is a sentence or
     two for the page. `says_score` tells whether each paper is shown with its number, `needs_words`
@@ -48,13 +46,13 @@ class PaperOrder:
     label: str
     reason: str
     score: Callable[[Query | None], ColumnElement[Any]]
-    ties: Columns = BY_TREND
+    ties: tuple[SortKey, ...] = BY_TREND
     says_score: bool = True
     needs_words: bool = False
 
-    def columns(self, query: Query | None) -> Columns:
-        """Return what to sort by. The last of the ties is unique, so the order is total."""
-        return (self.score(query).desc(), *self.ties) if self.says_score else self.ties
+    @property
+    def keys(self) -> tuple[SortKey, ...]:
+        return (SortKey.SCORE, *self.ties) if self.says_score else self.ties
 
     def describe_score(self, paper: PaperView, score: float) -> str:
         """Return what a paper's line says of its place, like `trend 97`, or an empty string."""
