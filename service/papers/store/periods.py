@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
@@ -134,7 +134,7 @@ def _newest_upvotes(chosen: CTE) -> Subquery:
     last = select(func.max(chosen.c.id)).scalar_subquery()
     return (
         select(Signal.paper_id, Signal.upvotes)
-        .distinct(Signal.paper_id)
+        .ext(distinct_on(Signal.paper_id))
         .where(Signal.paper_id.between(first, last))
         .order_by(Signal.paper_id, Signal.observed_on.desc())
         .subquery("newest")
