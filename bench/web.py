@@ -1,4 +1,4 @@
-"""The web site under real requests: front page, search, live preview, unsubscribing.
+"""The web site under real requests: front page, weeks, months, search, live preview, unsubscribing.
 
 Starts PostgreSQL, Valkey and uvicorn on this machine, stores 100,000 real papers over a year (a
 quarter of them in the last 30 days), and sends requests over loopback, one after the other. Reads
@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from website.learn import read_memory_mib
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.periods import PeriodKind, period_of
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
 from service.platform.signing.tokens import Purpose, Token, sign_token
@@ -121,6 +122,7 @@ def main() -> int:
         )
         hello, _ = stack.enter_context(serve("website.hello:app"))
         result |= measure(site, hello, maker, size)
+        result |= measure_periods(site, until, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)
         result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers)}
     result |= describe(size, len(papers)) | {"embedder": given.embedder}
@@ -233,6 +235,28 @@ def measure(site: str, hello: str, maker: TopicMaker, size: Size) -> dict[str, A
         "hello_p95_ms": hello_p95,
         "ratio_hello": round(percentile(all_previews, 0.95) / hello_p95, 1),
     }
+
+
+def measure_periods(site: str, until: date, size: Size) -> dict[str, float]:
+    """Measure the pages of a busy week and month, by trend, by field and with words, and the calendar."""
+    say("weeks, months, calendar")
+    week, month = (
+        period_of(kind, until - timedelta(days=days))
+        for kind, days in ((PeriodKind.WEEKLY, 7), (PeriodKind.MONTHLY, RECENT_DAYS // 2))
+    )
+    pages = {
+        "week": (week.path, {"sort": "trend"}),
+        "month": (month.path, {"sort": "trend"}),
+        "month_field": (month.path, {"sort": "trend", "field": "cs.LG"}),
+        "month_words": (month.path, {"q": "diffusion"}),
+        "calendar": (f"/calendar/{month.name}", {}),
+    }
+    with httpx2.Client(timeout=60) as client:
+        times = {
+            name: [ask(client, f"{site}{path}", **query) for _ in range(size.repeats // 4)]
+            for name, (path, query) in pages.items()
+        }
+    return {f"{name}_p95_ms": percentile(taken, 0.95) for name, taken in times.items()}
 
 
 def ask(client: httpx2.Client, address: str, **query: str) -> float:

@@ -42,10 +42,12 @@ from service.web.operator import subscribers as directory
 from service.web.pages import (
     address_change,
     browser_copy,
+    calendar,
     citations,
     feeds,
     home,
     paper,
+    period_feeds,
     personal_link,
     preferences,
     privacy,
@@ -63,8 +65,8 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
-    feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
+    home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
+    feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
 

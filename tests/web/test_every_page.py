@@ -44,6 +44,10 @@ def pages(
     paths = [
         "/",
         "/daily/2026-09-12",
+        "/weekly/2026-W38?sort=trend",
+        "/monthly/2026-09?q=cats",
+        "/calendar",
+        "/calendar/2026-08",
         "/papers/arxiv:2609.00001",
         "/papers/nothing",
         "/search",

@@ -28,6 +28,11 @@ _LEAST_GROWTH, _MARGIN = 4, 1.5
 _PREFER_INDEXES = func.set_config("cpu_operator_cost", "0.2", True)
 
 
+def prefer_indexes(session: Session) -> None:
+    """Let the planner use the text indexes for the rest of this transaction."""
+    session.execute(select(_PREFER_INDEXES))
+
+
 def begin_snapshot(session: Session, milliseconds: int) -> str:
     """Make this transaction REPEATABLE READ, READ ONLY; returns its `pg_snapshot` as text.
 
@@ -144,7 +149,7 @@ def find_ids(
 
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
-    session.execute(select(_PREFER_INDEXES))
+    prefer_indexes(session)
     newest = session.scalar(select(func.max(Paper.first_announced_on)))
     if newest is None:
         return []

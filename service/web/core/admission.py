@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.params import Depends as Dependency
 from limits import RateLimitItem
 
@@ -50,12 +51,24 @@ async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
         yield
 
 
+async def _admit_words(context: Context, request: Request) -> AsyncIterator[None]:
+    """Admit a list of papers as a search where it has words, and at once where it has none."""
+    text = request.query_params.get("q", "")
+    if not text:
+        yield
+        return
+    await run_in_threadpool(take_tokens, context, request, SEARCH_WORK, text)
+    async with context.slots.hold(_visitor_of(request)):
+        yield
+
+
 def _costly(item: RateLimitItem) -> list[Dependency]:
     # The slot is free again before the answer is sent, which a slow client may draw out.
     return [Depends(_takes(item)), Depends(_hold_slot, scope="function")]
 
 
 SEARCH: Final = _costly(SEARCH_WORK)
+SEARCH_IF_WORDS: Final[list[Dependency]] = [Depends(_admit_words, scope="function")]
 PREVIEW: Final = _costly(PREVIEW_WORK)
 FEED: Final = _costly(FEED_WORK)
 PAPER: Final = _costly(PAPER_WORK)

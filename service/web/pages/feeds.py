@@ -94,7 +94,7 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
     try:
         with transaction(context.sessions) as session:
             papers = _find(session, context.settings, topic)
-            changed_at = _changed_at(session, [paper.id for paper in papers])
+            newest = changed_at(session, [paper.id for paper in papers])
     except TopicError as error:
         return PlainTextResponse(f"{' '.join(str(error).split())}\n", status_code=422)
     query = quote(topic, safe="")
@@ -103,7 +103,7 @@ def _answer_search(context: AppContext, request: Request, text: str, form: str) 
         url=f"{base_of(context)}/feeds/search.{form}?q={query}",
         page_url=f"{base_of(context)}/search?q={query}",
         entries=tuple(_paper_entry(paper, base_of(context)) for paper in papers),
-        changed_at=changed_at,
+        changed_at=newest,
     )
     return answer_feed(request, feed, form)
 
@@ -122,9 +122,9 @@ def _find(session: Session, settings: Settings, topic: str) -> list[PaperView]:
     return found if settings.ai_summaries else [replace(each, summary="") for each in found]
 
 
-def _changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
-    changed_at = select_changed_at(session, paper_ids)
-    return changed_at or NO_CHANGE
+def changed_at(session: Session, paper_ids: Sequence[int]) -> datetime:
+    """Return when the last of these papers came or changed."""
+    return select_changed_at(session, paper_ids) or NO_CHANGE
 
 
 def _paper_entry(paper: PaperView, base: str) -> Entry:
@@ -136,7 +136,7 @@ def _paper_entry(paper: PaperView, base: str) -> Entry:
             if paper.summary
             else Markup("<p>{}</p>").format(paper.abstract)
         ),
-        published_at=_morning(paper.announced_on),
+        published_at=morning(paper.announced_on),
         authors=paper.authors,
         tags=paper.categories,
         source_url=paper.url,
@@ -147,7 +147,7 @@ def _paper_url(paper: PaperView, base: str) -> str:
     return f"{base}/papers/{quote(paper.key, safe=':/')}"
 
 
-def _morning(on: date) -> datetime:
+def morning(on: date) -> datetime:
     """Return a day as an instant. It must be stable, or feed readers show old entries as new."""
     return datetime.combine(on, time(), UTC)
 
@@ -173,21 +173,25 @@ def _load_days(session: Session, settings: Settings, base: str, url: str, today:
         url=url,
         page_url=f"{base}/",
         entries=tuple(entries),
-        changed_at=_changed_at(session, all_ids),
+        changed_at=changed_at(session, all_ids),
     )
 
 
 def _day_entry(
     on: date, best: Sequence[PaperView], count: int, coverage: Coverage | None, base: str
 ) -> Entry:
-    items = "".join(
-        f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
-        for paper in best
-    )
     title = f"{long_date(on)}: {count_of(count, 'new paper')}"
     covered = f"<p>{escape(coverage_text(coverage))}</p>" if coverage else ""
-    listed = f"<ol>{items}</ol>" if items else ""
-    return Entry(f"{base}/daily/{on}", title, covered + listed, _morning(on))
+    return Entry(f"{base}/daily/{on}", title, covered + list_titles(best, base), morning(on))
+
+
+def list_titles(papers: Sequence[PaperView], base: str) -> str:
+    """Return the titles as HTML, each with a link to the paper's page."""
+    items = "".join(
+        f'<li><a href="{escape(_paper_url(paper, base))}">{escape(clean(paper.title))}</a></li>'
+        for paper in papers
+    )
+    return f"<ol>{items}</ol>" if items else ""
 
 
 def answer_feed(request: Request, feed: Feed, form: str) -> Response:

@@ -1,162 +1,111 @@
-"""The front page and the pages of earlier days: announced papers, ranked."""
+"""The front page, and the pages of a day, a week and a month: announced papers, in a chosen order."""
 
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from typing import Annotated, Final
+from urllib.parse import urlencode
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
-from sqlalchemy.orm import Session
 
-from service.deliveries.store.demo_mark import has_sample_papers
-from service.editions.coverage import day_coverage
-from service.editions.domain.coverage import Coverage
-from service.papers.domain.announcement_days import announcement_date, is_announcement_day
-from service.papers.domain.categories import UnknownCategory, expand
-from service.papers.domain.paper_order import rank_papers
-from service.papers.domain.types import PaperView
-from service.papers.store.read import ListedPaper, get_papers, latest_day, list_papers_announced_on
+from service.papers.domain.announcement_days import announcement_date
+from service.papers.domain.periods import Period, PeriodKind, parse_period, period_of
+from service.papers.store.read import latest_day
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
-from service.presentation.dates import long_date
+from service.web.core.admission import SEARCH_IF_WORDS
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import sign_form
-from service.web.views.pagination import Slice, cut, parse_page_number
+from service.web.pages.period_page import ListRequest, PeriodPage, load_period
+from service.web.views.paper_orders import ORDERS
+from service.web.views.periods import period_title
 from service.web.views.sign_up_form import blank_form
 
-PAGE_SIZE = 40
+# How a name in an address is written.
+_EXAMPLES: Final = {
+    PeriodKind.DAILY: "Days are written like 2026-04-21.",
+    PeriodKind.WEEKLY: "Weeks are written like 2026-W17, and a year has 52 or 53.",
+    PeriodKind.MONTHLY: "Months are written like 2026-04.",
+}
 
 router = APIRouter(include_in_schema=False)
+Wanted = Annotated[ListRequest, Depends()]
 
 
-@dataclass(frozen=True, slots=True)
-class DayPage:
-    """The data of one day's page. `field` is the requested category, empty for all.
-
-    `outage` says that today's papers could not be read, on a page that shows an earlier day.
-    """
-
-    on: date
-    field: str
-    listed: Slice[PaperView]
-    total: int
-    coverage: Coverage | None
-    earlier: date | None
-    later: date | None
-    is_trending: bool
-    silence: str
-    outage: str
-    is_sample: bool
-
-
-@router.get("/")
-def show_front(context: Context, field: str = "", page: str = "1") -> HTMLResponse:
+@router.get("/", dependencies=SEARCH_IF_WORDS)
+def show_front(context: Context, wanted: Wanted) -> HTMLResponse:
     """Show the latest day that has papers."""
     today = announcement_date(context.clock())
     with transaction(context.sessions) as session:
-        on = latest_day(session, today)
-        day = load_day(session, context.settings, on or today, today, (field, page))
-    return show_day(context, day, path="/")
+        day = period_of(PeriodKind.DAILY, latest_day(session, today) or today)
+        page = load_period(session, context.settings, day, today, wanted)
+    return _show(context, page, wanted, path="/")
 
 
-@router.get("/daily/{date_text}")
-def show_daily(context: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
+@router.get("/daily/{name}", dependencies=SEARCH_IF_WORDS)
+def show_daily(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.DAILY, name, wanted)
+
+
+@router.get("/weekly/{name}", dependencies=SEARCH_IF_WORDS)
+def show_weekly(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.WEEKLY, name, wanted)
+
+
+@router.get("/monthly/{name}", dependencies=SEARCH_IF_WORDS)
+def show_monthly(context: Context, name: str, wanted: Wanted) -> HTMLResponse:
+    return _show_period(context, PeriodKind.MONTHLY, name, wanted)
+
+
+def _show_period(
+    context: AppContext, kind: PeriodKind, name: str, wanted: ListRequest
+) -> HTMLResponse:
     today = announcement_date(context.clock())
-    on = _parse_date(date_text)
-    if on > today:
+    period = find_period(kind, name)
+    if period.first > today:
         raise PageNotFound(
-            f"{long_date(on)} has not come yet",
+            f"{period_title(period)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
     with transaction(context.sessions) as session:
-        day = load_day(session, context.settings, on, today, (field, page))
-    return show_day(context, day, path=f"/daily/{on}")
+        page = load_period(session, context.settings, period, today, wanted)
+    return _show(context, page, wanted, path=period.path)
 
 
-def _parse_date(text: str) -> date:
-    try:
-        on = date.fromisoformat(text)
-    except ValueError:
-        on = None
-    # ISO 8601 has more spellings than the one that we link to; arXiv's first papers are of 1991.
-    if on is None or str(on) != text or on.year < 1991:
-        raise PageNotFound("There is no such day", "Days are written like 2026-04-21.")
-    return on
+def find_period(kind: PeriodKind, name: str) -> Period:
+    """Return the period of a name in an address. Raises `PageNotFound` for any other text."""
+    period = parse_period(kind, name)
+    if period is None:
+        raise PageNotFound(f"There is no such {kind.noun}", _EXAMPLES[kind])
+    return period
 
 
-def show_day(context: AppContext, day: DayPage, path: str) -> HTMLResponse:
-    form = blank_form(context.settings, sign_form(context))
-    tabs = _tabs(context.settings, day.field)
-    return context.pages.show("front.html", day=day, form=form, path=path, tabs=tabs)
+def _show(context: AppContext, page: PeriodPage, wanted: ListRequest, path: str) -> HTMLResponse:
+    def link(**changes: str) -> str:
+        """Return the address of this list with another field or order, from its first page."""
+        chosen = {"field": wanted.field, "sort": wanted.sort, "q": page.words.text} | changes
+        query = urlencode({name: value for name, value in chosen.items() if value})
+        return f"{path}?{query}" if query else path
+
+    return context.pages.show(
+        "front.html",
+        status=422 if page.words.fault else 200,
+        page=page,
+        form=blank_form(context.settings, sign_form(context)),
+        path=path,
+        link=link,
+        tabs=_tabs(context.settings, page.field),
+        orders=tuple(ORDERS.values()),
+        turning=f"{query}&" if (query := link().partition("?")[2]) else "",
+        # A week of two months is found under the month of its Thursday, as ISO 8601 has its year.
+        month=period_of(PeriodKind.MONTHLY, _middle(page.period)),
+        week=period_of(PeriodKind.WEEKLY, page.period.first),
+    )
+
+
+def _middle(period: Period) -> date:
+    return period.first + (period.last - period.first) // 2
 
 
 def _tabs(settings: Settings, chosen: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("", *settings.arxiv_categories, chosen)))
-
-
-def load_day(
-    session: Session, settings: Settings, on: date, today: date, chosen: tuple[str, str]
-) -> DayPage:
-    """Return one day's papers. `chosen` is the category and the page number from the URL."""
-    field, page = chosen
-    announced = list_papers_announced_on(session, on)
-    shown = _in_field(announced, field)
-    later = _next_announcement_day(on)
-    listed = cut(rank_papers(shown), parse_page_number(page), PAGE_SIZE)
-    papers = get_papers(session, [paper.id for paper in listed.items])
-    coverage = day_coverage(session, on, settings, today)
-    return DayPage(
-        on=on,
-        field=field,
-        listed=Slice(
-            tuple(papers[p.id] for p in listed.items), listed.number, listed.pages, listed.first
-        ),
-        total=len(shown),
-        coverage=coverage if coverage and (coverage.announced or coverage.gaps) else None,
-        earlier=latest_day(session, on - timedelta(days=1)),
-        later=later if later <= today else None,
-        is_trending=any(paper.upvotes for paper in announced),
-        is_sample=has_sample_papers(session),
-        silence="" if shown else _explain_silence(on, today, coverage, field if announced else ""),
-        outage=_explain_outage(session, settings, today) if on < today else "",
-    )
-
-
-def _in_field(papers: list[ListedPaper], field: str) -> list[ListedPaper]:
-    if not field:
-        return papers
-    wanted = _codes(field)
-    return [paper for paper in papers if wanted & {*paper.categories}]
-
-
-def _codes(field: str) -> frozenset[str]:
-    try:
-        return expand(field)
-    except UnknownCategory as error:
-        raise PageNotFound("There is no such field", str(error)) from error
-
-
-def _next_announcement_day(on: date) -> date:
-    later = on + timedelta(days=1)
-    while not is_announcement_day(later):
-        later += timedelta(days=1)
-    return later
-
-
-def _explain_outage(session: Session, settings: Settings, today: date) -> str:
-    coverage = day_coverage(session, today, settings)
-    return coverage.note if coverage and coverage.has_outage else ""
-
-
-def _explain_silence(on: date, today: date, coverage: Coverage | None, field: str) -> str:
-    """Return why there is nothing to show; `field` is the requested one on a day with papers."""
-    lost = {gap.category for gap in coverage.gaps if gap.kind.is_lost} if coverage else set()
-    if coverage and (lost & _codes(field) if field else coverage.has_outage):
-        return coverage.note
-    if field:
-        return "Nothing was announced in this field on this day."
-    if not is_announcement_day(on):
-        return "arXiv announces nothing on Saturdays and Sundays. Have a good weekend."
-    if on == today and not (coverage and coverage.is_empty):
-        return "Today’s papers are not announced yet. They usually come shortly after midnight in New York."
-    return coverage.note if coverage and coverage.note else "No papers were announced on this day."

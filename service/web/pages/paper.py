@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
+from service.papers.domain.periods import Period, PeriodKind, period_of
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import PaperVersion
 from service.papers.store.read import find_paper, get_announcements, get_papers
@@ -53,10 +54,11 @@ class VersionLine:
 
 @dataclass(frozen=True, slots=True)
 class PaperPage:
-    """The data of a paper's page. `versions` are the latest ones, in their order."""
+    """The data of a paper's page: `versions` in their order, the week and month it is listed in."""
 
     paper: PaperView
     announcements: tuple[AnnouncementLine, ...]
+    periods: tuple[Period, ...]
     versions: tuple[VersionLine, ...]
     similar: tuple[PaperView, ...]
 
@@ -105,6 +107,9 @@ def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperP
                 batch.announced_on, batch.source, batch.category, row.announce_type, row.version
             )
             for batch, row in get_announcements(session, paper.id)
+        ),
+        periods=tuple(
+            period_of(kind, paper.announced_on) for kind in (PeriodKind.WEEKLY, PeriodKind.MONTHLY)
         ),
         versions=_list_versions(paper, {number: seen_at.date() for number, seen_at in versions}),
         similar=_load_similar(session, settings, paper),

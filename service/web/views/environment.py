@@ -12,7 +12,7 @@ from service.platform.logs import mask_addresses
 from service.platform.time_zones import zone_name
 from service.presentation import arrivals, coverage, dates, excerpts, formulas, highlight, phrases
 from service.presentation.sanitize import safe_url
-from service.web.views import category_labels, labels
+from service.web.views import category_labels, labels, periods
 
 TEMPLATE_DIR = Path(__file__).parents[1] / "templates"
 
@@ -27,6 +27,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     dates.long_date, dates.moment, dates.plain_date, dates.short_date,
     labels.announced_how, labels.cadence_name, labels.html_url, labels.paragraphs, labels.pdf_url,
     labels.short_cadence, zone_name,
+    periods.cell_title, periods.period_title, periods.short_title,
 )  # fmt: skip
 
 

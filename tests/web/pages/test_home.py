@@ -1,11 +1,13 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime
 
 import httpx2
+import pytest
 from sqlalchemy.orm import Session
 from support.web.papers import FRIDAY, THURSDAY, make_announcement, store_papers, upvoted
 
 from service.deliveries.store.demo_mark import mark_demo
 from service.papers.domain.types import AnnounceType, BatchState
+from service.papers.store.batches import open_batch
 
 
 def test_the_front_page_shows_the_latest_day_with_the_most_upvoted_paper_first(
@@ -138,8 +140,33 @@ def test_a_day_without_announcements_claims_no_coverage(
     assert "checked" not in web.get("/daily/2026-09-12").text
 
 
-def test_a_working_day_without_papers_says_so(web: httpx2.Client) -> None:
-    assert "No papers were announced on this day." in web.get("/daily/2026-09-16").text
+def test_a_working_day_without_papers_says_why(web: httpx2.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "Monday Matter")], on=date(2026, 9, 14))
+    store_papers(session, [make_announcement(2, "Friday Find")])
+    batch = open_batch(session, "huggingface", "", THURSDAY, datetime(2026, 9, 17, 4, tzinfo=UTC))
+    batch.state = BatchState.COMPLETE
+    session.commit()
+    for path, text in (
+        ("/daily/2026-09-10", "The first papers here are from Monday 14 September 2026."),
+        ("/daily/2026-09-16", "Nothing was read on this day: no source was asked for papers."),
+        ("/daily/2026-09-17", "No papers were announced on this day."),
+        ("/weekly/2026-W30", "The first papers here are from Monday 14 September 2026."),
+        ("/monthly/2026-08", "The first papers here are from Monday 14 September 2026."),
+    ):
+        answer = web.get(path)
+        assert (answer.status_code, text in answer.text) == (200, True), path
+        assert '<meta name="robots" content="noindex">' in answer.text
+    assert "No papers were announced or read in this week." not in web.get("/weekly/2026-W38").text
+
+
+def test_a_holiday_in_the_calendar_of_arxiv_is_named(web: httpx2.Client, session: Session) -> None:
+    store_papers(session, [make_announcement(1, "Friday Find")], on=date(2026, 9, 4))
+    text = "No papers were read on this day, a holiday in arXiv’s calendar."
+    assert text in web.get("/daily/2026-09-07").text
+    assert (
+        'aria-label="Monday 7 September 2026: holiday in arXiv’s calendar"'
+        in web.get("/calendar/2026-09").text
+    )
 
 
 def test_a_field_without_papers_says_so_although_the_day_has_some(
@@ -150,18 +177,38 @@ def test_a_field_without_papers_says_so_although_the_day_has_some(
     assert "Nothing was announced in this field on this day." in page
 
 
-def test_future_and_invalid_days_are_404_pages(web: httpx2.Client) -> None:
-    for text in (str(FRIDAY + timedelta(days=3)), "2026-02-30", "20260918", "yesterday"):
-        answer = web.get(f"/daily/{text}")
-        assert answer.status_code == 404, text
-        assert "<h1>" in answer.text
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/daily/2026-09-21", "Monday 21 September 2026 has not come yet"),
+        ("/weekly/2026-W39", "Week 39, 21 – 27 September 2026 has not come yet"),
+        ("/monthly/2026-10", "October 2026 has not come yet"),
+        ("/calendar/2026-10", "October 2026 has not come yet"),
+        ("/daily/2026-02-30", "Days are written like 2026-04-21."),
+        ("/daily/20260918", "Days are written like 2026-04-21."),
+        ("/daily/yesterday", "Days are written like 2026-04-21."),
+        ("/weekly/2025-W53", "Weeks are written like 2026-W17, and a year has 52 or 53."),
+        ("/weekly/2026-W38-5", "Weeks are written like 2026-W17"),
+        ("/monthly/2026-9", "Months are written like 2026-04."),
+        ("/monthly/1990-12", "Months are written like 2026-04."),
+        ("/calendar/2026-13", "Months are written like 2026-04."),
+        ("/?sort=best", "Orders are trend, newest, relevance."),
+    ],
+)
+def test_future_and_malformed_periods_are_404_pages(
+    web: httpx2.Client, path: str, text: str
+) -> None:
+    answer = web.get(path)
+    assert answer.status_code == 404
+    assert text in answer.text
 
 
-def test_the_first_tab_says_newest_until_a_paper_has_upvotes(
+def test_the_order_is_newest_until_a_paper_has_upvotes(
     web: httpx2.Client, session: Session
 ) -> None:
+    current = '<a href="/?sort={}" aria-current="true">'
     store_papers(session, [make_announcement(1, "A paper")], on=THURSDAY)
-    assert ">Newest</a>" in web.get("/").text
+    assert current.format("newest") in web.get("/").text
     store_papers(session, [make_announcement(2, "A paper", signals=upvoted(3))])
     page = web.get("/").text
-    assert (">Trending</a>" in page, ">Newest</a>" in page) == (True, False)
+    assert (current.format("trend") in page, current.format("newest") in page) == (True, False)
