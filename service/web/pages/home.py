@@ -12,7 +12,7 @@ from service.editions.coverage import day_coverage
 from service.editions.domain.coverage import Coverage
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
-from service.papers.domain.paper_order import rank_papers
+from service.papers.domain.paper_order import is_noticed, rank_papers
 from service.papers.domain.types import PaperView
 from service.papers.store.read import ListedPaper, get_papers, latest_day, list_papers_announced_on
 from service.platform.database.engine import transaction
@@ -115,7 +115,7 @@ def load_day(
         coverage=coverage if coverage and (coverage.announced or coverage.gaps) else None,
         earlier=latest_day(session, on - timedelta(days=1)),
         later=later if later <= today else None,
-        is_trending=any(paper.upvotes for paper in announced),
+        is_trending=any(map(is_noticed, announced)),
         is_sample=has_sample_papers(session),
         silence="" if shown else _explain_silence(on, today, coverage, field if announced else ""),
         outage=_explain_outage(session, settings, today) if on < today else "",
