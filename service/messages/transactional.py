@@ -180,12 +180,19 @@ _FIGURES = (
     ("Bounced", "bounced_count"),
     ("Complaints", "complaint_count"),
 )
+_VOTES = (("Votes", "vote_count"), ("Papers whose votes look like one person’s", "outlier_count"))
+_SUBMISSIONS = (("Papers submitted", "submission_count"),)
 
 
 def _daily_report(report: dict[str, Any], settings: Settings) -> contexts.DailyReportContext:
     pages = [("Status", "status"), *([("Admin", "admin")] if settings.admin_password else [])]
+    figures = (
+        *_FIGURES,
+        *(_VOTES if settings.votes else ()),
+        *(_SUBMISSIONS if settings.submissions else ()),
+    )
     return contexts.DailyReportContext(
-        figures=tuple((label, report[name]) for label, name in _FIGURES),
+        figures=tuple((label, report[name]) for label, name in figures),
         pages=tuple((title, f"{settings.base_url}/{path}") for title, path in pages),
         at=datetime.fromisoformat(report["until"]),
         **sender_fields(settings),

@@ -7,9 +7,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.demo_mark import has_sample_papers
 from service.editions.coverage import day_coverage
 from service.editions.domain.coverage import Coverage
+from service.editions.notes import find_opened_note
 from service.papers.domain.announcement_days import announcement_date, is_announcement_day
 from service.papers.domain.categories import UnknownCategory, expand
 from service.papers.domain.paper_order import is_noticed, rank_papers
@@ -33,7 +35,7 @@ router = APIRouter(include_in_schema=False)
 class DayPage:
     """The data of one day's page. `field` is the requested category, empty for all.
 
-    `outage` says that today's papers could not be read, on a page that shows an earlier day.
+    `note` is that of the day's daily edition, in Markdown. `outage` says that today's papers could not be read, on a page that shows an earlier day.
     """
 
     on: date
@@ -47,6 +49,7 @@ class DayPage:
     silence: str
     outage: str
     is_sample: bool
+    note: str
 
 
 @router.get("/")
@@ -117,6 +120,7 @@ def load_day(
         later=later if later <= today else None,
         is_trending=any(map(is_noticed, announced)),
         is_sample=has_sample_papers(session),
+        note=find_opened_note(session, Cadence.DAILY, on) if settings.edition_notes else "",
         silence="" if shown else _explain_silence(on, today, coverage, field if announced else ""),
         outage=_explain_outage(session, settings, today) if on < today else "",
     )
