@@ -33,8 +33,10 @@ def ask_for_vote(
         lead = f"It has {count_of(paper.votes, 'vote')}, yours among them."
         fields = (("voted", str(paper.id)),)
         return ChangePage("You voted for this paper", lead, fields=fields, paper=paper)
-    with telling_when(subscriber):
+    try:
         refuse_vote(settings, subscriber, now)
+    except VoteTooEarly as error:
+        return ChangePage("You cannot vote yet", _tell_when(error, subscriber), paper=paper)
     return ChangePage(
         "Vote for this paper?", _LEAD, "Vote", (("vote", str(paper.id)),), paper=paper
     )
@@ -67,10 +69,12 @@ def telling_when(subscriber: Subscriber) -> Iterator[None]:
     try:
         yield
     except VoteTooEarly as error:
-        raise ChangeRefused(
-            f"You can vote from {moment_in(error.from_at, subscriber.timezone)} on: 24 hours after"
-            " you confirmed your address."
-        ) from error
+        raise ChangeRefused(_tell_when(error, subscriber)) from error
+
+
+def _tell_when(error: VoteTooEarly, subscriber: Subscriber) -> str:
+    when = moment_in(error.from_at, subscriber.timezone)
+    return f"You can vote from {when} on: 24 hours after you confirmed your address."
 
 
 def moment_in(at: datetime, zone: str) -> str:
