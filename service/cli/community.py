@@ -113,14 +113,12 @@ def set_note(
     as_json: Json = False,
 ) -> None:
     """Put a note at the head of a day's editions, before they are opened."""
-    if file == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
-            raise CommandError(f"{file} cannot be read: {reason}", 2) from error
+    _parse_day(day)
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+        raise CommandError(f"{file} cannot be read: {reason}", 2) from error
     with command_context(context, as_json=as_json) as command:
         _put(command, day, cadence, text)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -19,17 +19,23 @@ from service.messages.rendering.renderer import Renderer
 from service.messages.signed_links import paper_links
 from service.papers.best_of_day import find_best_of_day
 from service.papers.domain.announcement_days import announcement_date
+from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 
 _PAPERS = 3
 
 
 def preview_note(
-    session: Session, settings: Settings, renderer: Renderer, note: str, now: datetime
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    renderer: Renderer,
+    note: str,
+    now: datetime,
 ) -> str:
     """Return the HTML of a daily digest with this note (Markdown) at its head. Its links open the site."""
     today = announcement_date(now)
-    best = find_best_of_day(session, today, _PAPERS)
+    with transaction(sessions) as session:
+        best = find_best_of_day(session, today, _PAPERS)
     papers = tuple(
         DigestPaper(ShownPaper(paper=paper, links=paper_links(settings, paper)))
         for paper in (best.papers if best else ())

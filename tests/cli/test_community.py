@@ -1,19 +1,29 @@
 """The commands `picks` and `notes`."""
 
-from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 from support.newsletter.commands import NOW, Paperboy
+from support.web.papers import make_announcement, store_papers
 
 
-def test_picks_are_added_listed_and_removed(sample_day: date, paperboy: Paperboy) -> None:
-    assert paperboy(*NOW, "ingest", "arxiv").code in {0, 1}
-    key = paperboy("--json", "topics", "test", "cat:cs.CL", *NOW[2:]).value if False else None
-    assert key is None
+def test_picks_are_added_listed_and_removed(
+    environment: None, session: Session, paperboy: Paperboy
+) -> None:
+    paperboy("migrate")
+    store_papers(session, [make_announcement(1, "Cats sleep")])
     unknown = paperboy("picks", "add", "2609.99999", "--why", "Clear.")
     assert (unknown.code, unknown.complaint) == (2, "No paper here has this address or identifier.")
-    assert paperboy("--json", "picks", "list").value == {"picks": []}
+    for sentence in ("Draft", "Clear."):
+        assert paperboy("picks", "add", "2609.00001v2", "--why", sentence).code == 0
+    (pick,) = paperboy("--json", "picks", "list").value["picks"]
+    assert (pick["paper"], pick["sentence"]) == ("arxiv:2609.00001", "Clear.")
+    assert "Clear." in paperboy("picks", "list").out
+    long = paperboy("picks", "add", "2609.00001", "--why", "x" * 201)
+    assert (long.code, "at most 200 characters" in long.complaint) == (2, True)
+    removed = [paperboy("--json", "picks", "remove", "2609.00001").value for _ in range(2)]
+    assert [one["is_removed"] for one in removed] == [True, False]
     assert paperboy("picks", "remove", "2609.99999").code == 2
 
 

@@ -83,7 +83,12 @@ def test_what_is_switched_off_is_in_no_mail(press: Press) -> None:
     with pytest.raises(NoteRefused, match="switched off"):
         put(press, "x", Cadence.WEEKLY, edition_notes=False)
     with transaction(press.sessions) as session:
-        for text, paper, off in (("", 1, False), ("x" * 201, 1, False), ("x", None, False), ("x", 1, True)):
+        for text, paper, off in (
+            ("", 1, False),
+            ("x" * 201, 1, False),
+            ("x", None, False),
+            ("x", 1, True),
+        ):
             here = press.settings.model_copy(update={"picks": not off})
             with pytest.raises(PickRefused):
                 pick_paper(session, here, paper, text, press.clock())

@@ -1,12 +1,11 @@
 """A note in Markdown: what it may have, and that nothing else becomes HTML."""
 
-from xml.etree.ElementTree import fromstring
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml.etree import fromstring
 
-from service.presentation.markdown import note_html
+from service.presentation.markdown import mail_note, note_html
 
 ALLOWED = {
     "p", "em", "strong", "a", "ul", "ol", "li", "blockquote", "pre", "code", "br", "hr",
@@ -44,5 +43,5 @@ def test_html_pictures_and_other_schemes_stay_text(note: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from([*"<>&\"'`*_[]()!#-+1. \n\\:/", "a", "\x00", "\ufdd0"])))
 def test_any_note_is_well_formed_and_has_only_these_elements(note: str) -> None:
-    tags = {one.tag for one in fromstring(f"<note>{note_html(note)}</note>").iter()}
-    assert tags <= ALLOWED | {"note"}
+    for html in (note_html(note), mail_note(note)):
+        assert {one.tag for one in fromstring(f"<note>{html}</note>").iter()} <= ALLOWED | {"note"}

@@ -129,9 +129,7 @@ def test_a_wave_of_sign_ups_is_one_group_and_an_import_is_none(
     assert count(press) == 8
 
 
-def test_erasing_a_subscriber_takes_their_votes_along_and_the_export_has_them(
-    press: Press,
-) -> None:
+def test_erasing_a_subscriber_takes_their_votes_along_and_the_export_has_them(press: Press) -> None:
     (reader,) = voters(press, "reader@example.org")
     cast(press, reader)
     with transaction(press.sessions) as session:

@@ -148,9 +148,8 @@ def show_note_mail(
         note = check_note(clean(text))
     except NoteRefused as error:
         raise PageNotFound("This note cannot be shown", str(error), 422) from error
-    with transaction(context.sessions) as session:
-        html = preview_note(session, context.settings, context.renderer, note, context.clock())
-    return show_framed(html)
+    here = (context.sessions, context.settings, context.renderer)
+    return show_framed(preview_note(*here, note, context.clock()))
 
 
 def _parse_day(text: str) -> date:

@@ -15,8 +15,8 @@ from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE, Diges
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import ranks
-from service.papers.domain.paper_order import is_noticed
 from service.papers.domain.author_names import author_key
+from service.papers.domain.paper_order import is_noticed
 from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.matching.clause_index import IndexedPaper

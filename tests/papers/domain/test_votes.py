@@ -40,7 +40,7 @@ def test_a_provider_has_room_for_thirty_and_people_of_different_domains_count_in
 
 def test_votes_of_a_domain_a_day_apart_count_in_full() -> None:
     assert sum(weigh_all(spread(10, "lab.example", hours=24))) == 10
-    assert WINDOW == timedelta(hours=24)
+    assert timedelta(hours=24) == WINDOW
 
 
 def test_those_who_confirmed_together_are_one_group_however_long_they_wait() -> None:

@@ -19,17 +19,11 @@ OFF = pytest.mark.settings(votes=False, submissions=False, picks=False)
 
 
 @pytest.fixture
-def paper(session: Session) -> int:
+def paper(session: Session, clock: Turnable) -> int:
     ids = store_papers(session, [make_announcement(1, "Cats sleep")])
-    record_pick(session, ids["arxiv:2609.00001"], "Read <it>.", make_clock())
+    record_pick(session, ids["arxiv:2609.00001"], "Read <it>.", clock())
     session.commit()
     return ids["arxiv:2609.00001"]
-
-
-def make_clock():
-    from datetime import UTC, datetime
-
-    return datetime(2026, 9, 18, 5, tzinfo=UTC)
 
 
 def heading(page: httpx2.Response) -> str:
@@ -100,7 +94,10 @@ def test_the_preferences_vote_by_address_and_take_submissions(
         submit(f"2609.0000{number}")
     full = submit("2609.00009")
     assert full.status_code == 422
-    assert "You can submit the next one from Sunday 20 September 2026, 07:00 (Berlin time)" in full.text
+    assert (
+        "You can submit the next one from Sunday 20 September 2026, 07:00 (Berlin time)"
+        in full.text
+    )
     assert web.get(page).text.count("waiting for its source") == 5
 
 
