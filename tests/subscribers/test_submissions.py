@@ -162,8 +162,8 @@ def test_a_worker_asks_the_source_once_and_says_what_came_of_it(
     edition = press.publish(on=press.clock().date())
     assert press.edition(edition).paper_count >= 2
     with transaction(press.sessions) as session:
-        subscriber = session.get_one(Subscriber, one)
-        erase(session, subscriber, press.settings.secret_key, press.clock())
+        erased = session.get_one(Subscriber, one)
+        erase(session, erased, press.settings.secret_key, press.clock())
     assert states(press) == {"arxiv:2609.00007": SubmissionState.ADDED}
 
 

@@ -71,8 +71,8 @@ def test_a_pick_and_a_note_are_made_shown_and_taken_back(
     late = operator.post(f"{PAGE}/note", data={**today, "text": "Changed"})
     assert (late.status_code, "was opened at" in late.text) == (422, True)
     assert "<strong>Hello</strong>" in operator.get("/daily/2026-09-18").text
-    for wrong in ({"on": "soon"}, {"cadence": []}, {"text": "x" * 4001}):
-        assert operator.post(f"{PAGE}/note", data={**note, **wrong}).status_code == 422
+    for name, wrong in (("on", "soon"), ("cadence", ""), ("text", "x" * 4001)):
+        assert operator.post(f"{PAGE}/note", data={**note, name: wrong}).status_code == 422
     for said in ("taken back.", "Taken back already."):
         removed = operator.post(f"{PAGE}/pick", data={**csrf, "remove": str(stored)})
         assert said in removed.text
