@@ -30,7 +30,7 @@ def ask_for_vote(
     """Return the question, or the vote that is given already. Raises as `take_vote` does."""
     paper = find_paper(session, link.number)
     if has_voted(session, subscriber.id, paper.id) and settings.votes:
-        lead = f"It has {count_of(paper.votes, 'vote')}, yours among them."
+        lead = f"It has {count_of(paper.votes, 'vote')}{', yours among them' * (paper.votes > 1)}."
         fields = (("voted", str(paper.id)),)
         return ChangePage("You voted for this paper", lead, fields=fields, paper=paper)
     try:

@@ -6,12 +6,13 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from support.newsletter.press import Turnable
+from support.newsletter.press import PlannedTransport, Press, Turnable, plain_text
 from support.newsletter.stored import changed_tables, read_tables
 from support.web.papers import make_announcement, store_papers
 from support.web.site import EnqueuedTasks, Subscribers
 
 from service.papers.store.votes import record_pick
+from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
 
@@ -135,3 +136,27 @@ def test_those_who_left_neither_vote_nor_submit(
     for form in ("vote", "submit"):
         answer = web.post(f"{link}/community/{form}", data={"address": "2609.00009"})
         assert answer.status_code == 410
+
+
+def test_a_papers_page_mails_a_link_that_votes_for_it(
+    *, web: httpx2.Client, press: Press, subscriber: Subscriber, clock: Turnable, paper: int
+) -> None:
+    clock.forward(hours=24)
+    (way,) = re.findall(r'href="(/link\?vote=[^"]+)"', web.get("/papers/arxiv:2609.00001").text)
+    form = web.get(way).text
+    assert "Cats sleep" in form
+    fields = dict(re.findall(r'name="(token|vote)" value="([^"]+)"', form))
+    answer = web.post("/link", data={**fields, "email": "reader@example.org"})
+    unknown = web.post("/link", data={**fields, "email": "nobody@example.org"})
+    assert (answer.status_code, answer.text) == (200, unknown.text)
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (mail,) = [
+        plain_text(one.payload) for one in transport.sent if "vote" in plain_text(one.payload)
+    ]
+    assert "“Cats sleep”" in mail
+    (url,) = re.findall(r"/change/\S+\?vote=\d+", mail)
+    assert heading(web.get(url)) == "Vote for this paper?"
+    path, _, number = url.partition("?vote=")
+    assert heading(web.post(path, data={"vote": number})) == "Your vote counts"
+    assert subscriber.id
