@@ -79,8 +79,8 @@ def remove_pick(context: typer.Context, paper: Paper, as_json: Json = False) -> 
     with command_context(context, as_json=as_json) as command:
         with transaction(command.sessions) as session:
             is_gone = delete_pick(session, _find_paper(session, paper))
-        said = "is not picked any more" if is_gone else "was not picked"
-        command.print({"paper": paper, "is_removed": is_gone}, f"{paper} {said}.")
+        outcome = "is not picked any more" if is_gone else "was not picked"
+        command.print({"paper": paper, "is_removed": is_gone}, f"{paper} {outcome}.")
 
 
 def show_picks(context: typer.Context, as_json: Json = False) -> None:
@@ -143,10 +143,10 @@ def _put(command: CommandContext, day: str, cadence: list[str] | None, text: str
     except NoteRefused as error:
         raise CommandError(str(error), 2) from error
     names = ", ".join(chosen)
-    said = "have this note" if note.strip() else "have no note"
+    outcome = "have this note" if note.strip() else "have no note"
     command.print(
         {"date": day, "cadences": list(chosen), "has_note": bool(note.strip())},
-        f"The editions of {day} ({names}) {said}.",
+        f"The editions of {day} ({names}) {outcome}.",
     )
 
 

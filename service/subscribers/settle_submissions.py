@@ -46,8 +46,8 @@ def settle_submissions(
     added = _settle_arxiv(sessions, api, arxiv, now) if arxiv and api else 0
     for name in others:
         servers = servers_for(name, settings.sources)
-        asked = [one for one in preprints if one.server in servers]
-        added += _settle_preprint(sessions, asked, name, now)
+        usable = [one for one in preprints if one.server in servers]
+        added += _settle_preprint(sessions, usable, name, now)
     return added
 
 

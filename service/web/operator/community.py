@@ -47,7 +47,7 @@ class CommunityPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class CommunityForm:
     """What was typed in a form, and what came of it: a fault of the form `of`, or a notice."""
 
     notice: str = ""
@@ -64,12 +64,12 @@ class Typed:
 @router.get("/admin/community")
 def show_community(context: Context, cadence: str = "", on: str = "") -> HTMLResponse:
     """Show the page; with a cadence and a date its form has that edition's note."""
-    typed = Typed(on=str(announcement_date(context.clock()) + timedelta(days=1)))
+    typed = CommunityForm(on=str(announcement_date(context.clock()) + timedelta(days=1)))
     with transaction(context.sessions) as session:
         page = _load(context, session)
     for note in page.notes:
         if (note.cadence, str(note.on)) == (cadence, on):
-            typed = Typed(on=on, cadences=(cadence,), text=note.text)
+            typed = CommunityForm(on=on, cadences=(cadence,), text=note.text)
     return _show(context, page, typed)
 
 
@@ -89,16 +89,18 @@ def take_pick(
     with transaction(context.sessions) as session:
         if remove:
             is_gone = delete_pick(session, parse_row_id(remove))
-            typed = Typed("The pick is taken back." if is_gone else "Taken back already.", on=on)
+            typed = CommunityForm(
+                "The pick is taken back." if is_gone else "Taken back already.", on=on
+            )
         else:
             paper_id = find_by_address(session, address)
             try:
                 pick_paper(session, context.settings, paper_id, sentence, context.clock())
-                typed = Typed(
+                typed = CommunityForm(
                     "Picked. Pages show it now, and mails from the next edition on.", on=on
                 )
             except PickRefused as error:
-                typed = Typed(
+                typed = CommunityForm(
                     of="pick", fault=str(error), address=address, sentence=sentence, on=on
                 )
         page = _load(context, session)
@@ -119,7 +121,7 @@ def take_note(
     check_csrf(context, token, 0, _ABOUT)
     note = clean(text)
     chosen = tuple(one for one in Cadence if one in (cadence or ()))
-    typed = Typed(on=clean(on).strip(), cadences=chosen, text=note)
+    typed = CommunityForm(on=clean(on).strip(), cadences=chosen, text=note)
     fault = notice = ""
     with transaction(context.sessions) as session:
         try:
@@ -132,7 +134,7 @@ def take_note(
             fault = str(error)
         page = _load(context, session)
     is_previewed = answer == "preview" and not fault
-    typed = Typed(
+    typed = CommunityForm(
         notice, "note" if fault else "", fault, "", "", typed.on, chosen, note, is_previewed
     )
     return _show(context, page, typed)
@@ -172,7 +174,7 @@ def _load(context: AppContext, session: Session) -> CommunityPage:
     )
 
 
-def _show(context: AppContext, page: CommunityPage, typed: Typed) -> HTMLResponse:
+def _show(context: AppContext, page: CommunityPage, typed: CommunityForm) -> HTMLResponse:
     return context.pages.show(
         "admin_community.html",
         status=422 if typed.fault else 200,

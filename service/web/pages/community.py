@@ -44,7 +44,7 @@ class SubmissionLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class FormResult:
     """What came of a form: a notice with the paper it is about, or a fault in `field`."""
 
     notice: str = ""
@@ -71,7 +71,7 @@ def show_community(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
         lines = _load(session, find_holder(session, link))
-    return _show(context, token, lines, Reply())
+    return _show(context, token, lines, FormResult())
 
 
 @router.post("/preferences/{token}/community/vote", dependencies=PAPER)
@@ -91,7 +91,7 @@ def take_vote(
         try:
             reply = _vote(context, session, subscriber, paper_id, is_withdrawn=bool(withdraw))
         except ChangeRefused as error:
-            reply = Reply(field="vote", fault=str(error), typed=text)
+            reply = FormResult(field="vote", fault=str(error), typed=text)
         lines = _load(session, subscriber)
     return _show(context, token, lines, reply)
 
@@ -103,17 +103,17 @@ def _vote(
     paper_id: int,
     *,
     is_withdrawn: bool,
-) -> Reply:
+) -> FormResult:
     if paper_id not in get_papers(session, [paper_id]):
         raise ChangeRefused("No paper here has this address. If it is new, you can submit it.")
     now = context.clock()
     if is_withdrawn:
         withdraw_vote(session, subscriber.id, paper_id, now)
-        return Reply("Your vote is taken back.", _paper(session, paper_id), can_vote=True)
+        return FormResult("Your vote is taken back.", _paper(session, paper_id), can_vote=True)
     with telling_when(subscriber):
         is_new = vote(session, context.settings, subscriber, paper_id, now)
     notice = "Your vote counts." if is_new else "You voted for this paper before: it counts once."
-    return Reply(notice, _paper(session, paper_id), has_voted=True)
+    return FormResult(notice, _paper(session, paper_id), has_voted=True)
 
 
 @router.post("/preferences/{token}/community/submit", dependencies=PAPER)
@@ -131,9 +131,9 @@ def take_submission(
         except TooManySubmissions as error:
             when = moment_in(error.from_at, subscriber.timezone)
             fault = f"You have submitted {MOST_A_DAY} papers in 24 hours. You can submit the next one from {when} on."
-            reply = Reply(field="submit", fault=fault, typed=text)
+            reply = FormResult(field="submit", fault=fault, typed=text)
         except SubmissionFault as fault:
-            reply = Reply(field="submit", fault=str(fault), typed=text)
+            reply = FormResult(field="submit", fault=str(fault), typed=text)
         else:
             is_new, reply = given.is_new, _describe(context, session, given)
         lines = _load(session, subscriber)
@@ -142,16 +142,16 @@ def take_submission(
     return _show(context, token, lines, reply)
 
 
-def _describe(context: AppContext, session: Session, given: Submitted) -> Reply:
+def _describe(context: AppContext, session: Session, given: Submitted) -> FormResult:
     if given.paper_id is not None:
         paper = _paper(session, given.paper_id)
-        return Reply("This paper is here already.", paper, can_vote=context.settings.votes)
+        return FormResult("This paper is here already.", paper, can_vote=context.settings.votes)
     if given.is_new:
-        return Reply(
+        return FormResult(
             "Submitted. Its source is asked within some minutes; this page then says more."
         )
     state = given.submission.state if given.submission else SubmissionState.WAITING
-    return Reply(f"This paper was submitted from your mailbox before: {_TEXTS[state]}.")
+    return FormResult(f"This paper was submitted from your mailbox before: {_TEXTS[state]}.")
 
 
 def _paper(session: Session, paper_id: int) -> PaperView | None:
@@ -179,7 +179,7 @@ def _load(session: Session, subscriber: Subscriber) -> tuple[SubmissionLine, ...
 
 
 def _show(
-    context: AppContext, token: str, lines: tuple[SubmissionLine, ...], reply: Reply
+    context: AppContext, token: str, lines: tuple[SubmissionLine, ...], reply: FormResult
 ) -> HTMLResponse:
     if not (context.settings.votes or context.settings.submissions):
         raise PageNotFound("This is switched off", "This site takes neither votes nor papers.")
