@@ -53,6 +53,8 @@ def submit(
         raise SubmissionFault("Submitting papers is switched off on this site.")
     name = parse_submitted(text)
     same_mailbox = store.lock_mailbox(session, subscriber.id)
+    if subscriber.id not in same_mailbox:
+        raise SubmissionFault("You have erased your subscription meanwhile.")
     known = store.find_submission(session, same_mailbox, name)
     paper_id = find_id_by_names(session, [name])
     if known is not None or paper_id is not None:

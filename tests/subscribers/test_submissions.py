@@ -1,7 +1,9 @@
 """Submitted papers: read as names, five a day, looked up once at their source and nowhere else."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -92,6 +94,24 @@ def test_five_a_day_for_each_mailbox_and_the_same_paper_only_once(press: Press) 
             give(press, one, text)
     with pytest.raises(SubmissionFault, match="switched off"):
         give(press, one, "2609.00009", submissions=False)
+
+
+def test_of_many_submissions_at_once_a_mailbox_has_five_and_a_paper_one_row(press: Press) -> None:
+    ids = press.add_subscribers("r@lab.example", "r+2@lab.example", "r+3@lab.example")
+    texts = [f"2609.0000{number}" for number in range(1, 9)]
+    tries = [(ids[n % 3], texts[n // 3]) for n in range(24)]
+    barrier = Barrier(len(tries))
+
+    def race(one: tuple[int, str]) -> bool:
+        barrier.wait()
+        try:
+            return give(press, *one).is_new
+        except TooManySubmissions:
+            return False
+
+    with ThreadPoolExecutor(len(tries)) as pool:
+        assert sum(pool.map(race, tries)) == 5
+    assert len(states(press)) == 5
 
 
 def states(press: Press) -> dict[str, SubmissionState]:

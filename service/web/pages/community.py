@@ -125,7 +125,8 @@ def take_submission(
     text = clean(address).strip()
     is_new = False
     with transaction(context.sessions) as session:
-        subscriber = _find_subscribed(find_holder(session, link, lock=True))
+        # Not locked: `submit` locks all spellings of the mailbox, in one order.
+        subscriber = _find_subscribed(find_holder(session, link))
         try:
             given = submit(session, context.settings, subscriber, text, context.clock())
         except TooManySubmissions as error:
