@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind
-from service.editions.domain.coverage import parse_coverage
+from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import (
     DigestContext,
     DigestPaper,
@@ -44,7 +44,7 @@ def preview_note(
     mail = DigestContext(
         cadence=Cadence.DAILY,
         local_date=today,
-        coverage=parse_coverage({}),
+        coverage=Coverage(announced=len(papers), checked=len(papers)),
         groups=(DigestSection(title="Papers of the day", papers=papers),) if papers else (),
         links=SubscriberLinks(
             preferences=home, unsubscribe=home, pause=home, browser=home, home=home
