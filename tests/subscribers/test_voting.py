@@ -1,4 +1,4 @@
-"""Votes: one for each mailbox and paper, whoever races, and gone with the subscriber."""
+"""Votes: one for each mailbox and paper, also in a race, and gone with the subscriber."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
