@@ -42,6 +42,7 @@ BEAT: dict[str, tuple[str, list[str], int]] = {
     "deliver": ("paperboy.deliver", [], 30),
     "deliver-urgent": ("paperboy.deliver_urgent", [], 30),
     "sweep": ("paperboy.sweep", [], 60),
+    "settle-submissions": ("paperboy.settle_submissions", [], 300),
     "bounces": ("paperboy.bounces", [], 60),
     "report-troubles": ("paperboy.report_troubles", [], 300),
     "report-day": ("paperboy.report_day", [], 300),

@@ -14,7 +14,8 @@ from service.operations.retention import apply_retention as keep_as_promised
 from service.papers.arxiv_backfill import forget_changes, heal_arxiv
 from service.papers.complete_stubs import complete_stubs
 from service.papers.ingest import failed_last, ingest_source, refresh_lists
-from service.papers.trends import refresh_recent_trends
+from service.papers.sources.biorxiv import Biorxiv
+from service.papers.trends import own_signals, refresh_recent_trends
 from service.platform.queue import wake_senders
 from service.sending.deliver import deliver_for
 from service.sending.deliver import sweep as sweep_left
@@ -24,6 +25,7 @@ from service.similarity.embed_papers import count_lexemes
 from service.similarity.embed_papers import learn_meanings as learn_some
 from service.subscribers.settle_requests import MOST_AT_ONCE
 from service.subscribers.settle_requests import settle_requests as settle_waiting
+from service.subscribers.settle_submissions import settle_submissions as settle_submitted
 from service.topics.compile_topics import compile_topics
 from service.topics.like_clauses import prepare_like_queries
 from service.topics.like_queries import renew_like_queries
@@ -58,7 +60,7 @@ def heal() -> None:
     if here.api is not None:
         complete_stubs(here.sessions, here.api, here.clock())
     refresh_lists(here.sessions, here.settings, here.sources, here.clock())
-    refresh_recent_trends(here.sessions, here.clock())
+    refresh_recent_trends(here.sessions, here.clock(), own_signals(here.settings))
     forget_changes(here.sessions)
 
 
@@ -102,6 +104,16 @@ def settle_requests() -> None:
         here.enqueue("deliver_urgent")
     if settled == MOST_AT_ONCE:
         here.enqueue("settle_requests")
+
+
+@app.task(name="paperboy.settle_submissions")
+def settle_submissions() -> None:
+    """Look up the papers that readers submitted, and learn from those that are new."""
+    here = process.runtime
+    preprints = [source for source in here.sources if isinstance(source, Biorxiv)]
+    now = here.clock()
+    if settle_submitted(here.sessions, here.settings, here.api, preprints, now):
+        here.enqueue("learn_meanings")
 
 
 @app.task(name="paperboy.deliver")

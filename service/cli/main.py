@@ -15,6 +15,7 @@ from typer.main import get_command
 from service.cli import (
     backup,
     bounces,
+    community,
     editions,
     embeddings,
     gates,
@@ -33,7 +34,18 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
-for module in (system, backup, editions, embeddings, reports, subscribers, bounces, pause, gates):
+for module in (
+    system,
+    backup,
+    editions,
+    embeddings,
+    reports,
+    subscribers,
+    bounces,
+    community,
+    pause,
+    gates,
+):
     module.register(app)
 
 INTERRUPTED = 130

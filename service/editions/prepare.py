@@ -11,7 +11,7 @@ from service.editions.store.edition_papers import assign_papers
 from service.editions.store.models import Edition
 from service.editions.store.revisions import assign_revisions
 from service.papers.store.read import list_ids_since
-from service.papers.trends import refresh_trends
+from service.papers.trends import own_signals, refresh_trends
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import embed_in_transaction
 
@@ -28,7 +28,7 @@ def prepare_edition(session: Session, settings: Settings, edition: Edition, now:
     )
     edition.paper_count = assign_papers(session, edition, lookback)
     assign_revisions(session, edition, lookback)
-    refresh_trends(session, edition.local_date - lookback, now)
+    refresh_trends(session, edition.local_date - lookback, now, own_signals(settings))
     edition.coverage = describe_coverage(session, edition, settings).as_json()
 
 

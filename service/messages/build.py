@@ -152,6 +152,7 @@ def digest_context(
         updates=_updates(digest, editions.papers, settings),
         cut_count=len(digest["cut"]),
         silence=digest.get("silence", ""),
+        note=days.note if settings.edition_notes else "",
     )
 
 

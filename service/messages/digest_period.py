@@ -20,7 +20,7 @@ class DigestDays:
     """One edition's days, or (from `since` on) those of a pause.
 
     `covers`: the first and last day, where they are not the edition's date alone. `remarks` are
-    sentences about editions that were missed or late.
+    sentences about editions that were missed or late; `note` is the operator's, in Markdown.
     """
 
     cadence: Cadence
@@ -29,6 +29,7 @@ class DigestDays:
     since: date | None = None
     covers: tuple[date, date] | None = None
     remarks: tuple[str, ...] = ()
+    note: str = ""
 
 
 def edition_days(edition: Edition) -> DigestDays:
@@ -36,7 +37,9 @@ def edition_days(edition: Edition) -> DigestDays:
     cadence, on = edition.cadence, edition.local_date
     first, coverage = edition.covers_from or on, parse_coverage(edition.coverage)
     missed = missed_dates(cadence, on, first)
-    days = DigestDays(cadence, on, coverage, remarks=_remark_missed(cadence, missed))
+    days = DigestDays(
+        cadence, on, coverage, remarks=_remark_missed(cadence, missed), note=edition.note
+    )
     if cadence is Cadence.WEEKLY or missed:
         return replace(days, covers=(first, last_covered(cadence, on)))
     return days

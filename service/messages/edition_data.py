@@ -102,6 +102,10 @@ class PaperEntries:
             paper = replace(paper, is_late=is_late)
         if paper.summary and not self.has_ai_summaries:
             paper = replace(paper, summary="")
+        # A mail shows no votes, so those that come while it is sent must not make a card another one.
+        pick = paper.pick if self.settings.picks else ""
+        if paper.votes or paper.pick != pick:
+            paper = replace(paper, votes=0, pick=pick)
         return _same(ShownPaper(paper=paper, links=links, maybe_seen=maybe_seen, revision=revision))
 
 

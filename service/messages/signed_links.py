@@ -113,6 +113,11 @@ def more_url(base: str, paper_id: int) -> str:
     return f"{base}?more={paper_id}"
 
 
+def vote_url(base: str, paper_id: int) -> str:
+    """Return the link that votes for a paper, or takes the vote back."""
+    return f"{base}?vote={paper_id}"
+
+
 def keep_url(base: str, paper_id: int) -> str:
     """Return the link that saves a paper."""
     return f"{base}?keep={paper_id}"

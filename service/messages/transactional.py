@@ -18,7 +18,8 @@ from service.messages.contexts import transactional as contexts
 from service.messages.contexts.digest import DigestSection, name_codes
 from service.messages.edition_data import EditionDataCache
 from service.messages.identity import sender_fields
-from service.messages.signed_links import signed_url
+from service.messages.signed_links import signed_url, vote_url
+from service.papers.domain.types import PaperView
 from service.platform.settings.settings import Settings
 from service.platform.signing.address_hash import fingerprint
 from service.platform.signing.tokens import TERMS, Purpose
@@ -121,7 +122,21 @@ def address_change_detail(waiting: RecipientView) -> str:
 def _personal_link(mail: _Mail) -> contexts.MailContext:
     is_paused = mail.subscriber.state is SubscriberState.PAUSED
     until = mail.subscriber.paused_until if is_paused else None
-    return contexts.PersonalLinkContext(is_paused=is_paused, until=until, **mail.schedule())
+    paper = _find_voted(mail) if mail.settings.votes else None
+    return contexts.PersonalLinkContext(
+        is_paused=is_paused,
+        until=until,
+        vote_url=vote_url(mail.link(Purpose.CHANGE), paper.id) if paper else "",
+        voted_title=paper.title if paper else "",
+        **mail.schedule(),
+    )
+
+
+def _find_voted(mail: _Mail) -> PaperView | None:
+    """Return the paper that the subscriber asked to vote for; None where there is none any more."""
+    groups = digest_from_json(mail.delivery.digest).groups if mail.delivery.digest else ()
+    ids = [entry.paper_id for group in groups for entry in group.entries]
+    return next(filter(None, map(mail.editions.papers.get, ids)), None)
 
 
 def _welcome(mail: _Mail) -> contexts.MailContext:
@@ -180,12 +195,19 @@ _FIGURES = (
     ("Bounced", "bounced_count"),
     ("Complaints", "complaint_count"),
 )
+_VOTES = (("Votes", "vote_count"), ("Papers whose votes look like one person’s", "outlier_count"))
+_SUBMISSIONS = (("Papers submitted", "submission_count"),)
 
 
 def _daily_report(report: dict[str, Any], settings: Settings) -> contexts.DailyReportContext:
     pages = [("Status", "status"), *([("Admin", "admin")] if settings.admin_password else [])]
+    figures = (
+        *_FIGURES,
+        *(_VOTES if settings.votes else ()),
+        *(_SUBMISSIONS if settings.submissions else ()),
+    )
     return contexts.DailyReportContext(
-        figures=tuple((label, report[name]) for label, name in _FIGURES),
+        figures=tuple((label, report[name]) for label, name in figures),
         pages=tuple((title, f"{settings.base_url}/{path}") for title, path in pages),
         at=datetime.fromisoformat(report["until"]),
         **sender_fields(settings),

@@ -35,6 +35,8 @@ _QUEUES = {
     "report_troubles": "ingest",
     "report_day": "ingest",
     "apply_retention": "ingest",
+    # Waits for its sources.
+    "settle_submissions": "ingest",
 }
 # Task -> queue, as the broker knows them.
 TASK_QUEUES = {f"{PREFIX}{task}": f"{PREFIX}{queue}" for task, queue in _QUEUES.items()}

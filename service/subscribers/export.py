@@ -50,8 +50,8 @@ def _rows(session: Session, column: Column[Any], ids: list[int]) -> list[RowMapp
     return list(session.execute(rows).mappings())
 
 
-# They open links, and say nothing about a person.
-_LEFT_OUT = {"link_key", "link_epoch", "feed_key"}
+# They open links, or are a hash of the address, and say nothing more about a person.
+_LEFT_OUT = {"link_key", "link_epoch", "feed_key", "mailbox"}
 
 
 def _plain_row(row: RowMapping) -> dict[str, Any]:

@@ -18,12 +18,17 @@ from service.subscribers.store.models import Subscriber
 from service.subscribers.store.suppressions import is_suppressed
 
 
-def request_link(session: Session, address: str, secrets: tuple[str, ...], now: datetime) -> bool:
-    """Queue the mail that fits the state of a valid address, if any; return whether it is queued."""
+def request_link(
+    session: Session, address: str, secrets: tuple[str, ...], now: datetime, *, vote_for: int = 0
+) -> bool:
+    """Queue the mail that fits the state of a valid address, if any; return whether it is queued.
+
+    That of a subscriber has the link to `vote_for` a paper, by its id, too.
+    """
     subscriber = store.find_by_email(session, email_key(address), lock=True)
     if subscriber is None:
         return False
-    return _queue_link(session, subscriber, secrets, now, is_holder=False)
+    return _queue_link(session, subscriber, secrets, now, is_holder=False, vote_for=vote_for)
 
 
 def renew_link(session: Session, link: Token, secrets: tuple[str, ...], now: datetime) -> None:
@@ -45,6 +50,7 @@ def _queue_link(
     now: datetime,
     *,
     is_holder: bool,
+    vote_for: int = 0,
 ) -> bool:
     """Queue the one mail that a subscriber's state allows, at most one an hour.
 
@@ -58,7 +64,9 @@ def _queue_link(
     match subscriber.state:
         case SubscriberState.ACTIVE | SubscriberState.PAUSED:
             most = None if is_holder else queue_mails.MOST_LINKS_A_DAY
-            return queue_mails.queue_personal_link(session, subscriber, now, gap=gap, most=most)
+            return queue_mails.queue_personal_link(
+                session, subscriber, now, gap=gap, most=most, vote_for=vote_for
+            )
         case SubscriberState.PENDING:
             moves = subscriber.moves_from_id is not None
             kind = DeliveryKind.ADDRESS_CHANGE if moves else DeliveryKind.CONFIRMATION

@@ -96,10 +96,21 @@ def queue_personal_link(
     *,
     gap: timedelta = _DAY,
     most: int | None = MOST_LINKS_A_DAY,
+    vote_for: int = 0,
 ) -> bool:
-    """Queue the mail with a subscriber's links, at most once in `gap` and `most` times a day."""
+    """Queue the mail with a subscriber's links, at most once in `gap` and `most` times a day.
+
+    With the id of a paper to `vote_for`, it has the link that does so, too.
+    """
     kind, allowed = DeliveryKind.PERSONAL_LINK, Allowed(gap, most)
-    return _queue_rarely(session, subscriber, kind, now, allowed, now - _DAY)
+    if not vote_for:
+        return _queue_rarely(session, subscriber, kind, now, allowed, now - _DAY)
+    if not _has_room(session, subscriber, kind, now, allowed, now - _DAY):
+        return False
+    occasion, until = _hour(now), now + MAIL_LIFETIME
+    shown = digest_to_json(Digest((DigestGroup("", (DigestEntry(vote_for),)),)))
+    row = deliveries.MailRow(kind, subscriber.id, occasion, now, now, until, digest=shown)
+    return deliveries.insert_mail_row(session, row) is not None
 
 
 def queue_fresh_links(session: Session, subscriber: Subscriber, now: datetime) -> None:
@@ -132,10 +143,25 @@ def _queue_rarely(
 
     Exact where the caller holds the subscriber's row; the occasion catches most other races.
     """
-    last = deliveries.latest_mail_at(session, kind, subscriber.id)
-    if not allowed.has_room(last, deliveries.count_mails(session, kind, subscriber.id, since), now):
+    if not _has_room(session, subscriber, kind, now, allowed, since):
         return False
-    return _queue(session, subscriber, kind, f"{now:%Y-%m-%dT%H}", now)
+    return _queue(session, subscriber, kind, _hour(now), now)
+
+
+def _has_room(
+    session: Session,
+    subscriber: Subscriber,
+    kind: DeliveryKind,
+    now: datetime,
+    allowed: Allowed,
+    since: datetime,
+) -> bool:
+    last = deliveries.latest_mail_at(session, kind, subscriber.id)
+    return allowed.has_room(last, deliveries.count_mails(session, kind, subscriber.id, since), now)
+
+
+def _hour(now: datetime) -> str:
+    return f"{now:%Y-%m-%dT%H}"
 
 
 def queue_welcome(

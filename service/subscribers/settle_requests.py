@@ -13,7 +13,7 @@ from service.subscribers.domain.choices import preferences_from_json
 from service.subscribers.domain.sign_up import ValidSignUp
 from service.subscribers.personal_link import request_link
 from service.subscribers.sign_up import request_subscription
-from service.subscribers.store.mail_requests import delete_counted, next_unsettled, settle
+from service.subscribers.store.mail_requests import VOTE_FOR, delete_counted, next_unsettled, settle
 from service.subscribers.store.models import MailRequest
 from service.subscribers.store.pending_sign_ups import delete_lapsed
 
@@ -57,8 +57,10 @@ def _settle_next(sessions: sessionmaker[Session], settings: Settings, now: datet
 
 def _take(session: Session, request: MailRequest, settings: Settings, now: datetime) -> bool:
     """Do what a request asks for; return whether a mail was queued."""
-    if request.choices is None:
-        return request_link(session, request.email, settings.secret_key, now)
+    if request.choices is None or VOTE_FOR in request.choices:
+        paper_id = (request.choices or {}).get(VOTE_FOR, 0)
+        keys = settings.secret_key
+        return request_link(session, request.email, keys, now, vote_for=paper_id)
     chosen = preferences_from_json(request.choices)
     form = ValidSignUp(
         request.email, email_key(request.email), chosen, request.page, request.locale

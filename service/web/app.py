@@ -29,6 +29,7 @@ from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.rate_limits import SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.endpoints import health, webhooks
+from service.web.operator import community as admin_community
 from service.web.operator import (
     dev_mailbox,
     mail_preview,
@@ -44,6 +45,7 @@ from service.web.pages import (
     browser_copy,
     calendar,
     citations,
+    community,
     feeds,
     home,
     paper,
@@ -65,8 +67,8 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
-    feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
+    home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, community, citations, paper, search, topics,
+    feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, admin_community, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip
 
@@ -150,4 +152,7 @@ def _make_pages(settings: Settings) -> Pages:
         contact=settings.contact,
         has_mailbox=settings.has_mailbox_pages,
         has_ai_summaries=settings.ai_summaries,
+        has_votes=settings.votes,
+        has_submissions=settings.submissions,
+        has_picks=settings.picks,
     )

@@ -86,6 +86,9 @@ def test_the_figures_are_those_of_the_day_that_ended_at_that_hour(press: Press) 
         "left_count": 3,
         "bounced_count": 1,
         "complaint_count": 0,
+        "vote_count": 0,
+        "outlier_count": 0,
+        "submission_count": 0,
     }
     press.clock.forward(days=1)
     assert queue(press)

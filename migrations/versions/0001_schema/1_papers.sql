@@ -146,6 +146,15 @@ CREATE TABLE signals (
     CONSTRAINT uq_signals_paper_id_source_observed_on UNIQUE (paper_id, source, observed_on)
 );
 
+-- The operator's choice: a paper, and one sentence why.
+CREATE TABLE picks (
+    paper_id bigint CONSTRAINT pk_picks PRIMARY KEY
+        CONSTRAINT fk_picks_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    sentence text NOT NULL,
+    picked_at timestamptz NOT NULL
+);
+CREATE INDEX ix_picks_picked_at ON picks (picked_at);
+
 CREATE TABLE gates (
     name text CONSTRAINT pk_gates PRIMARY KEY,
     next_at timestamptz NOT NULL,

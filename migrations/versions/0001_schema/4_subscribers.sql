@@ -9,6 +9,9 @@ CREATE TYPE suppression_reason AS ENUM (
     'unsubscribed_for_good', 'hard_bounce', 'complaint', 'operator', 'erased'
 );
 CREATE TYPE opinion_kind AS ENUM ('kept', 'dismissed');
+CREATE TYPE submission_state AS ENUM (
+    'waiting', 'added', 'known', 'unknown', 'too_old', 'unreachable'
+);
 
 CREATE TABLE subscribers (
     id bigserial CONSTRAINT pk_subscribers PRIMARY KEY,
@@ -129,3 +132,22 @@ CREATE TABLE feed_keys (
     feed_key bytea NOT NULL DEFAULT substr(uuid_send(gen_random_uuid()), 9),
     created_at timestamptz NOT NULL
 );
+
+-- Papers that subscribers submitted: a worker looks each up at its source, and settles the row.
+CREATE TABLE submissions (
+    id bigserial CONSTRAINT pk_submissions PRIMARY KEY,
+    subscriber_id bigint NOT NULL
+        CONSTRAINT fk_submissions_subscriber_id_subscribers REFERENCES subscribers ON DELETE CASCADE,
+    -- `arxiv:2611.01234` or `doi:10.1101/…`, never what was typed.
+    name text NOT NULL,
+    state submission_state NOT NULL,
+    paper_id bigint
+        CONSTRAINT fk_submissions_paper_id_papers REFERENCES papers ON DELETE SET NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz,
+    next_at timestamptz NOT NULL,
+    CONSTRAINT uq_submissions_subscriber_id_name UNIQUE (subscriber_id, name)
+);
+CREATE INDEX ix_submissions_paper_id ON submissions (paper_id);
+CREATE INDEX ix_submissions_created_at ON submissions (created_at);
+CREATE INDEX ix_submissions_waiting ON submissions (next_at) WHERE state = 'waiting';

@@ -17,6 +17,8 @@ CREATE TABLE editions (
     coverage jsonb NOT NULL DEFAULT '{}',
     passed_due_at timestamptz,
     passed_id bigint,
+    -- The operator's note as it was when the edition was opened, in Markdown.
+    note text NOT NULL DEFAULT '',
     -- The UTC month in which it was opened, as YYMM: 2611. The ids of its deliveries begin with it.
     month smallint NOT NULL GENERATED ALWAYS AS ((
         (extract(year FROM opened_at AT TIME ZONE 'UTC') - 2000) * 100
@@ -57,4 +59,13 @@ CREATE TABLE edition_chunks (
     composed_at timestamptz,
     CONSTRAINT uq_edition_chunks_edition_id_first_subscriber_id
         UNIQUE (edition_id, first_subscriber_id)
+);
+
+-- The operator's note at the head of an edition to come. It is copied when that is opened.
+CREATE TABLE edition_notes (
+    cadence cadence,
+    local_date date,
+    note text NOT NULL,
+    changed_at timestamptz NOT NULL,
+    CONSTRAINT pk_edition_notes PRIMARY KEY (cadence, local_date)
 );

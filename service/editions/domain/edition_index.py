@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from service.editions.domain import ranking
-from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS
+from service.papers.domain.paper_order import MOST_WITHOUT_TOPICS, is_noticed
 from service.papers.domain.types import PaperView
 from service.topics.domain.matching.bitsets import PaperSet, Reasons, list_bits, to_bits
 from service.topics.domain.matching.bulk import (
@@ -45,7 +45,7 @@ class EditionIndex:
         self._positions = {paper_id: at for at, paper_id in enumerate(self.ids)}
         self._revised = self._gather(self.revisions)
         self._new = ((1 << len(self.ids)) - 1) & ~self._revised
-        self._noticed = self._gather(i for i in self.ids if papers[i].upvotes) & self._new
+        self._noticed = self._gather(i for i in self.ids if is_noticed(papers[i])) & self._new
         self._forms = CompiledTopics()
         self._likes: dict[str, PaperSet] = {}
         self.paper_index = PaperIndex(ordered, lexicon or {}, self._likes, self._forms)
@@ -111,7 +111,7 @@ class EditionIndex:
         return matches
 
     def find_best(self, seen: PaperSet) -> tuple[bool, PaperSet]:
-        """Return the best new papers, for a digest without topics, and whether they have upvotes.
+        """Return the best new papers, for a digest without topics, and whether any is noticed.
 
         As `pick_best`: the index is in the order of `rank_papers`, so the first positions are best.
         """

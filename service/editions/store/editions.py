@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Select, exists, func, literal, select, union_all, update
+from sqlalchemy import ScalarSelect, Select, exists, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from service.deliveries.store.restores import doubt_of_restored
 from service.editions.domain.schedule import covered_days
 from service.editions.domain.states import EditionState
 from service.editions.store.chunks import open_chunks
-from service.editions.store.models import Edition
+from service.editions.store.models import Edition, EditionNote
 from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_commit
 from service.platform.logs import get_logger
 
@@ -41,6 +41,7 @@ def insert_edition(
             state=EditionState.OPEN,
             opened_at=now,
             sends_now=sends_now,
+            note=func.coalesce(_note_for(cadence, on), ""),
         )
         .on_conflict_do_nothing()
         .returning(Edition)
@@ -49,6 +50,12 @@ def insert_edition(
         values = {"edition_id": edition.id, "cadence": cadence, "date": str(on)}
         log_on_commit(session, log, "edition.opened", **values)
     return edition
+
+
+def _note_for(cadence: Cadence, on: date) -> ScalarSelect[str]:
+    """Select the operator's note for an edition: from now on nothing changes it."""
+    is_own = (EditionNote.cadence == cadence, EditionNote.local_date == on)
+    return select(EditionNote.note).where(*is_own).scalar_subquery()
 
 
 def find_edition(session: Session, cadence: Cadence, on: date) -> Edition | None:

@@ -40,6 +40,8 @@ class Edition(Base):
     # The last claimed row, approximately: a hint where the next sender may start its scan.
     passed_due_at: Mapped[datetime | None]
     passed_id: Mapped[int | None]
+    # The operator's note as it was when the edition was opened, in Markdown.
+    note: Mapped[str] = mapped_column(server_default="")
     month: Mapped[int] = mapped_column(SmallInteger, Computed(_MONTH, persisted=True))
 
 
@@ -86,3 +88,14 @@ class EditionRevision(Base):
     )
     version: Mapped[int] = mapped_column(SmallInteger)
     cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"))
+
+
+class EditionNote(Base):
+    """The operator's note, in Markdown, for the head of an edition that may not be opened yet."""
+
+    __tablename__ = "edition_notes"
+
+    cadence: Mapped[Cadence] = mapped_column(enum_type(Cadence, "cadence"), primary_key=True)
+    local_date: Mapped[date] = mapped_column(primary_key=True)
+    note: Mapped[str]
+    changed_at: Mapped[datetime]

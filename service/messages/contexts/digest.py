@@ -187,6 +187,7 @@ class DigestContext(MailBase):
     it, and moves papers from `groups` to `cut_count`, until the mail is small enough. `locale` is
     the subscriber's locale for dates (`de-AT`), empty for plain English. `topics` are their names.
     `full_cards` papers are shown as cards, the best of every topic before the second best of any:
+    `note` is the operator's, in Markdown.
     `cards` has them, `briefs` those that are shown as one line each, `suggestions` those in `also`.
     """
 
@@ -208,6 +209,7 @@ class DigestContext(MailBase):
     covers: tuple[date, date] | None = None
     remarks: tuple[str, ...] = ()
     silence: str = ""
+    note: str = ""
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
     cards: tuple[DigestSection, ...] = field(init=False, repr=False, compare=False)

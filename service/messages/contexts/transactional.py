@@ -44,7 +44,8 @@ class FarewellContext(base.RecipientBase):
 class PersonalLinkContext(base.SubscriberBase):
     """A subscriber's links, for a person who lost them or signed up a second time.
 
-    `until` is the end of a pause, None where it is open-ended or there is none.
+    `until` is the end of a pause, None where it is open-ended or there is none. `vote_url` votes for
+    the paper with the title `voted_title`; both are empty where nobody wants to.
     """
 
     next_hour: int
@@ -54,6 +55,8 @@ class PersonalLinkContext(base.SubscriberBase):
     has_empty_digests: bool = False
     is_paused: bool = False
     until: date | None = None
+    vote_url: str = ""
+    voted_title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from service.messages.rendering import digest_phrases, html_filters, slots, text_part
 from service.messages.rendering.paper_cards import CardKind, Openings, WholeCards, cards_filter
 from service.messages.rendering.slots import sanitize
-from service.presentation import arrivals, coverage, dates, formulas, highlight, phrases, reasons
+from service.presentation import (
+    arrivals,
+    coverage,
+    dates,
+    formulas,
+    highlight,
+    markdown,
+    phrases,
+    reasons,
+)
 from service.presentation.sanitize import isolated, require_own_url, safe_url
 
 _FILTERS: tuple[Callable[..., object], ...] = (
@@ -22,6 +31,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     safe_url, require_own_url, isolated,
     phrases.below, phrases.beyond, digest_phrases.update_label, phrases.byline, phrases.clock, phrases.comes_at, phrases.count_of,
     arrivals.arrival_time, coverage.coverage_line, digest_phrases.excerpt,
+    markdown.mail_note, text_part.note_lines,
     phrases.how_often, phrases.is_more_than, reasons.listed_topics, reasons.marked_words, reasons.quoted_words, digest_phrases.nothing_line,
     phrases.say, digest_phrases.subject_topic, digest_phrases.best_line, phrases.thousands, phrases.topic_title,
     dates.long_date, dates.moment, dates.plain_date, dates.lang_span,

@@ -94,6 +94,11 @@ def underline(title: str) -> str:
     return "-" * min(len(title), COLUMNS)
 
 
+def note_lines(note: str) -> str:
+    """Return an operator's note as it was written in Markdown, each line wrapped."""
+    return "\n".join(wrap(line) for line in clean(note).strip().splitlines())
+
+
 def tidy_text(text: str) -> str:
     """Return a whole part without blank lines at its ends, and with at most two in a row."""
     return _BLANK_LINES.sub("\n\n\n", "\n".join(map(trim, text.strip().splitlines()))) + "\n"

@@ -56,6 +56,8 @@ TERMS = (
     Term(("paper_changes",), "which papers changed, for caches", "2 days"),
     Term(("gates", "harvests"), "when a source may be asked next", "one row for each host or category"),
     Term(("subscribers", "topics", "consents", "opinions", "feed_keys"), "a subscriber with topics, consents, feedback with its tags and notes, and the key of the private feed", f"{_ERASED}; a sign-up that is not confirmed: {{unconfirmed}} days after the last mail that asked for it"),
+    Term(("votes", "submissions"), "votes for papers, with a hash of the mailbox, the domain and the time of confirmation by which they are weighed; papers that were submitted", _ERASED),
+    Term(("picks", "edition_notes"), "the operator’s choices, and notes for editions", _FOR_EVER),
     Term(("topic_changes",), "topics changed by a link in a mail", _ERASED),
     Term(("pending_sign_ups",), "sign-ups of known addresses", "7 days, or until confirmed or withdrawn"),
     Term(("mail_requests",), "what a form asked for", "until it is settled, a moment later; its domain for an hour"),

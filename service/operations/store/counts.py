@@ -12,8 +12,9 @@ from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.states import BounceVerdict, DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.operations.store.day_counts import count_changes
+from service.papers.store.votes import list_voted
 from service.sending.store.claim import count_in_doubt
-from service.subscribers.store.models import Subscriber, Suppression
+from service.subscribers.store.models import Submission, Subscriber, Suppression
 
 # How many of the newest delivery events are read, whatever the time span.
 MOST_EVENTS = 20_000
@@ -83,7 +84,8 @@ class DayCounts:
     """The figures of a span of time; `in_doubt_count` is that of now.
 
     `joined_count` and `left_count` are those of the chart (`count_changes`); `bounced_count` is
-    without complaints and mails to unsubscribe.
+    without complaints and mails to unsubscribe; `outlier_count` is of papers whose votes look like
+    one person's.
     """
 
     sent_count: int
@@ -93,6 +95,9 @@ class DayCounts:
     left_count: int
     bounced_count: int
     complaint_count: int
+    vote_count: int
+    outlier_count: int
+    submission_count: int
 
 
 def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
@@ -116,6 +121,7 @@ def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
 
     is_complaint = BounceEvent.verdict == BounceVerdict.COMPLAINT
     is_leaving = BounceEvent.verdict == BounceVerdict.UNSUBSCRIBE
+    voted = [one.votes for one in list_voted(session, since)]
     changes = sum(count_changes(session, since, until).values(), Counter())
     return DayCounts(
         # By a relay's reply, or by an operator's answer to a doubt.
@@ -126,4 +132,7 @@ def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
         left_count=changes["left"],
         bounced_count=count(is_within(BounceEvent.created_at), ~is_complaint, ~is_leaving),
         complaint_count=count(is_within(BounceEvent.created_at), is_complaint),
+        vote_count=sum(votes.count for votes in voted),
+        outlier_count=sum(votes.is_outlier for votes in voted),
+        submission_count=count(is_within(Submission.created_at)),
     )

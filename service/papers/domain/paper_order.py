@@ -7,6 +7,7 @@ then the newest identifier, which at arXiv is the order of announcement.
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from service.papers.domain.trending import NEUTRAL_PERCENTILE
 from service.papers.domain.types import AnnounceType
 
 _FRESHNESS = {AnnounceType.NEW: 0, AnnounceType.CROSS: 1, AnnounceType.LISTED: 2}
@@ -42,13 +43,19 @@ def rank_papers(papers: Iterable[Ranked]) -> tuple[Ranked, ...]:
     )
 
 
+def is_noticed(paper: Rankable) -> bool:
+    """Return whether a paper has upvotes, or stands above the middle by votes or a pick."""
+    return paper.upvotes > 0 or paper.trend > NEUTRAL_PERCENTILE
+
+
 def pick_best(
     papers: Iterable[Ranked], most: int = MOST_WITHOUT_TOPICS
 ) -> tuple[bool, list[Ranked]]:
-    """Return the best papers of a day, and whether they are ranked by upvotes.
+    """Return the best papers of a day, and whether they are ranked by what others think of them.
 
-    Papers with upvotes, best first; the newest where no paper has any yet (the flag is then false).
+    Papers with upvotes, votes or a pick, best first; the newest where no paper has any yet (the
+    flag is then false).
     """
     ranked = rank_papers(papers)
-    noticed = [paper for paper in ranked if paper.upvotes]
+    noticed = [paper for paper in ranked if is_noticed(paper)]
     return bool(noticed), (noticed or [*ranked])[:most]

@@ -7,7 +7,7 @@
                of the hours since the announcement)
 
 Only counts are known, not the moment of a vote, so a gain is spread evenly between its two
-observations. Weighing the hours too makes a paper of this morning comparable with one of
+observations; votes given here have their moment. Weighing the hours too makes a paper of this morning comparable with one of
 yesterday: at a steady rate both get that rate at any age. The smoothing adds hours without a vote
 at the start of every paper, so that two votes in the first minute do not rank first.
 
@@ -59,13 +59,27 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnVote:
+    """A vote given here, or the operator's pick: its aware moment, and how many upvotes it is worth."""
+
+    at: datetime
+    upvotes: float
+
+
+@dataclass(frozen=True, slots=True)
 class PaperSignals:
-    """A paper with all its snapshots, in any order."""
+    """A paper with all its snapshots, and the votes given here, in any order."""
 
     paper_id: int
     primary_category: str
     announced_at: datetime
     snapshots: tuple[Snapshot, ...] = ()
+    votes: tuple[OwnVote, ...] = ()
+
+    def has_signal(self, now: datetime) -> bool:
+        """Return whether anything was observed by `now`."""
+        is_seen = any(snapshot.observed_at <= now for snapshot in self.snapshots)
+        return is_seen or any(vote.at <= now for vote in self.votes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ def trend(
 ) -> dict[int, Trend]:
     """Return the trend of each paper among the given ones (the window), by paper id.
 
-    Snapshots later than `now` (aware) do not count. A paper without a snapshot is neutral: it
+    What is later than `now` (aware) does not count. A paper without a signal is neutral: it
     stands at the median of its field and does not affect others. Raises `ValueError` where two
     papers have the same id.
     """
@@ -97,7 +111,7 @@ def trend(
     velocities = {
         paper.paper_id: measure_velocity(paper, now, scale)
         for paper in ordered
-        if any(snapshot.observed_at <= now for snapshot in paper.snapshots)
+        if paper.has_signal(now)
     }
     percentiles = _percentiles(ordered, velocities)
     trends = {
@@ -119,6 +133,12 @@ def measure_velocity(
     gained = math.fsum(
         gain * _decay(now - until, scale) * _mean_decay(until - since, scale)
         for since, until, gain in _gains(paper, started_at, now)
+    )
+    # The moment of these is known. One from before the announcement counts at the announcement.
+    gained += math.fsum(
+        vote.upvotes * _decay(now - max(vote.at, started_at), scale)
+        for vote in paper.votes
+        if vote.at <= now
     )
     age = now - started_at
     return gained / (scale.smoothing_hours + age / _HOUR * _mean_decay(age, scale))

@@ -135,7 +135,8 @@ class PaperView:
     `announced_as` and `announced_on` are its first announcement here; `is_late` says that it
     belongs to an earlier day than its edition. `trend` is the percentile (0 to 100) within its
     primary category, 50 without signals. `doi` is that of the published article, as far as its source
-    says; a journal's name is in `journal_ref`.
+    says; a journal's name is in `journal_ref`. `votes` are those of subscribers here, `pick` the
+    operator's sentence about a paper that they chose, "" for others.
     """
 
     id: int
@@ -160,3 +161,5 @@ class PaperView:
     trend: float = 50.0
     doi: str = ""
     journal_ref: str = ""
+    votes: int = 0
+    pick: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
@@ -113,6 +113,21 @@ class Biorxiv:
             pages.append(answer)
             cursor += page.count
         raise base.SourceUnreadable(f"{self.server}: no end after {_MOST_PAGES} pages")
+
+    def find_paper(self, doi: str) -> ParsedAnnouncement | None:
+        """Return the newest version of one preprint, with the day of its first one; None if unknown.
+
+        Raises SourceUnavailable and SourceUnreadable.
+        """
+        address = f"{self.base_url.rstrip('/')}/details/{self.server}/{quote(doi, safe='/')}"
+        state = base.FetchState()
+        fetched = self.fetcher.fetch(f"{address}/na/json", accept="application/json", state=state)
+        page = parse_details(fetched.payload or b"", self.server)
+        versions = [one for one in page.announcements if one.identifier == normalized_doi(doi)]
+        if not versions:
+            return None
+        first, last = (choose(versions, key=lambda one: one.version) for choose in (min, max))
+        return replace(last, published_at=first.published_at)
 
     def expect(self, category: str) -> base.Expectation | None:  # noqa: ARG002  # the protocol's form
         """Return None: bioRxiv states no counts."""

@@ -202,6 +202,46 @@ class Signal(Base):
     keywords: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
 
 
+class Vote(Base):
+    """A subscriber's vote for a paper: one for each mailbox, however its address is spelled.
+
+    `mailbox` is a hash of the mailbox, `domain` that of the address, `confirmed_at` when the
+    subscriber confirmed, null where the operator vouched for them: all as of the vote. `weight` is
+    fixed then, too (`domain/votes`). A withdrawn vote may be given again and counts from its first day.
+    """
+
+    __tablename__ = "votes"
+    __table_args__ = (
+        UniqueConstraint("paper_id", "subscriber_id"),
+        UniqueConstraint("paper_id", "mailbox"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    paper_id: Mapped[int] = mapped_column(ForeignKey("papers.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), index=True
+    )
+    mailbox: Mapped[bytes]
+    domain: Mapped[str]
+    confirmed_at: Mapped[datetime | None]
+    weight: Mapped[float] = mapped_column(Double)
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime] = mapped_column(index=True)
+    withdrawn_at: Mapped[datetime | None]
+
+
+class Pick(Base):
+    """The operator's choice of a paper, and the sentence that says why."""
+
+    __tablename__ = "picks"
+
+    paper_id: Mapped[int] = mapped_column(
+        ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    sentence: Mapped[str]
+    picked_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Gate(Base):
     """The rate limit of one host, or of a group: when the next request may start, from any process.
 

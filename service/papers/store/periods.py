@@ -17,6 +17,7 @@ from sqlalchemy import (
     collate,
     exists,
     func,
+    or_,
     select,
     true,
 )
@@ -25,7 +26,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from service.papers.domain.types import AnnounceType, SourceAnswer
-from service.papers.store.models import Batch, Paper, Signal
+from service.papers.store.models import Batch, Paper, Pick, Signal, Vote
 
 Span = tuple[date, date]
 
@@ -158,7 +159,7 @@ def first_day(session: Session) -> date | None:
 
 
 def has_upvotes(session: Session, span: Span) -> bool:
-    """Return whether any paper of a span has upvotes."""
+    """Return whether any paper of a span has upvotes, a vote or a pick."""
     # The LIMIT keeps the planner from reading all signals: mostly one of the first papers has some.
     voted = (
         select(true())
@@ -167,7 +168,11 @@ def has_upvotes(session: Session, span: Span) -> bool:
         .scalar_subquery()
     )
     in_span = Paper.first_announced_on.between(*span)
-    return session.scalars(select(exists(select(Paper.id).where(in_span, voted)))).one()
+    here = [
+        exists(select(model.paper_id).join(Paper, Paper.id == model.paper_id).where(in_span))
+        for model in (Vote, Pick)
+    ]
+    return session.scalars(select(or_(*here, exists(select(Paper.id).where(in_span, voted))))).one()
 
 
 def list_read_days(session: Session, span: Span) -> dict[date, bool]:

@@ -10,6 +10,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import Announcement, Batch, Paper, Signal
+from service.papers.store.votes import pick_sentence, vote_count
 from service.platform.database.text_formats import is_among
 
 
@@ -24,13 +25,15 @@ def _latest_signals() -> LateralFromClause:
     )
 
 
-def _select_papers() -> Select[Paper, Any, Any, Any]:
+def _select_papers() -> Select[Paper, Any, Any, Any, int, str]:
     signals = _latest_signals()
     return select(
         Paper,
         func.coalesce(signals.c.upvotes, 0).label("upvotes"),
         func.coalesce(signals.c.github_url, "").label("github_url"),
         func.coalesce(signals.c.summary, "").label("summary"),
+        vote_count().label("votes"),
+        pick_sentence().label("pick"),
     ).outerjoin(signals, true())
 
 
@@ -58,6 +61,8 @@ def _to_paper(row: Row[Any]) -> PaperView:
         trend=stored.trend,
         doi=stored.doi,
         journal_ref=stored.journal_ref,
+        votes=row.votes,
+        pick=row.pick,
     )
 
 

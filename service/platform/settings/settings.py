@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     brand_footer: str = ""
     templates_dir: kinds.TemplatesFolder | None = None
     ai_summaries: bool = True
+    votes: bool = True
+    submissions: bool = True
+    picks: bool = True
+    edition_notes: bool = True
     fast_rendering: bool = True
     send_farewell: bool = False
     log_level: kinds.LogLevel = "INFO"

@@ -101,7 +101,7 @@ TERMS: dict[Purpose, Terms] = {
     Purpose.FEED: Terms("shows the latest digests, as a feed"),
     Purpose.UNSUBSCRIBE: Terms("ends the digests, pauses them, makes them weekly; undo"),
     Purpose.NEVER: Terms("erases and suppresses the address of that mail"),
-    Purpose.CHANGE: Terms("mutes, follows, saves, rates; undo", timedelta(days=120)),
+    Purpose.CHANGE: Terms("mutes, follows, saves, rates, votes; undo", timedelta(days=120)),
     Purpose.PREFERENCES: Terms("all settings and data of a subscriber", timedelta(days=120)),
     Purpose.ADDRESS: Terms("moves a subscriber to the address of that mail", timedelta(days=7)),
     Purpose.CONFIRM: Terms(

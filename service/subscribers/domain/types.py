@@ -1,4 +1,4 @@
-"""The kinds of feedback."""
+"""The kinds of feedback, and the states of a submitted paper."""
 
 from enum import StrEnum
 
@@ -8,3 +8,19 @@ class Feedback(StrEnum):
 
     KEPT = "kept"
     DISMISSED = "dismissed"
+
+
+class SubmissionState(StrEnum):
+    """What became of a submitted paper.
+
+    `added`: its source was asked, and it is among the papers now. `known`: it was here already.
+    `unknown`: no source of ours has it. `too_old`: it appeared too long ago. `unreachable`: its
+    source did not answer for days.
+    """
+
+    WAITING = "waiting"
+    ADDED = "added"
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    TOO_OLD = "too_old"
+    UNREACHABLE = "unreachable"

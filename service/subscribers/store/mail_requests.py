@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from service.subscribers.store.models import MailRequest
 
 COUNTED = timedelta(hours=1)
+# What takes the place of a sign-up's choices: the id of a paper that the link shall vote for.
+VOTE_FOR = "vote_for"
 
 
 class HourlyCount(NamedTuple):

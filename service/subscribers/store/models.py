@@ -24,7 +24,7 @@ from service.deliveries.domain.recipients import (
     Timing,
 )
 from service.platform.database.base import Base, enum_type
-from service.subscribers.domain.types import Feedback
+from service.subscribers.domain.types import Feedback, SubmissionState
 
 # As PostgreSQL prints it; the schema's file says where the rules come from.
 _MAILBOX_KEY = r"""
@@ -213,3 +213,27 @@ class FeedKey(Base):
         server_default=text("substr(uuid_send(gen_random_uuid()), 9)")
     )
     created_at: Mapped[datetime]
+
+
+class Submission(Base):
+    """A paper that a subscriber submitted, by its canonical name; a worker settles it.
+
+    `next_at` is when its source may be asked; `paper_id` is the paper where there is one.
+    """
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "name"),
+        Index("ix_submissions_waiting", "next_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    state: Mapped[SubmissionState] = mapped_column(enum_type(SubmissionState, "submission_state"))
+    paper_id: Mapped[int | None] = mapped_column(
+        ForeignKey("papers.id", ondelete="SET NULL"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    settled_at: Mapped[datetime | None]
+    next_at: Mapped[datetime]

@@ -21,7 +21,7 @@ Fields = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """The request of a link. `verb`: mute, follow, less, keep or also, empty where it is none of
+    """The request of a link. `verb`: mute, follow, less, keep, vote or also, empty where it is none of
     them or several; `number` is the id in `text`, 0 where there is none. `paper_id` had a mute
     link; `over` is the feedback that the form showed, which the new one replaces; `tags` are for a
     paper to save.
@@ -39,7 +39,7 @@ class LinkRequest:
 @dataclass(frozen=True, slots=True)
 class Undo:
     """What to undo: a topic change, the feedback on a paper (with the `previous` one to restore,
-    given at `since`), or, with `also`, the end of suggestions.
+    given at `since`), a vote for the paper `voted_id`, or, with `also`, the end of suggestions.
     """
 
     change_id: int = 0
@@ -48,6 +48,7 @@ class Undo:
     previous: Feedback | None = None
     since: datetime | None = None
     also: str = ""
+    voted_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

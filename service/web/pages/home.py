@@ -17,7 +17,7 @@ from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.core.signed_links import sign_form
 from service.web.pages.period_page import ListRequest, PeriodPage, load_period
-from service.web.views.paper_orders import ORDERS
+from service.web.views.paper_orders import list_orders
 from service.web.views.periods import period_title
 from service.web.views.sign_up_form import blank_form
 
@@ -95,7 +95,7 @@ def _show(context: AppContext, page: PeriodPage, wanted: ListRequest, path: str)
         path=path,
         link=link,
         tabs=_tabs(context.settings, page.field),
-        orders=tuple(ORDERS.values()),
+        orders=list_orders(context.settings),
         turning=f"{query}&" if (query := link().partition("?")[2]) else "",
         # A week of two months is found under the month of its Thursday, as ISO 8601 has its year.
         month=period_of(PeriodKind.MONTHLY, _middle(page.period)),

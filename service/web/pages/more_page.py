@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from service.messages.signed_links import follow_url, keep_url, less_url
+from service.messages.signed_links import follow_url, keep_url, less_url, vote_url
 from service.papers.domain.types import PaperView
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import safe_url
@@ -30,12 +30,18 @@ def list_ways(
     topic = topic or find_matching_topic(session, settings, subscriber, paper.id)
     offers = offer_mutes(session, settings, topic, paper, until) if topic else None
     return ChangePage(
-        "What about this paper?", "", paper=paper, ways=tuple(_iterate_ways(paper)), offers=offers
+        "What about this paper?",
+        "",
+        paper=paper,
+        ways=tuple(_iterate_ways(paper, settings)),
+        offers=offers,
     )
 
 
-def _iterate_ways(paper: PaperView) -> Iterator[Way]:
+def _iterate_ways(paper: PaperView, settings: Settings) -> Iterator[Way]:
     yield Way("Save", keep_url("", paper.id))
+    if settings.votes:
+        yield Way("Vote", vote_url("", paper.id))
     yield Way("Less like this", less_url("", paper.id))
     for name in list(filter(str.strip, paper.authors))[:_MOST_AUTHORS]:
         yield Way(f"Follow {name}", follow_url("", name))

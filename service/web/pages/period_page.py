@@ -7,9 +7,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.demo_mark import has_sample_papers
 from service.editions.coverage import day_coverage
 from service.editions.domain.coverage import Coverage
+from service.editions.notes import find_opened_note
 from service.papers.domain.announcement_days import is_announcement_day, is_listed_holiday
 from service.papers.domain.categories import UnknownCategory, expand
 from service.papers.domain.periods import Period, PeriodKind, period_of
@@ -25,7 +27,7 @@ from service.topics.store.recent import prefer_indexes
 from service.topics.topics import TopicError, validate_topic
 from service.web.core.errors import PageNotFound
 from service.web.views.pagination import Slice, parse_page_number
-from service.web.views.paper_orders import NEWEST, ORDERS, RELEVANCE, TREND, PaperOrder
+from service.web.views.paper_orders import NEWEST, RELEVANCE, TREND, PaperOrder, list_orders
 from service.web.views.periods import Archive, PeriodCell, parts_of
 from service.web.views.sign_up_form import Pointer, point_at
 
@@ -72,7 +74,7 @@ class ListWords:
 class PeriodPage:
     """The data of the page of a period. `field` is the requested category, empty for all.
 
-    `scores` has what is said of each paper's place. `count` is the number of papers of the whole
+    `note` is that of the day's daily edition, in Markdown. `scores` has what is said of each paper's place. `count` is the number of papers of the whole
     period, `total` of the list. `outage` says that today's papers could not be read, on a page that
     shows an earlier day. `begins` is the first day with papers at all.
     """
@@ -94,6 +96,7 @@ class PeriodPage:
     silence: str
     outage: str
     is_sample: bool
+    note: str
 
 
 def load_period(
@@ -103,7 +106,7 @@ def load_period(
     codes = _codes(request.field) if request.field else frozenset()
     words = _read_words(session, request.q)
     has_upvotes = store.has_upvotes(session, period.span)
-    order = _choose_order(request.sort, words, has_upvotes=has_upvotes)
+    order = _choose_order(settings, request.sort, words, has_upvotes=has_upvotes)
     condition = None
     if words.topic:
         condition = topic_condition(session, settings, words.topic)
@@ -141,7 +144,14 @@ def load_period(
         silence="" if ranked.total else _explain_silence(period, archive, coverage, request, words),
         outage=_explain_outage(session, settings, today) if period.last < today else "",
         is_sample=has_sample_papers(session),
+        note=_find_note(session, settings, period),
     )
+
+
+def _find_note(session: Session, settings: Settings, period: Period) -> str:
+    if period.kind is not PeriodKind.DAILY or not settings.edition_notes:
+        return ""
+    return find_opened_note(session, Cadence.DAILY, period.first)
 
 
 def load_archive(session: Session, span: tuple[date, date], today: date) -> Archive:
@@ -164,12 +174,15 @@ def _read_words(session: Session, text: str) -> ListWords:
         return ListWords(text, fault=str(error), pointer=point_at(error))
 
 
-def _choose_order(name: str, words: ListWords, *, has_upvotes: bool) -> PaperOrder:
+def _choose_order(
+    settings: Settings, name: str, words: ListWords, *, has_upvotes: bool
+) -> PaperOrder:
     if not name:
         return RELEVANCE if words.topic else TREND if has_upvotes else NEWEST
-    if name not in ORDERS:
-        raise PageNotFound("There is no such order", f"Orders are {', '.join(ORDERS)}.")
-    return ORDERS[name]
+    orders = {each.name: each for each in list_orders(settings)}
+    if name not in orders:
+        raise PageNotFound("There is no such order", f"Orders are {', '.join(orders)}.")
+    return orders[name]
 
 
 @dataclass(frozen=True, slots=True)

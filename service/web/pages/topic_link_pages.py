@@ -23,6 +23,7 @@ from service.web.core.errors import PageNotFound
 from service.web.pages.change_page import ChangePage, LinkRequest, Undo, clause_label, offer_mutes
 from service.web.pages.feedback_pages import ask_for_feedback, rate
 from service.web.pages.more_page import list_ways
+from service.web.pages.vote_pages import ask_for_vote, take_vote, take_vote_back
 
 
 def ask(
@@ -31,14 +32,15 @@ def ask(
     """Return the page that a link opens. Raises `TopicGone`, `ChangeRefused` and `PageNotFound`."""
     until = announcement_date(now)
     match link.verb:
-        case "mute":
-            return _ask_to_mute(session, settings, subscriber, link, until)
-        case "follow":
-            return _ask_to_follow(session, settings, subscriber, link, until)
+        case "mute" | "follow":
+            ask_about_topic = _ask_to_mute if link.verb == "mute" else _ask_to_follow
+            return ask_about_topic(session, settings, subscriber, link, until)
         case "more":
             return list_ways(session, settings, subscriber, link, until)
         case "keep" | "less":
             return ask_for_feedback(session, settings, subscriber, link, until)
+        case "vote":
+            return ask_for_vote(session, settings, subscriber, link, now)
         case "also":
             return _ask_about_suggestions(subscriber, link)
         case _:
@@ -64,6 +66,8 @@ def apply(
             return _done_page(draft, edit_by_link.apply_draft(session, subscriber.id, draft, now))
         case "keep" | "less":
             return rate(session, settings, subscriber, link, now)
+        case "vote":
+            return take_vote(session, settings, subscriber, link, now)
         case "also":
             return switch_suggestions(subscriber, link.text)
         case _:
@@ -74,6 +78,8 @@ def take_back(session: Session, subscriber: Subscriber, undo: Undo, now: datetim
     """Undo a change and return its result page. Raises `TopicGone` and `ChangeRefused`."""
     if undo.change_id:
         return _undone_page(edit_by_link.undo_change(session, subscriber.id, undo.change_id, now))
+    if undo.voted_id:
+        return take_vote_back(session, subscriber, undo.voted_id, now)
     if undo.also:
         return switch_suggestions(subscriber, undo.also)
     if undo.feedback is None or not take_back_feedback(

@@ -50,6 +50,7 @@ class ChangeForm(BaseModel):
     keep: str = ""
     more: str = ""
     also: str = ""
+    vote: str = ""
 
     def read(self) -> LinkRequest:
         """Return the request; its verb is empty where there is not exactly one."""
@@ -71,6 +72,7 @@ class UndoForm(BaseModel):
     was: str = ""
     since: str = ""
     also: str = ""
+    voted: str = ""
 
     def read(self) -> Undo:
         return Undo(
@@ -80,6 +82,7 @@ class UndoForm(BaseModel):
             previous=_parse_feedback(self.was),
             since=_parse_moment(self.since),
             also=self.also,
+            voted_id=parse_row_id(self.voted),
         )
 
 

@@ -10,7 +10,16 @@ from service.messages.rendering.slots import sanitize
 from service.papers.domain.categories import category_name
 from service.platform.logs import mask_addresses
 from service.platform.time_zones import zone_name
-from service.presentation import arrivals, coverage, dates, excerpts, formulas, highlight, phrases
+from service.presentation import (
+    arrivals,
+    coverage,
+    dates,
+    excerpts,
+    formulas,
+    highlight,
+    markdown,
+    phrases,
+)
 from service.presentation.sanitize import safe_url
 from service.web.views import category_labels, labels, periods
 
@@ -20,7 +29,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     category_name, mask_addresses,
     category_labels.field_name, category_labels.other_categories, category_labels.origin_category,
     formulas.typeset, excerpts.telling_excerpt, highlight.excerpt, highlight.first_sentences, highlight.mark,
-    safe_url,
+    safe_url, markdown.note_html,
     coverage.coverage_text,
     arrivals.arrival_text, arrivals.arrival_time,
     phrases.byline, phrases.clock, phrases.comes_at, phrases.comes_when, phrases.count_of,

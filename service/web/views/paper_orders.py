@@ -1,6 +1,6 @@
 """The orders of the lists of papers: one line a name, with the sentence that a page says of it.
 
-A new order is one line of `ORDERS`: its name in addresses, its label, why papers stand where they do,
+A new order is one of `list_orders`: its name in addresses, its label, why papers stand where they do,
 and the number to sort by, highest first.
 """
 
@@ -15,6 +15,8 @@ from service.papers.domain.trending import DEFAULT_SCALE
 from service.papers.domain.types import PaperView
 from service.papers.store.models import Paper
 from service.papers.store.periods import BY_DAY, BY_TREND, SortKey
+from service.papers.store.votes import vote_weight
+from service.platform.settings.settings import Settings
 from service.topics.domain.language import Query
 from service.topics.store.relevance import weigh_clauses
 
@@ -25,6 +27,10 @@ def _score_trend(_query: Query | None) -> ColumnElement[Any]:
 
 def _score_nothing(_query: Query | None) -> ColumnElement[Any]:
     return literal(0)
+
+
+def _score_votes(_query: Query | None) -> ColumnElement[Any]:
+    return vote_weight()
 
 
 def _score_relevance(query: Query | None) -> ColumnElement[Any]:
@@ -52,7 +58,7 @@ class PaperOrder:
 
     @property
     def keys(self) -> tuple[SortKey, ...]:
-        return (SortKey.SCORE, *self.ties) if self.says_score else self.ties
+        return self.ties if self.score is _score_nothing else (SortKey.SCORE, *self.ties)
 
     def describe_score(self, paper: PaperView, score: float) -> str:
         """Return what a paper's line says of its place, like `trend 97`, or an empty string."""
@@ -88,4 +94,16 @@ RELEVANCE: Final = PaperOrder(
     needs_words=True,
 )
 
-ORDERS: Final[dict[str, PaperOrder]] = {each.name: each for each in (TREND, NEWEST, RELEVANCE)}
+VOTES: Final = PaperOrder(
+    "votes",
+    "Votes",
+    "By the votes of subscribers here, one a mailbox; many votes of one domain, or of one hour's sign-ups, "
+    "weigh less. Ties: by trend.",
+    _score_votes,
+    says_score=False,
+)
+
+
+def list_orders(settings: Settings) -> tuple[PaperOrder, ...]:
+    """Return the orders that a site offers; that by votes only where there are votes."""
+    return (TREND, NEWEST, RELEVANCE, *((VOTES,) if settings.votes else ()))

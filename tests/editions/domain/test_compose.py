@@ -16,6 +16,7 @@ from service.editions.domain.compose import EditionSubscriber, MatchedTopic, com
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.ranking import ranks
 from service.papers.domain.author_names import author_key
+from service.papers.domain.paper_order import is_noticed
 from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.topics.domain.language import canonical, parse_query
 from service.topics.domain.matching.clause_index import IndexedPaper
@@ -138,7 +139,7 @@ def expected(subscriber: EditionSubscriber, index: EditionIndex) -> set[int]:
                 wanted.add(paper_id)
     if not subscriber.topics:
         new = index.papers.keys() - index.revisions.keys() - subscriber.seen_ids
-        wanted = {i for i in new if index.papers[i].upvotes} or new
+        wanted = {i for i in new if is_noticed(index.papers[i])} or new
     return wanted | (subscriber.carried_ids & index.papers.keys())
 
 

@@ -35,7 +35,7 @@ from service.platform.database.migrate import (
     upgrade,
 )
 from service.sending.domain.provider_limits import BreakerState
-from service.subscribers.domain.types import Feedback
+from service.subscribers.domain.types import Feedback, SubmissionState
 from service.topics.domain.types import ClauseKind, TopicChangeKind
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -156,6 +156,7 @@ ENUMS = {
     "timing": Timing,
     "paper_event_kind": PaperEventKind,
     "opinion_kind": Feedback,
+    "submission_state": SubmissionState,
     "topic_change_kind": TopicChangeKind,
     "bounce_verdict": BounceVerdict,
     "breaker_state": BreakerState,

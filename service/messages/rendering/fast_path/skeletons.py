@@ -30,7 +30,7 @@ log = get_logger(__name__)
 
 # Attributes that are equal for all subscribers of an edition with one locale.
 FIXED = (
-    "cadence", "local_date", "since", "covers", "remarks", "coverage", "operator_address", "brand", "locale",
+    "cadence", "local_date", "since", "note", "covers", "remarks", "coverage", "operator_address", "brand", "locale",
     "excerpt_characters", "most_updates",
 )  # fmt: skip
 _fixed_of = attrgetter("kind", *FIXED)
