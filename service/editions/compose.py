@@ -26,7 +26,13 @@ from service.editions.domain.coverage import Coverage, join_coverages, parse_cov
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.merge import merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
-from service.editions.domain.schedule import cap_papers, due_at, earliest_opening, last_covered
+from service.editions.domain.schedule import (
+    cap_papers,
+    due_at,
+    earliest_opening,
+    is_opened_late,
+    last_covered,
+)
 from service.editions.domain.silence import explain_silence
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
@@ -44,7 +50,7 @@ from service.platform.logs import get_logger
 from service.platform.row_errors import is_of_one_row
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import subscriber_hour
-from service.subscribers.store.subscribers import Candidate, get_candidates
+from service.subscribers.store.candidates import Candidate, get_candidates
 
 # So many failed, and more than were composed: the fault is not in the subscribers' rows.
 MOST_UNCOMPOSABLE = 50
@@ -255,7 +261,9 @@ def _load_chunk(
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())
     tastes, candidates = _load_tastes(session, loaded, ids)
-    when = "this week" if edition.cadence is Cadence.WEEKLY else "today"
+    when = "today"
+    if edition.cadence.collects_days:
+        when = "this month" if edition.cadence is Cadence.MONTHLY else "this week"
     coverage, watched = parse_coverage(edition.coverage), gating_categories(settings)
     return _Chunk(
         index, topics, ledger, carried_papers, tastes, candidates, coverage, watched, when
@@ -309,6 +317,7 @@ def _cache_due_times(
     """Return a cached function of a subscriber: when the digest is due of an edition opened then."""
     on = edition.local_date
     lifetime = timedelta(hours=settings.send_not_after_hours)
+    was_down = is_opened_late(edition.cadence, on, opened_at)
 
     known: dict[tuple[int, str, Timing], _Due] = {}
 
@@ -316,7 +325,7 @@ def _cache_due_times(
         if edition.sends_now:
             return _Due(edition.opened_at, edition.opened_at + lifetime)
         due = due_at(edition.cadence, on, opened_at, hour, zone, timing)
-        is_late = edition.cadence is Cadence.WEEKLY and due > subscriber_hour(on, hour, zone)
+        is_late = was_down and due > subscriber_hour(on, hour, zone)
         return _Due(due, max(due, edition.opened_at) + lifetime, is_late)
 
     def due_times(one: Candidate) -> _Due:

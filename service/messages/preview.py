@@ -16,8 +16,8 @@ from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
+from service.subscribers.store.candidates import Candidate
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 CREATE TYPE subscriber_state AS ENUM (
     'pending', 'active', 'paused', 'unsubscribed', 'suppressed'
 );
-CREATE TYPE cadence AS ENUM ('daily', 'weekdays', 'weekly');
+CREATE TYPE cadence AS ENUM (
+    'daily', 'weekdays', 'weekly', 'weekly-tuesday', 'weekly-wednesday', 'weekly-thursday',
+    'weekly-friday', 'weekly-saturday', 'weekly-sunday', 'monthly'
+);
 CREATE TYPE timing AS ENUM ('at_hour', 'when_complete');
 CREATE TYPE suppression_reason AS ENUM (
     'unsubscribed_for_good', 'hard_bounce', 'complaint', 'operator', 'erased'

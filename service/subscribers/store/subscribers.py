@@ -1,15 +1,14 @@
 """Subscribers, their consents and their topics."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
 
 from sqlalchemy import case, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
@@ -315,57 +314,3 @@ def get_named_topics(
     for subscriber_id, topic_id, name, query in rows:
         topics.setdefault(subscriber_id, []).append(NamedTopic(topic_id, name, query))
     return topics
-
-
-def resume_paused(session: Session, on: date) -> int:
-    """Activate the subscribers whose pause has ended; return how many.
-
-    Those who want a catch-up get `catch_up_since` (see `service.editions.catch_up`); for the
-    others `paused_at` is cleared.
-    """
-    began = func.date(func.timezone("UTC", Subscriber.paused_at))
-    wants = Subscriber.has_catch_up
-    resumed = session.execute(
-        update(Subscriber)
-        .where(Subscriber.state == SubscriberState.PAUSED, Subscriber.paused_until <= on)
-        .values(
-            state=SubscriberState.ACTIVE,
-            paused_until=None,
-            catch_up_since=case((wants, began)),
-            paused_at=case((wants, Subscriber.paused_at)),
-        )
-        .returning(Subscriber.id)
-    ).all()
-    return len(resumed)
-
-
-class Candidate(NamedTuple):
-    """A subscriber's columns for an edition: when the mail is due, and if it may be empty."""
-
-    id: int
-    hour: int
-    timezone: str
-    timing: Timing
-    has_empty_digests: bool
-
-
-def get_candidates(
-    session: Session, cadence: Cadence, first_id: int, last_id: int
-) -> list[Candidate]:
-    """Return the active subscribers of a cadence with ids in a closed range, by id."""
-    rows = session.execute(
-        select(
-            Subscriber.id,
-            Subscriber.hour,
-            Subscriber.timezone,
-            Subscriber.timing,
-            Subscriber.has_empty_digests,
-        )
-        .where(
-            Subscriber.id.between(first_id, last_id),
-            Subscriber.state == SubscriberState.ACTIVE,
-            Subscriber.cadence == cadence,
-        )
-        .order_by(Subscriber.id)
-    )
-    return [Candidate(*row) for row in rows]

@@ -84,8 +84,9 @@ class TypedForm(SignUpForm):
 
     @property
     def is_at_once(self) -> bool:
-        """Whether papers come as soon as they are complete: a weekly digest always has an hour."""
-        return self.timing == Timing.WHEN_COMPLETE and self.cadence != Cadence.WEEKLY
+        """Whether papers come as soon as they are complete: a week or month always has an hour."""
+        is_collecting = self.cadence in set(Cadence) and Cadence(self.cadence).collects_days
+        return self.timing == Timing.WHEN_COMPLETE and not is_collecting
 
     @property
     def time(self) -> str:
