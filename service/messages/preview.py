@@ -66,13 +66,7 @@ def _compose(
     delivery = _find_delivery(session, edition.id, subscriber.id)
     state = str(delivery.state) if delivery else ""
     if delivery is None:
-        candidate = Candidate(
-            subscriber.id,
-            subscriber.hour,
-            subscriber.timezone,
-            subscriber.timing,
-            subscriber.has_empty_digests,
-        )
+        candidate = Candidate(*(getattr(subscriber, name) for name in Candidate._fields))
         compose_subscribers(session, settings, edition, [candidate], now)
         delivery = _find_delivery(session, edition.id, subscriber.id)
     if delivery is None or delivery.digest is None:

@@ -6,6 +6,8 @@ from typing import Final
 # How many papers of a digest are cards where the subscriber sets no number, and the largest number.
 FULL_CARDS: Final = 10
 MOST_FULL_CARDS: Final = 100
+# The largest number of papers that a subscriber may choose for a mail.
+MOST_PAPERS: Final = 100
 
 
 class SubscriberState(StrEnum):

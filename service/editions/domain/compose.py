@@ -35,7 +35,8 @@ class EditionSubscriber:
 
     `topics` are in the subscriber's order; `seen_ids`: papers already sent; `carried_ids`: papers
     carried over from an earlier mail, marked as maybe seen except the `unsent_ids`, of mails that
-    certainly did not arrive; `updates`: paper updates, which alone make no digest.
+    certainly did not arrive; `updates`: paper updates, which alone make no digest. `all_wait`: there
+    are topics, and the papers of all of them wait, so the best papers do not come instead.
     """
 
     topics: tuple[MatchedTopic, ...] = ()
@@ -43,6 +44,7 @@ class EditionSubscriber:
     carried_ids: frozenset[int] = frozenset()
     unsent_ids: frozenset[int] = frozenset()
     updates: tuple[PaperUpdate, ...] = ()
+    all_wait: bool = False
 
     @property
     def maybe_seen_ids(self) -> frozenset[int]:
@@ -83,7 +85,7 @@ def compose_digest(
 def _find_wanted(
     subscriber: EditionSubscriber, index: EditionIndex, seen: PaperSet
 ) -> list[tuple[MatchedTopic, PaperSet]]:
-    if subscriber.topics:
+    if subscriber.topics or subscriber.all_wait:
         return [(topic, index.find(topic.canonical)) for topic in subscriber.topics]
     carried = index.find_seen(subscriber.carried_ids)
     is_trending, best = index.find_best(seen)

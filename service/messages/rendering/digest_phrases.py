@@ -33,6 +33,8 @@ def nothing_line(mail: DigestContext) -> str:
     """Return the sentence of a digest without papers: nothing new, nothing new so far, or not read."""
     if mail.silence:
         return mail.silence
+    if mail.waits:
+        return "Nothing comes now: what is new on your topics waits for a later digest."
     when = "in these days" if mail.covers else "today"
     if mail.cadence.collects_days:
         when = f"this {span_name(mail.cadence)}"

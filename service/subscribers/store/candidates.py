@@ -1,6 +1,6 @@
 """Candidates of editions: who is active in which cadence, and whose pause has ended."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import case, func, select, text, update
@@ -46,13 +46,29 @@ def resume_paused(session: Session, on: date) -> int:
 
 
 class Candidate(NamedTuple):
-    """A subscriber's columns for an edition: when the mail is due, and if it may be empty."""
+    """A subscriber's columns for an edition: when the mail is due, and how much may be in it."""
 
     id: int
     hour: int
     timezone: str
     timing: Timing
     has_empty_digests: bool
+    max_papers: int | None
+    weekly_topics_on: int
+    gap_since: datetime | None
+
+
+# The columns of a candidate.
+CANDIDATE = (
+    Subscriber.id,
+    Subscriber.hour,
+    Subscriber.timezone,
+    Subscriber.timing,
+    Subscriber.has_empty_digests,
+    Subscriber.max_papers,
+    Subscriber.weekly_topics_on,
+    Subscriber.gap_since,
+)
 
 
 def get_candidates(
@@ -60,13 +76,7 @@ def get_candidates(
 ) -> list[Candidate]:
     """Return the active subscribers of a cadence with ids in a closed range, by id."""
     rows = session.execute(
-        select(
-            Subscriber.id,
-            Subscriber.hour,
-            Subscriber.timezone,
-            Subscriber.timing,
-            Subscriber.has_empty_digests,
-        )
+        select(*CANDIDATE)
         .where(
             Subscriber.id.between(first_id, last_id),
             Subscriber.state == SubscriberState.ACTIVE,
