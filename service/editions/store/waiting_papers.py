@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.schedule import LOOKBACK_DAYS, last_covered
 from service.editions.domain.waiting import Waiting
 from service.editions.store.models import Edition
@@ -66,6 +67,9 @@ def save_waiting(
         copy_rows(session, "waiting_papers (subscriber_id, topic_id, since_on, paper_ids)", rows)
 
 
+# From the first of a month to the change on the last, with papers that were found late.
+LONGEST_GAP = timedelta(days=31 + LOOKBACK_DAYS[Cadence.MONTHLY])
+
 # A paper came after `gap_since` if no daily edition had it by then. Those of editions that the
 # subscriber was in are left out: they came with it, or did not match.
 _FIND_GAPS = text("""
@@ -104,7 +108,7 @@ def find_gap_papers(
         "ids": write_numbers(subscriber_ids),
         "edition_id": edition.id,
         "cadence": edition.cadence.value,
-        "first": last - timedelta(days=LOOKBACK_DAYS[edition.cadence]),
+        "first": last - LONGEST_GAP,
         "last": last,
     }
     return {number: frozenset(ids) for number, ids in session.execute(_FIND_GAPS, given)}
