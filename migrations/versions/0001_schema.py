@@ -23,7 +23,7 @@ DROP TABLE IF EXISTS meaning_generations, lexeme_counts, probes, paper_meanings;
 DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
     quarantined_mails, webhook_tokens, bounce_events, sending_pauses, warm_up_counts, paces, restores, installations, mail_copies, mail_parts, delivery_events,
-    deliveries, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, waiting_papers,
+    deliveries, edition_chunks, edition_revisions, edition_extras, edition_papers, editions, topic_changes, waiting_papers,
     topics,
     clauses, canonicals, feed_keys, opinions, suppressions, consents, pending_sign_ups,
     mail_requests, subscribers,

@@ -42,7 +42,9 @@ WAITED_TITLE = "Papers that waited"
 
 @dataclass(slots=True)
 class ChunkWaiting:
-    """What waits of a chunk's subscribers, by their ids; `saved` fills while they are composed."""
+    """What waits of a chunk's subscribers, by their ids; `saved` and
+    `extras`, papers beyond the edition's own, fill while they are composed.
+    """
 
     measures: Mapping[int, Mapping[int, TopicMeasure]] = field(default_factory=dict)
     waiting: Mapping[int, Sequence[Waiting]] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class ChunkWaiting:
     topics: Mapping[int, Sequence[MatchedTopic]] = field(default_factory=dict)
     index: EditionIndex | None = None
     saved: dict[int, tuple[Waiting, ...]] = field(default_factory=dict)
+    extras: set[int] = field(default_factory=set)
 
     def concerns(self, subscriber_id: int) -> bool:
         return (
@@ -90,6 +93,7 @@ def save_chunk_waiting(
     """Store what waits after this edition, and that gaps are closed."""
     if chunk.waiting or chunk.saved:
         store.save_waiting(session, chunk.saved, chunk.waiting)
+    store.save_extras(session, edition.id, chunk.extras)
     with_gap = [one.id for one in subscribers if one.gap_since is not None]
     if with_gap:
         store.close_gaps(session, edition, with_gap)
@@ -123,6 +127,7 @@ def compose_with_waiting(
     digest = compose(recipient)
     waited = _compose_waited(chunk, recipient, come, waiting)
     if waited is not None:
+        chunk.extras.update(waited.paper_ids)
         digest = join_waiting(digest or Digest(()), waited, [each.topic_id for each in coming])
     titles = {match.topic_id: match.title for match in matches}
     return digest, describe_waits(held.values(), titles, measures, day)

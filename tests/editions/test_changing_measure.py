@@ -22,10 +22,10 @@ from service.topics.domain.types import TopicMeasure
 from service.topics.store.models import WaitingPapers
 
 FIRST = date(2026, 9, 1)
-DAYS, READERS = 66, 12
+DAYS, READERS = 48, 8
 WORDS = ("lattice", "protein", "weather")
 # Down on these days, with all that they should have published.
-DOWN = {FIRST + timedelta(days=n) for n in (16, 17, 18, 44)}
+DOWN = {FIRST + timedelta(days=n) for n in (16, 17, 18, 39)}
 # When the service looks: a day is complete, weekly and monthly editions may open, the deadline is over.
 TICKS = (time(5), time(9, 30), time(16))
 CADENCES = (
@@ -100,7 +100,7 @@ def walk(press: Press, dice: random.Random, readers: Sequence[int]) -> None:
             if day not in DOWN:
                 publish(press, at)
             for reader in readers:
-                if dice.random() < 0.05:
+                if dice.random() < 0.07:
                     change(press, reader, choose(dice))
 
 

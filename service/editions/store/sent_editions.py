@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.months import IDS
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.sent_papers import LEDGER_STATES, PaperPlace
-from service.editions.store.models import Edition, EditionPaper, EditionRevision
+from service.editions.store.models import Edition, EditionExtra, EditionPaper, EditionRevision
 from service.platform.database.text_formats import is_among
 
 # In which of the newest editions a last digest is looked for: yesterday's of all cadences, then ten days'.
@@ -41,7 +41,10 @@ def find_places(session: Session, paper_ids: Collection[int], edition_id: int) -
                 Edition.id != edition_id,
             )
             for table in (EditionPaper, EditionRevision)
-        )
+        ),
+        select(Edition.id, Edition.month, EditionExtra.paper_id)
+        .join(EditionExtra, EditionExtra.edition_id == Edition.id)
+        .where(is_among(EditionExtra.paper_id, paper_ids), Edition.id != edition_id),
     )
     return [PaperPlace(*row) for row in session.execute(chosen)]
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.schedule import LOOKBACK_DAYS, last_covered
 from service.editions.domain.waiting import Waiting
-from service.editions.store.models import Edition
+from service.editions.store.models import Edition, EditionExtra
 from service.platform.database.copy_rows import copy_rows
 from service.platform.database.text_formats import is_among, write_numbers
 from service.subscribers.store.models import Subscriber
@@ -65,6 +66,13 @@ def save_waiting(
     ]
     if rows:
         copy_rows(session, "waiting_papers (subscriber_id, topic_id, since_on, paper_ids)", rows)
+
+
+def save_extras(session: Session, edition_id: int, paper_ids: Iterable[int]) -> None:
+    """Note papers that digests of an edition have beyond its own, in order, lest chunks deadlock."""
+    rows = [{"edition_id": edition_id, "paper_id": number} for number in sorted(paper_ids)]
+    if rows:
+        session.execute(insert(EditionExtra).on_conflict_do_nothing(), rows)
 
 
 # From the first of a month to the change on the last, with papers that were found late.
