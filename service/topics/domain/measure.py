@@ -10,7 +10,7 @@ AT_ONCE: Final = "at once"
 OFFERED: Final = tuple(
     TopicMeasure(is_weekly, count) for is_weekly in (False, True) for count in (1, 2, 3, 5, 10)
 )
-_PART = linear_regex.compile(r"(?:at_?least|from)?(\d{1,4})")
+_PART = linear_regex.compile(r"(?:at_?least|from)?([0-9]{1,4})")
 
 
 class MeasureError(ValueError):

@@ -35,6 +35,14 @@ def short_cadence(cadence: str) -> str:
     return f"{weekday_name(chosen)}s" if chosen.is_weekly else _CADENCES[chosen][1]
 
 
+def edition_name(cadence: str) -> str:
+    """Return the kind of an edition: `Daily`, `Thursday’s weekly`, `Monthly`."""
+    chosen = Cadence(cadence)
+    if chosen.is_weekly and chosen is not Cadence.WEEKLY:
+        return f"{weekday_name(chosen)}’s weekly"
+    return str(cadence).capitalize()
+
+
 def announced_how(announce_type: AnnounceType) -> str:
     """Return the words before the category, like `cross-listed to`."""
     return _ANNOUNCED[announce_type]
