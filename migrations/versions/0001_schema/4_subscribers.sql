@@ -79,10 +79,8 @@ BEGIN
             (local_date + (cadence IN ('daily', 'weekdays'))::int)::timestamp
                 AT TIME ZONE 'America/New_York' - interval '4 hours'
         )) INTO NEW.gap_since
-        FROM editions WHERE opened_at = (
-            SELECT max(opened_at) FROM editions JOIN deliveries ON edition_id = editions.id
-            WHERE subscriber_id = NEW.id
-        );
+        FROM editions JOIN deliveries ON edition_id = editions.id
+        WHERE subscriber_id = NEW.id ORDER BY opened_at DESC LIMIT 1;
         NEW.gap_since := coalesce(NEW.gap_since, (SELECT max(opened_at) FROM editions));
     END IF;
     RETURN NEW;

@@ -182,14 +182,14 @@ def test_the_measure_of_mails_and_topics_is_set_and_checked(
     assert "&amp;comes=at%20least%203" in page
     web.post(link, data={"hour": "9"})
     assert chosen() == expected
-    for field, wrong, text in (
+    for field, wrong, words in (
         ("max_papers", "0", "Papers in a mail: a whole number from 1 to 100."),
         ("weekly_topics_on", "someday", "Choose monday, tuesday"),
         ("cadence", "weekly-monday", "Choose daily, weekdays, weekly, weekly-tuesday"),
         ("comes", "never", "A topic comes “at once”"),
     ):
         answer = web.post(link, data=form | {field: wrong})
-        assert (answer.status_code, text in answer.text) == (422, True)
+        assert (answer.status_code, words in answer.text) == (422, True)
     assert chosen() == expected
     web.post(link, data={"max_papers": "", "cadence": "weekly-thursday"})
     assert chosen() == (Cadence.WEEKLY_THURSDAY, None, *expected[2:])
