@@ -44,9 +44,9 @@ def parse_measure(text: str) -> TopicMeasure:
 
 
 def describe_measure(measure: TopicMeasure) -> str:
-    """Return the measure for a form: `once a week, from 3 papers on`."""
+    """Return the measure for a form: `once a week, when 3 are together`."""
     if measure == TopicMeasure():
         return "as they come"
     often = "once a week" if measure.is_weekly else ""
-    count = f"from {measure.at_least} papers on" if measure.at_least > 1 else ""
+    count = f"when {measure.at_least} are together" if measure.at_least > 1 else ""
     return ", ".join(filter(None, (often, count)))

@@ -39,4 +39,4 @@ def test_other_words_are_refused_with_those_that_are_read(text: str) -> None:
 
 def test_the_form_says_it_in_words() -> None:
     assert describe_measure(TopicMeasure()) == "as they come"
-    assert describe_measure(TopicMeasure(True, 3)) == "once a week, from 3 papers on"
+    assert describe_measure(TopicMeasure(True, 3)) == "once a week, when 3 are together"

@@ -177,7 +177,7 @@ def test_the_measure_of_mails_and_topics_is_set_and_checked(
     assert chosen() == expected
     assert "Papers come on the first of every month at 07:00" in page
     assert '<option value="weekly" selected>once a week</option>' in page
-    assert '<option value="at least 3" selected>from 3 papers on</option>' in page
+    assert '<option value="at least 3" selected>when 3 are together</option>' in page
     assert '<option value="thursday" selected>Thursday</option>' in page
     assert "&amp;comes=at%20least%203" in page
     web.post(link, data={"hour": "9"})
