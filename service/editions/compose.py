@@ -48,6 +48,7 @@ from service.editions.waiting import (
     ChunkWaiting,
     compose_with_waiting,
     load_chunk_waiting,
+    lock_changing,
     save_chunk_waiting,
 )
 from service.papers.domain.types import PaperView
@@ -204,6 +205,7 @@ def compose_subscribers(
 ) -> None:
     """Insert the deliveries of some subscribers: a frozen digest each, or a skip with its reason."""
     ids = [subscriber.id for subscriber in subscribers]
+    lock_changing(session, subscribers)
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
     opened_at = edition.opened_at

@@ -63,6 +63,13 @@ class ChunkWaiting:
         )
 
 
+def lock_changing(session: Session, subscribers: Sequence[Candidate]) -> None:
+    """Let nobody change the cadence who just did, until the commit; before other rows are locked."""
+    with_gap = [one.id for one in subscribers if one.gap_since is not None]
+    if with_gap:
+        store.lock_gaps(session, with_gap)
+
+
 def load_chunk_waiting(
     session: Session, settings: Settings, edition: Edition, subscribers: Sequence[Candidate]
 ) -> ChunkWaiting:
@@ -71,7 +78,6 @@ def load_chunk_waiting(
     chunk = ChunkWaiting(store.load_measures(session, ids), store.load_waiting(session, ids))
     with_gap = [one.id for one in subscribers if one.gap_since is not None]
     if with_gap:
-        store.lock_gaps(session, with_gap)
         chunk.gaps = store.find_gap_papers(session, edition, with_gap)
     concerned = [i for i in ids if i in chunk.waiting or i in chunk.gaps]
     papers = {i for several in chunk.waiting.values() for one in several for i in one.paper_ids}

@@ -17,6 +17,9 @@ from service.subscribers.store.models import Subscriber
 from service.topics.domain.types import TopicMeasure
 from service.topics.store.models import Topic, WaitingPapers
 
+# As the partial index `ix_topics_measured` has it, so that no other topic is read.
+_IS_MEASURED = text("(is_weekly OR at_least > 1)")
+
 
 def load_measures(
     session: Session, subscriber_ids: Sequence[int]
@@ -24,7 +27,7 @@ def load_measures(
     """Return the topics whose papers may wait, by subscriber and topic: of most there are none."""
     rows = session.execute(
         select(Topic.subscriber_id, Topic.id, Topic.is_weekly, Topic.at_least).where(
-            is_among(Topic.subscriber_id, subscriber_ids), Topic.is_weekly | (Topic.at_least > 1)
+            is_among(Topic.subscriber_id, subscriber_ids), _IS_MEASURED
         )
     )
     measures: dict[int, dict[int, TopicMeasure]] = {}
