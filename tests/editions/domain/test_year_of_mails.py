@@ -75,6 +75,8 @@ def open_year() -> tuple[Opened, ...]:
     ticks = {completed_at(day) for day in DAYS}
     ticks |= {datetime.combine(day, time(9, 1), tzinfo=UTC) for day in DAYS}
     newest = {cadence: FIRST - timedelta(days=1) for cadence in Cadence}
+    # Their editions of this day opened the day before.
+    newest |= {Cadence.WEEKLY_THURSDAY: FIRST, Cadence.MONTHLY: FIRST}
     found = []
     for now in sorted(ticks):
         batches = [
@@ -262,7 +264,7 @@ def test_mails_of_a_weekday_and_of_a_month_come_on_their_day_with_every_day_once
     )
     walk = Walk().go(zones, [7, 18], cadences)
     assert walk.broken == []
-    assert [walk.counts["Asia/Tokyo", 7, one, Timing.AT_HOUR] for one in cadences] == [53, 12]
+    assert [walk.counts["Asia/Tokyo", 7, one, Timing.AT_HOUR] for one in cadences] == [52, 12]
 
 
 def hour_of_the_same_day(
