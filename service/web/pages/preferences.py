@@ -1,5 +1,6 @@
 """The preferences page: topics, schedule, pause, address, data export, unsubscribe, erasure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated
@@ -66,7 +67,7 @@ class PreferencesForm(BaseModel):
     empty_digests: str = ""
     full_cards: Word = ""
     comes: list[str] = Field(default_factory=list)
-    max_papers: Word | None = None
+    max_papers: list[str] = Field(default_factory=list)
     weekly_topics_on: Word = ""
     pause_days: Word = ""
     catch_up: str = ""
@@ -244,6 +245,12 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
     )
 
 
+def _read_number(sent: Sequence[str]) -> str:
+    """Return what was typed; the form sends a hidden `usual` before the field, which may be empty."""
+    typed = [word for text in sent if (word := parse_word(text)) not in {"", "usual"}]
+    return typed[-1] if typed else ""
+
+
 def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
     """Return the posted values, with the stored ones where a field was not sent."""
     topics, names = parse_named_rows(form.topic or (), form.name)
@@ -260,7 +267,7 @@ def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
         timezone=form.timezone or stored.timezone,
         timing=form.timing or stored.timing,
         full_cards=form.full_cards or stored.full_cards,
-        max_papers=stored.max_papers if form.max_papers is None else form.max_papers,
+        max_papers=_read_number(form.max_papers) if form.max_papers else stored.max_papers,
         weekly_topics_on=form.weekly_topics_on or stored.weekly_topics_on,
         has_empty_digests=form.empty_digests == "yes"
         if form.empty_digests

@@ -169,7 +169,7 @@ def test_the_measure_of_mails_and_topics_is_set_and_checked(
         "topic": ["cats", '"prompt tuning"', ""],
         "comes": ["weekly", "at least 3", "at once"],
         "cadence": "monthly",
-        "max_papers": "12",
+        "max_papers": ["usual", "12"],
         "weekly_topics_on": "thursday",
     }
     page = web.post(link, data=form).text
@@ -191,7 +191,7 @@ def test_the_measure_of_mails_and_topics_is_set_and_checked(
         answer = web.post(link, data=form | {field: wrong})
         assert (answer.status_code, words in answer.text) == (422, True)
     assert chosen() == expected
-    web.post(link, data={"max_papers": "", "cadence": "weekly-thursday"})
+    web.post(link, data={"max_papers": ["usual", ""], "cadence": "weekly-thursday"})
     assert chosen() == (Cadence.WEEKLY_THURSDAY, None, *expected[2:])
 
 
