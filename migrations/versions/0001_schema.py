@@ -23,12 +23,13 @@ DROP TABLE IF EXISTS meaning_generations, lexeme_counts, probes, paper_meanings;
 DROP FUNCTION IF EXISTS tell_meaning_changes();
 DROP TABLE
     quarantined_mails, webhook_tokens, bounce_events, sending_pauses, warm_up_counts, paces, restores, installations, mail_copies, mail_parts, delivery_events,
-    deliveries, edition_notes, edition_chunks, edition_revisions, edition_papers, editions, topic_changes, topics,
+    deliveries, edition_notes, edition_chunks, edition_revisions, edition_extras, edition_papers, editions, topic_changes, waiting_papers,
+    topics,
     clauses, canonicals, votes, submissions, feed_keys, opinions, suppressions, consents, pending_sign_ups,
     mail_requests, subscribers,
     paper_changes, picks, harvests, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;
-DROP FUNCTION forget_canonical(), tell_paper_changes(), make_month(integer);
+DROP FUNCTION forget_canonical(), note_gap(), tell_paper_changes(), make_month(integer);
 DROP TYPE
     bounce_verdict, breaker_state, delivery_state, delivery_kind, edition_state, topic_change_kind,
     clause_kind, submission_state, opinion_kind, suppression_reason, timing, cadence, subscriber_state, paper_event_kind,

@@ -156,7 +156,10 @@ def _wanted_sources(command: CommandContext, names: list[str]) -> list[Source]:
 def publish(
     context: typer.Context,
     cadence: Annotated[
-        Cadence, typer.Option(metavar="|".join(Cadence), help="Which edition.")
+        Cadence,
+        typer.Option(
+            metavar="daily|weekdays|weekly[-DAY]|monthly", help="Which edition; weekly is Monday's."
+        ),
     ] = Cadence.DAILY,
     date: Date = None,
     force: Annotated[

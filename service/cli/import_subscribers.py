@@ -23,7 +23,7 @@ _Topics = Annotated[
     typer.Option(metavar="QUERY", help="A topic for rows without one; may be repeated."),
 ]
 _Cadence = Annotated[
-    str, typer.Option(metavar="daily|weekdays|weekly", help="For rows without one.")
+    str, typer.Option(metavar="daily|weekdays|weekly[-DAY]|monthly", help="For rows without one.")
 ]
 _Timezone = Annotated[str | None, typer.Option(metavar="ZONE", help="For rows without one.")]
 _Hour = Annotated[str | None, typer.Option(metavar="HOUR", help="For rows without one.")]

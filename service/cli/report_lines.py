@@ -205,6 +205,8 @@ def _delivery_lines(story: DeliveryStory) -> list[str]:
         lines += [line for paper in papers for line in _paper_lines(paper)]
     if story.cut:
         lines.append(f"  Cut for length: {', '.join(story.cut)}")
+    if story.waits:
+        lines.append(f"  {story.waits}")
     lines += [
         f"  Carries over papers of {_edition(name)}, whose mail is in doubt or was refused"
         for name in story.carried_from

@@ -31,6 +31,15 @@ TIMINGS = "at_hour|when_complete"
 CARDS = "NUMBER"
 CARDS_HELP = "So many papers are shown in full, the others as one line each; 0 to 100."
 TIMING_HELP = "At the hour, or as soon as a day's papers are complete."
+CADENCES = "daily|weekdays|weekly[-DAY]|monthly"
+CADENCE_HELP = "How often; weekly is on Mondays, weekly-thursday on Thursdays."
+COMES = "TEXT"
+COMES_HELP = (
+    "When papers of the topic come: 'at once', weekly, 'at least 3'; in the order of topics."
+)
+PAPERS = "NUMBER|usual"
+PAPERS_HELP = "At most so many papers in a mail, 1 to 100."
+WEEKLY_HELP = "When weekly topics come in a daily digest."
 LIST_HEAD = ("email", "state", "cadence", ">hour", "zone", "timing", "topics")
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
@@ -185,15 +194,18 @@ def edit(
         str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
     ] = None,
     hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
-    cadence: Annotated[
-        str | None, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
-    ] = None,
+    cadence: Annotated[str | None, typer.Option(metavar=CADENCES, help=CADENCE_HELP)] = None,
     timing: Annotated[str | None, typer.Option(metavar=TIMINGS, help=TIMING_HELP)] = None,
     empty_digests: Annotated[
         bool | None,
         typer.Option("--empty-digests/--no-empty-digests", help="A mail if nothing matched."),
     ] = None,
     full_cards: Annotated[str | None, typer.Option(metavar=CARDS, help=CARDS_HELP)] = None,
+    comes: Annotated[list[str] | None, typer.Option(metavar=COMES, help=COMES_HELP)] = None,
+    max_papers: Annotated[str | None, typer.Option(metavar=PAPERS, help=PAPERS_HELP)] = None,
+    weekly_topics_on: Annotated[
+        str | None, typer.Option(metavar="WEEKDAY", help=WEEKLY_HELP)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Change a reader's topics, cadence, hour, timing or time zone."""
@@ -211,8 +223,14 @@ def edit(
         "timing": timing,
         "has_empty_digests": empty_digests,
         "full_cards": full_cards,
+        "measures": tuple(comes) if comes else None,
+        "max_papers": "" if max_papers == "usual" else max_papers,
+        "weekly_topics_on": weekly_topics_on,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
+    if "topics" in wanted:
+        # Those of the present topics are not for the new ones.
+        wanted.setdefault("measures", ())
     if not wanted:
         message = "nothing to change; give --topic, --hour or another option"
         raise CommandError(message, 2)

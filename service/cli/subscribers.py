@@ -47,7 +47,7 @@ def add(
     ] = None,
     hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
     cadence: Annotated[
-        str, typer.Option(metavar="daily|weekdays|weekly", help="How often.")
+        str, typer.Option(metavar=subscriber_edits.CADENCES, help=subscriber_edits.CADENCE_HELP)
     ] = "daily",
     timing: Annotated[
         str, typer.Option(metavar=subscriber_edits.TIMINGS, help=subscriber_edits.TIMING_HELP)
@@ -57,6 +57,16 @@ def add(
     ] = False,
     full_cards: Annotated[
         str | None, typer.Option(metavar=subscriber_edits.CARDS, help=subscriber_edits.CARDS_HELP)
+    ] = None,
+    comes: Annotated[
+        list[str] | None,
+        typer.Option(metavar=subscriber_edits.COMES, help=subscriber_edits.COMES_HELP),
+    ] = None,
+    max_papers: Annotated[
+        str | None, typer.Option(metavar=subscriber_edits.PAPERS, help=subscriber_edits.PAPERS_HELP)
+    ] = None,
+    weekly_topics_on: Annotated[
+        str | None, typer.Option(metavar="WEEKDAY", help=subscriber_edits.WEEKLY_HELP)
     ] = None,
     confirmed: Confirmed = False,
     as_json: Json = False,
@@ -81,6 +91,9 @@ def add(
             timing=timing,
             has_empty_digests=empty_digests,
             full_cards=full_cards or form.full_cards,
+            measures=tuple(comes or ()),
+            max_papers="" if max_papers == "usual" else max_papers,
+            weekly_topics_on=weekly_topics_on or "",
         )
         keys = command.settings.secret_key
         with transaction(command.sessions) as session:
@@ -100,6 +113,7 @@ def _row(subscriber: Subscriber) -> dict[str, object]:
     return subscriber_edits.subscriber_row(subscriber) | {
         "has_empty_digests": subscriber.has_empty_digests,
         "full_cards": subscriber.full_cards,
+        "max_papers": subscriber.max_papers,
     }
 
 

@@ -143,7 +143,9 @@ def _find_missed(
 ) -> _Missed:
     """Search in SQL: a month's papers are too many to index in memory for one subscriber."""
     missed, ids = _Missed(most), [edition.id for edition in editions]
-    held_back = store.list_held_back(session, subscriber.id, now - timedelta(days=LONGEST_DAYS))
+    held_back = store.list_held_back(
+        session, subscriber.id, now - timedelta(days=LONGEST_DAYS), ids
+    )
     topics = [topic for _, topic in get_topics(session, [subscriber.id]).get(subscriber.id, ())]
     if not topics:
         missed.ids.update(store.find_missed_papers(session, ids, held_back, None, most))
@@ -186,7 +188,7 @@ def _compose(
     sent = find_seen(session, [subscriber.id], siblings, places, 0).get(subscriber.id, ())
     seen = frozenset(siblings[i] for i in sent)
     recipient = EditionSubscriber(tuple(topics), seen_ids=seen)
-    return compose_digest(recipient, index, settings.digest_max_papers)
+    return compose_digest(recipient, index, subscriber.max_papers or settings.digest_max_papers)
 
 
 def _note(missed: _Missed, *, is_bounded: bool) -> str:

@@ -8,13 +8,14 @@ the last step touch the database.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.deliveries.alerts import Alert, alert_operator
-from service.deliveries.domain.digest import Digest
+from service.deliveries.domain.digest import Digest, TopicWait
 from service.deliveries.domain.digest_json import digest_from_json, digest_to_json
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import SkipReason
@@ -25,10 +26,17 @@ from service.editions.domain.compose import EditionSubscriber, MatchedTopic, com
 from service.editions.domain.coverage import Coverage, join_coverages, parse_coverage
 from service.editions.domain.edition_index import EditionIndex
 from service.editions.domain.learned_order import learn_factors, place_factors
-from service.editions.domain.merge import merge_digests
+from service.editions.domain.merge import limit_papers, merge_digests
 from service.editions.domain.recommendations import Candidates, Taste, recommend
-from service.editions.domain.schedule import cap_papers, due_at, earliest_opening, last_covered
+from service.editions.domain.schedule import (
+    cap_papers,
+    due_at,
+    earliest_opening,
+    is_opened_late,
+    last_covered,
+)
 from service.editions.domain.silence import explain_silence
+from service.editions.domain.waiting import DigestDay
 from service.editions.edition_cache import EditionCache, LoadedEdition
 from service.editions.match_topics import load_matched_topics
 from service.editions.recommend import load_rated_papers, load_tastes
@@ -37,6 +45,13 @@ from service.editions.store.chunks import claim_chunk
 from service.editions.store.editions import freeze_if_composed, get_edition
 from service.editions.store.models import Edition
 from service.editions.store.waiting_digests import WaitingDigest, end_merged, lock_waiting_digests
+from service.editions.waiting import (
+    ChunkWaiting,
+    compose_with_waiting,
+    load_chunk_waiting,
+    lock_changing,
+    save_chunk_waiting,
+)
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.papers.watched_sources import gating_categories
@@ -45,7 +60,7 @@ from service.platform.logs import get_logger
 from service.platform.row_errors import is_of_one_row
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import subscriber_hour
-from service.subscribers.store.subscribers import Candidate, get_candidates
+from service.subscribers.store.candidates import Candidate, get_candidates
 
 # So many failed, and more than were composed: the fault is not in the subscribers' rows.
 MOST_UNCOMPOSABLE = 50
@@ -191,6 +206,7 @@ def compose_subscribers(
 ) -> None:
     """Insert the deliveries of some subscribers: a frozen digest each, or a skip with its reason."""
     ids = [subscriber.id for subscriber in subscribers]
+    lock_changing(session, subscribers)
     if settings.in_doubt == "carry":
         carry_doubts_of_subscribers(session, edition.id, ids, now)
     opened_at = edition.opened_at
@@ -202,13 +218,14 @@ def compose_subscribers(
     # An edition published by hand goes out now, and the waiting digests at their hour.
     waiting = {} if edition.sends_now else lock_waiting_digests(session, edition, dues)
     loaded = cache.get(session, edition) if cache else LoadedEdition(session, edition)
-    chunk = _load_chunk(session, settings, edition, loaded, ids)
+    chunk = _load_chunk(session, settings, edition, loaded, subscribers)
     first, on = edition.covers_from or edition.local_date, edition.local_date
     most = cap_papers(edition.cadence, on, first, settings.digest_max_papers)
     merged: dict[int, Sequence[WaitingDigest]] = {}
 
     def make_row(subscriber: Candidate) -> DigestRow:
-        due, digest = due_times(subscriber), _compose(chunk, subscriber, most)
+        due, limit = due_times(subscriber), subscriber.max_papers or most
+        digest = _compose(chunk, subscriber, limit, due.on)
         if digest is None:
             return DigestRow(subscriber.id, due.at, due.until, SkipReason.EMPTY)
         more: dict[str, Any] = {"is_late": True} if due.is_late else {}
@@ -216,6 +233,8 @@ def compose_subscribers(
             earlier = merged[subscriber.id] = waiting[subscriber.id]
             digest = merge_digests(digest, [digest_from_json(one.digest) for one in earlier])
             more["covers"] = span_json(edition, [one.edition for one in earlier])
+            if subscriber.max_papers:
+                digest = limit_papers(digest, subscriber.max_papers)
         value = digest_to_json(digest) | more
         return DigestRow(subscriber.id, due.at, due.until, "", digest.paper_ids, value)
 
@@ -224,6 +243,7 @@ def compose_subscribers(
     insert_digests(session, edition.id, [make_row(one) for one in subscribers], now)
     mark_carried(session, edition.id, chunk.ledger.carried)
     end_merged(session, edition.id, merged, now)
+    save_chunk_waiting(session, edition, chunk.waiting, subscribers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +259,8 @@ class _Chunk:
     coverage: Coverage
     watched: tuple[str, ...]
     when: str
+    cadence: Cadence
+    waiting: ChunkWaiting
 
 
 def _load_chunk(
@@ -246,9 +268,9 @@ def _load_chunk(
     settings: Settings,
     edition: Edition,
     loaded: LoadedEdition,
-    ids: Sequence[int],
+    subscribers: Sequence[Candidate],
 ) -> _Chunk:
-    index = loaded.index
+    index, ids = loaded.index, [subscriber.id for subscriber in subscribers]
     # A newer version of a paper comes whether the paper was sent before or not.
     new_ids = [paper_id for paper_id in index.ids if paper_id not in index.revisions]
     ledger = load_ledger(session, ids, edition, new_ids)
@@ -256,11 +278,15 @@ def _load_chunk(
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())
     tastes, candidates = _load_tastes(session, loaded, ids)
-    when = "this week" if edition.cadence is Cadence.WEEKLY else "today"
+    when = "today"
+    if edition.cadence.collects_days:
+        when = "this month" if edition.cadence is Cadence.MONTHLY else "this week"
     coverage, watched = parse_coverage(edition.coverage), gating_categories(settings)
+    waiting = load_chunk_waiting(session, settings, edition, subscribers)
     return _Chunk(
-        index, topics, ledger, carried_papers, tastes, candidates, coverage, watched, when
-    )
+        index, topics, ledger, carried_papers, tastes, candidates, coverage, watched, when,
+        edition.cadence, waiting,
+    )  # fmt: skip
 
 
 def _load_tastes(
@@ -274,9 +300,9 @@ def _load_tastes(
     return load_tastes(session, rated, pool), pool.candidates
 
 
-def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | None:
-    """Return the digest with its recommendations; recommendations alone make no digest."""
-    ledger = chunk.ledger
+def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int, on: date) -> Digest | None:
+    """Return the digest of a local date with its recommendations, which alone make no digest."""
+    ledger, waits = chunk.ledger, tuple[TopicWait, ...]()
     recipient = EditionSubscriber(
         topics=tuple(chunk.topics.get(subscriber.id, ())),
         seen_ids=ledger.seen_ids(subscriber.id),
@@ -285,7 +311,18 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         updates=ledger.updates.get(subscriber.id, ()),
         learned=_learn(chunk, subscriber),
     )
-    digest = compose_digest(recipient, chunk.index, max_papers, chunk.carried_papers)
+
+    def compose(who: EditionSubscriber) -> Digest | None:
+        return compose_digest(who, chunk.index, max_papers, chunk.carried_papers)
+
+    if chunk.waiting.concerns(subscriber.id):
+        day = DigestDay(on, chunk.cadence, subscriber.weekly_topics_on)
+        digest, waits = compose_with_waiting(
+            chunk.waiting, recipient, subscriber.id, day, chunk.index, compose
+        )
+        digest = digest and replace(limit_papers(digest, max_papers), waits=waits)
+    else:
+        digest = compose(recipient)
     if digest is not None:
         known_ids = recipient.seen_ids | recipient.carried_ids
         return recommend(digest, chunk.tastes.get(subscriber.id), chunk.candidates, known_ids)
@@ -293,7 +330,7 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int) -> Digest | 
         # Paper updates are reported even where nothing matched.
         topics = [topic.canonical for topic in recipient.topics]
         silence = explain_silence(chunk.coverage, topics, chunk.watched, chunk.when)
-        return Digest((), updates=recipient.updates, silence=silence)
+        return Digest((), updates=recipient.updates, silence=silence, waits=waits)
     return None
 
 
@@ -307,10 +344,14 @@ def _learn(chunk: _Chunk, subscriber: Candidate) -> Sequence[int] | None:
 
 
 class _Due(NamedTuple):
-    """When a digest is due, and sent at the latest; `is_late` if that is not on its edition's date."""
+    """When a digest is due, and sent at the latest; `is_late` if that is not on its edition's date.
+
+    `on` is the local date.
+    """
 
     at: datetime
     until: datetime
+    on: date
     is_late: bool = False
 
 
@@ -320,15 +361,17 @@ def _cache_due_times(
     """Return a cached function of a subscriber: when the digest is due of an edition opened then."""
     on = edition.local_date
     lifetime = timedelta(hours=settings.send_not_after_hours)
+    was_down = is_opened_late(edition.cadence, on, opened_at)
 
     known: dict[tuple[int, str, Timing], _Due] = {}
 
     def find(hour: int, zone: str, timing: Timing) -> _Due:
         if edition.sends_now:
-            return _Due(edition.opened_at, edition.opened_at + lifetime)
+            return _Due(edition.opened_at, edition.opened_at + lifetime, on)
         due = due_at(edition.cadence, on, opened_at, hour, zone, timing)
-        is_late = edition.cadence is Cadence.WEEKLY and due > subscriber_hour(on, hour, zone)
-        return _Due(due, max(due, edition.opened_at) + lifetime, is_late)
+        is_late = was_down and due > subscriber_hour(on, hour, zone)
+        local = due.astimezone(ZoneInfo(zone)).date()
+        return _Due(due, max(due, edition.opened_at) + lifetime, local, is_late)
 
     def due_times(one: Candidate) -> _Due:
         key = (one.hour, one.timezone, one.timing)

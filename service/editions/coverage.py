@@ -6,7 +6,6 @@ from datetime import date
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.coverage import Coverage, join_coverages
 from service.editions.domain.day_report import BatchFacts, describe_day
 from service.editions.domain.schedule import days_between, last_covered
@@ -59,14 +58,14 @@ def describe_coverage(session: Session, edition: Edition, settings: Settings) ->
     """
     on, last = edition.local_date, last_covered(edition.cadence, edition.local_date)
     late_days = count_late_by_day(session, edition.id)
-    # A day that was missed lacks what was not read of it; of a week, only what was ever requested.
-    is_weekly = edition.cadence is Cadence.WEEKLY
+    # A day that was missed lacks what was not read of it; of a week or month, only what was ever requested.
+    collects_days = edition.cadence.collects_days
     days = {
         day: found
         for day in days_between(edition.covers_from or on, last)
         if (
             found := _measure(session, day, settings, with_expected=True)
-            if day == on or (is_announcement_day(day) and not is_weekly)
+            if day == on or (is_announcement_day(day) and not collects_days)
             else _past_coverage(session, day, settings)
         )
     } or {last: _NOTHING}

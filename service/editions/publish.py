@@ -27,7 +27,7 @@ from service.platform.database.engine import BULK_SECONDS, limit_time, log_on_co
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_papers
-from service.subscribers.store.subscribers import resume_paused
+from service.subscribers.store.candidates import read_cadences, resume_paused
 
 CHUNK_SIZE = 1000
 
@@ -51,9 +51,9 @@ def came_back(sessions: sessionmaker[Session], now: datetime) -> bool:
     True once, at the first call after it was down: then the days that it missed are to be read.
     """
     with transaction(sessions) as session:
-        newest = store.newest_dates(session)
+        newest, read = store.newest_dates(session), read_cadences(session)
         is_back = note_running(session, now) == now
-        due = newest_due(now, newest)
+        due = newest_due(now, newest, read)
         return is_back and any(makes_up(c, on, newest.get(c), now) for c, on in due.items())
 
 
@@ -62,14 +62,14 @@ def open_due_editions(
 ) -> list[int]:
     """Open the editions that are due at `now`; return the ids of the chunks to compose."""
     with transaction(sessions) as session:
-        newest = store.newest_dates(session)
+        newest, read = store.newest_dates(session), read_cadences(session)
         awaited = {
             day
-            for cadence, on in newest_due(now, newest).items()
+            for cadence, on in newest_due(now, newest, read).items()
             for day in awaited_days(cadence, on, newest.get(cadence), now)
         }
         batches = [b for day in sorted(awaited) for b in day_statuses(session, day, settings)]
-        due = editions_due(now, batches, newest, find_back_at(session))
+        due = editions_due(now, batches, newest, find_back_at(session), read)
     return [
         chunk
         for cadence, local_date in due

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from service.deliveries.domain.digest import Digest
-from service.deliveries.domain.digest_json import digest_to_json, find_updates
+from service.deliveries.domain.digest_json import digest_to_json, find_updates, parse_waits
 from service.deliveries.domain.return_path import (
     Leaving,
     make_return_path,
@@ -37,6 +37,7 @@ from service.papers.domain.types import PaperView
 from service.platform.caches import cached
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
+from service.presentation.waits import waits_line
 
 _POSTMARK = ".postmarkapp.com"
 
@@ -153,6 +154,7 @@ def digest_context(
         cut_count=len(digest["cut"]),
         silence=digest.get("silence", ""),
         note=days.note if settings.edition_notes else "",
+        waits=waits_line(parse_waits(digest)) if "waits" in digest else "",
     )
 
 

@@ -17,6 +17,7 @@ from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.presentation.dates import long_date
 from service.presentation.phrases import count_of, topic_title
+from service.presentation.waits import waits_line
 
 MOST_DIGESTS = 14
 
@@ -44,6 +45,7 @@ class FeedDigest:
     updates: tuple[tuple[PaperView, str], ...]
     cut_count: int
     silence: str
+    waits: str
 
 
 def load_feed_digests(session: Session, subscriber_id: int) -> list[FeedDigest]:
@@ -88,6 +90,7 @@ def _to_feed(
         updates=tuple(_list_updates(digest, papers)),
         cut_count=len(digest.cut_ids),
         silence=digest.silence,
+        waits=waits_line(digest.waits),
     )
 
 

@@ -40,7 +40,7 @@ def edition_days(edition: Edition) -> DigestDays:
     days = DigestDays(
         cadence, on, coverage, remarks=_remark_missed(cadence, missed), note=edition.note
     )
-    if cadence is Cadence.WEEKLY or missed:
+    if cadence.collects_days or missed:
         return replace(days, covers=(first, last_covered(cadence, on)))
     return days
 
@@ -53,7 +53,7 @@ def delivery_days(days: DigestDays, digest: Mapping[str, Any]) -> DigestDays:
         days = replace(days, covers=(since, until), coverage=parse_coverage(covers))
     if "is_late" in digest:
         late = (
-            f"This weekly digest of {day_and_month(days.until)} comes late, because this service was"
+            f"This {_kind(days.cadence)} digest of {day_and_month(days.until)} comes late, because this service was"
             " not running when it was due."
         )
         days = replace(days, remarks=(late, *days.remarks))
@@ -63,15 +63,19 @@ def delivery_days(days: DigestDays, digest: Mapping[str, Any]) -> DigestDays:
 def _remark_missed(cadence: Cadence, missed: Sequence[date]) -> tuple[str, ...]:
     if not missed:
         return ()
-    if cadence is Cadence.WEEKLY:
+    if cadence.collects_days:
         return (
-            f"No weekly digest went out on {_name(missed)}, so this one has the papers of that time,"
+            f"No {_kind(cadence)} digest went out on {_name(missed)}, so this one has the papers of that time,"
             " too.",
         )
     return (
         f"No digest went out on {_name(missed)}, so this one has the papers of "
         f"{'that day' if len(missed) == 1 else 'those days'}, too.",
     )
+
+
+def _kind(cadence: Cadence) -> str:
+    return "monthly" if cadence is Cadence.MONTHLY else "weekly"
 
 
 def _name(days: Sequence[date]) -> str:

@@ -16,8 +16,8 @@ from service.messages.build import build_mail
 from service.messages.edition_data import EditionDataCache, gather_edition_data
 from service.messages.identity import make_renderer
 from service.platform.settings.settings import Settings
+from service.subscribers.store.candidates import Candidate
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,7 @@ def _compose(
     delivery = _find_delivery(session, edition.id, subscriber.id)
     state = str(delivery.state) if delivery else ""
     if delivery is None:
-        candidate = Candidate(
-            subscriber.id,
-            subscriber.hour,
-            subscriber.timezone,
-            subscriber.timing,
-            subscriber.has_empty_digests,
-        )
+        candidate = Candidate(*(getattr(subscriber, name) for name in Candidate._fields))
         compose_subscribers(session, settings, edition, [candidate], now)
         delivery = _find_delivery(session, edition.id, subscriber.id)
     if delivery is None or delivery.digest is None:

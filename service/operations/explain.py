@@ -19,6 +19,7 @@ from service.operations.store import edition_reports
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
+from service.presentation.waits import waits_line
 from service.sending.domain.providers import provider_of
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email, get_named_topics
@@ -74,7 +75,8 @@ class DeliveryStory:
     """One delivery: its papers, the papers that were cut, and every step with the relay's reply.
 
     `carried_into` is the edition into which its papers were carried over; `carried_from` are the
-    editions whose papers were carried over into this one. `coverage` is what the edition covers.
+    editions whose papers were carried over into this one. `coverage` is what the edition covers;
+    `waits` says which papers wait for a later one.
     """
 
     kind: str
@@ -92,6 +94,7 @@ class DeliveryStory:
     carried_into: EditionName | None = None
     carried_from: tuple[EditionName, ...] = ()
     coverage: Coverage | None = None
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ def _delivery_story(
         message_id=delivery.message_id,
         papers=tuple(_list_papers(digest, papers)),
         cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
+        waits=waits_line(digest.waits),
         events=tuple(
             EventStory(
                 event.created_at, event.attempt, event.state, event.detail, event.phase, event.relay

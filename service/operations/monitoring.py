@@ -12,7 +12,12 @@ from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.months import list_months
 from service.editions.balance import Balance, edition_balance
 from service.editions.coverage import day_statuses
-from service.editions.domain.schedule import editions_due, is_opened_late, missed_dates
+from service.editions.domain.schedule import (
+    awaited_last_day,
+    editions_due,
+    is_opened_late,
+    missed_dates,
+)
 from service.editions.domain.states import EditionState
 from service.editions.store.editions import list_editions, list_open, newest_dates
 from service.editions.store.models import Edition
@@ -27,9 +32,10 @@ from service.papers.store.models import Gate
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.presentation.dates import moment
-from service.presentation.phrases import count_of
+from service.presentation.phrases import count_of, day_of_week, span_name
 from service.sending.pause_switch import find_pause
 from service.sending.store.claim import count_due
+from service.subscribers.store.candidates import read_cadences
 
 SILENCE = timedelta(hours=6)
 # After the deadline at which an edition is published even if batches are missing.
@@ -184,7 +190,8 @@ def _closed_gate(gate: Gate) -> Problem:
 def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
     # As if no batch were in: what should have been opened by the deadline, an hour ago.
     newest, back_at = newest_dates(session), find_back_at(session)
-    for cadence, on in editions_due(now - LATENESS, (), newest, back_at):
+    read = read_cadences(session)
+    for cadence, on in editions_due(now - LATENESS, (), newest, back_at, read):
         yield _not_opened(cadence, on)
     for edition in list_open(session):
         if now - edition.opened_at >= COMPOSING:
@@ -194,20 +201,22 @@ def _late_editions(session: Session, now: datetime) -> Iterator[Problem]:
 def _not_opened(cadence: Cadence, on: date) -> Problem:
     alert = Alert(
         subject=f"The {cadence} edition of {on} was not opened",
-        detail=f"It should have been opened by {_latest_opening(cadence)}, and was not.",
+        detail=f"It should have been opened by {_latest_opening(cadence, on)}, and was not.",
         hint="Are a worker and beat running? By hand: paperboy publish --force",
     )
     return Problem(f"late {cadence} {on}", alert)
 
 
-def _latest_opening(cadence: Cadence) -> str:
-    if cadence is Cadence.WEEKLY:
-        return "Sunday 9:00 UTC, when its week is over"
+def _latest_opening(cadence: Cadence, on: date) -> str:
+    if cadence.collects_days and awaited_last_day(cadence, on) is None:
+        return (
+            f"{day_of_week((on.weekday() - 1) % 7)} 9:00 UTC, when its {span_name(cadence)} is over"
+        )
     return "10:00 in New York even if papers are missing"
 
 
 def _missed_editions(session: Session, now: datetime) -> Iterator[Problem]:
-    """Yield the editions that made up for missed ones, and weekly ones that were opened late."""
+    """Yield the editions that made up for missed ones, and weekly or monthly ones opened late."""
     for edition in list_editions(session, (now - _MISSED_KNOWN).date()):
         cadence, on = edition.cadence, edition.local_date
         if edition.sends_now:
@@ -229,7 +238,7 @@ def _missed(edition: Edition, missed: Sequence[date], *, is_late: bool) -> Probl
     alert = Alert(
         subject=f"Missed: {cadence} edition of {dates}"
         if missed
-        else f"The weekly edition of {on} is late",
+        else f"The {cadence} edition of {on} is late",
         detail=" ".join(what),
         hint="Was the service down? Nothing is left to do: papers that were not read yet come marked"
         " as late. To look: paperboy status",

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.editions.domain.arrivals import Arrival, ChosenTimes, find_example
 from service.presentation.dates import day_name, long_date
-from service.presentation.phrases import clock
+from service.presentation.phrases import clock, weekday_name
 
 # For a form that does not know the time zone yet.
 ANY_EXAMPLE = (
@@ -26,9 +26,13 @@ def arrival_text(arrival: Arrival) -> str:
 
 def example_text(chosen: ChosenTimes, now: datetime) -> str:
     """Return how the papers of one evening in New York come, and how by the other timing."""
-    if chosen.cadence is Cadence.WEEKLY:
-        hour = clock(chosen.hour)
-        return f"The papers of a week come on the Monday after it at {hour}, whichever you choose."
+    if chosen.cadence.collects_days:
+        when = (
+            "The papers of a month come on the first of the next"
+            if chosen.cadence is Cadence.MONTHLY
+            else f"The papers of seven days come on the {weekday_name(chosen.cadence)} after them"
+        )
+        return f"{when} at {clock(chosen.hour)}, whichever you choose."
     example = find_example(chosen, now)
     other = _day_and_time(example.other)
     waiting = "".join(
@@ -48,7 +52,7 @@ def example_text(chosen: ChosenTimes, now: datetime) -> str:
 
 def lateness_text(chosen: ChosenTimes, now: datetime) -> str:
     """Return why papers come a day after their own at the chosen hour; empty where they do not."""
-    if chosen.cadence is Cadence.WEEKLY or chosen.timing is not Timing.AT_HOUR:
+    if chosen.cadence.collects_days or chosen.timing is not Timing.AT_HOUR:
         return ""
     example = find_example(chosen, now)
     if not example.is_late:

@@ -51,13 +51,31 @@ def below(home: str, path: str) -> str:
 _HOW_OFTEN = {
     Cadence.DAILY: "every day",
     Cadence.WEEKDAYS: "every weekday",
-    Cadence.WEEKLY: "once a week",
+    Cadence.MONTHLY: "once a month",
 }
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def how_often(cadence: Cadence) -> str:
-    """Return `every weekday`."""
-    return _HOW_OFTEN[cadence]
+    """Return `every weekday`, or `once a week`."""
+    return _HOW_OFTEN.get(cadence, "once a week")
+
+
+def day_of_week(number: int) -> str:
+    """Return `Monday` for 0."""
+    return _DAYS[number]
+
+
+def weekday_name(cadence: Cadence) -> str:
+    """Return the day of a weekly cadence, `Thursday`."""
+    return _DAYS[cadence.weekday or 0]
+
+
+def span_name(cadence: Cadence) -> str:
+    """Return what an edition has the papers of: `day`, `week`, `month`."""
+    if cadence is Cadence.MONTHLY:
+        return "month"
+    return "week" if cadence.is_weekly else "day"
 
 
 def clock(hour: int) -> str:
@@ -66,16 +84,18 @@ def clock(hour: int) -> str:
 
 
 def comes_when(cadence: str, hour: int, timing: str) -> str:
-    """Return `at 07:00`, or `as soon as a day’s papers are complete`, which no weekly digest does."""
-    has_hour = timing == Timing.AT_HOUR or cadence == Cadence.WEEKLY
+    """Return `at 07:00`, or `as soon as a day’s papers are complete`, which is never of weeks and months."""
+    has_hour = timing == Timing.AT_HOUR or Cadence(cadence).collects_days
     return f"at {clock(hour)}" if has_hour else "as soon as a day’s papers are complete"
 
 
 def comes_at(cadence: Cadence, hour: int, zone: str, timing: Timing) -> str:
     """Return `every weekday at 07:00, Berlin time`."""
     when = comes_when(cadence, hour, timing)
-    if cadence is Cadence.WEEKLY:
-        return f"every Monday {when}, {zone_name(zone)}"
+    if cadence is Cadence.MONTHLY:
+        return f"on the first of every month {when}, {zone_name(zone)}"
+    if cadence.is_weekly:
+        return f"every {weekday_name(cadence)} {when}, {zone_name(zone)}"
     if timing is Timing.WHEN_COMPLETE:
         return f"{how_often(cadence)}, {when}"
     return f"{how_often(cadence)} {when}, {zone_name(zone)}"

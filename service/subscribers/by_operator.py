@@ -17,8 +17,9 @@ from service.subscribers import lifecycle
 from service.subscribers.domain.sign_up import Preferences, SignUpForm
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics, record_consent
-from service.subscribers.validate import FormFault, SignUpError, validate_preferences
+from service.subscribers.store.subscribers import get_named_topics, record_consent
+from service.subscribers.validate import WEEKDAYS, FormFault, SignUpError, validate_preferences
+from service.topics.domain.measure import parse_measure, write_measure
 
 _LONGEST_NAME = 40
 
@@ -31,10 +32,11 @@ def operator_name(name: str, place: str) -> str:
 
 def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
     """Return a subscriber's preferences as a form, to be changed."""
-    topics = get_topics(session, [subscriber.id]).get(subscriber.id, [])
+    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
     return SignUpForm(
         email=subscriber.email,
-        topics=tuple(text for text, _ in topics),
+        topics=tuple(topic.query for topic in topics),
+        measures=tuple(write_measure(topic.measure) for topic in topics),
         cadence=subscriber.cadence,
         hour=str(subscriber.hour),
         timezone=subscriber.timezone,
@@ -42,6 +44,8 @@ def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
         full_cards=str(subscriber.full_cards),
+        max_papers=str(subscriber.max_papers or ""),
+        weekly_topics_on=WEEKDAYS[subscriber.weekly_topics_on],
     )
 
 
@@ -53,12 +57,14 @@ def edit_subscriber(
     Raises `SignUpError` with all faults.
     """
     before = form_of(session, subscriber)
-    # The operator's forms do not ask for the summaries, and programs may leave the last two out.
+    # The operator's forms do not ask for the summaries, and programs may leave the others out.
     form = replace(
         form,
         has_ai_summaries=before.has_ai_summaries,
         timing=form.timing or before.timing,
         full_cards=form.full_cards or before.full_cards,
+        max_papers=before.max_papers if form.max_papers is None else form.max_papers,
+        weekly_topics_on=form.weekly_topics_on or before.weekly_topics_on,
     )
     chosen = validate_preferences(session, form, subscriber.id, is_public=False)
     changes = tuple(_list_changes(before, chosen))
@@ -75,6 +81,8 @@ def _list_changes(before: SignUpForm, chosen: Preferences) -> Iterator[str]:
         "timing": (before.timing, chosen.timing),
         "time zone": (before.timezone, chosen.timezone),
         "papers shown in full": (before.full_cards, chosen.full_cards),
+        "papers in a mail": (before.max_papers or "usual", chosen.max_papers or "usual"),
+        "weekly topics": (before.weekly_topics_on, WEEKDAYS[chosen.weekly_topics_on]),
     }
     for name, (old, new) in pairs.items():
         if str(old) != str(new):
@@ -83,6 +91,17 @@ def _list_changes(before: SignUpForm, chosen: Preferences) -> Iterator[str]:
         yield f"mail when nothing matched {'on' if chosen.has_empty_digests else 'off'}"
     if before.topics != tuple(text for text, _ in chosen.topics):
         yield "topics"
+    elif _changes_measures(before, chosen):
+        yield "when topics come"
+
+
+def _changes_measures(before: SignUpForm, chosen: Preferences) -> bool:
+    old = [parse_measure(text) for _, _, text in before.written_measures()]
+    new = [
+        chosen.measures.get(canonical, measure)
+        for (_, canonical), measure in zip(chosen.topics, old, strict=False)
+    ]
+    return old != new
 
 
 def pause_subscriber(

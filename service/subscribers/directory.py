@@ -13,13 +13,15 @@ from service.subscribers.store import directory as store
 from service.subscribers.store.directory import SubscriberFilter
 from service.subscribers.store.models import Consent, Subscriber
 from service.subscribers.store.subscribers import get_named_topics
+from service.subscribers.validate import WEEKDAYS
+from service.topics.domain.measure import write_measure
 from service.topics.domain.types import NamedTopic
 
 # So many subscribers are read in one transaction of an export.
 _EXPORT_ROWS = 10_000
 _COLUMNS = (
     "email", "state", "cadence", "hour", "timezone", "timing", "empty_digests", "ai_summaries",
-    "full_cards", "confirmed_at", "paused_until",
+    "full_cards", "max_papers", "weekly_topics_on", "confirmed_at", "paused_until",
 )  # fmt: skip
 # A spreadsheet runs a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -56,7 +58,9 @@ def write_csv(sessions: sessionmaker[Session], chosen: SubscriberFilter) -> Iter
     with transaction(sessions) as session:
         topic_count = store.count_topic_columns(session)
     numbers = range(1, topic_count + 1)
-    yield _csv([[*_COLUMNS, *(f"topic{part}{n}" for n in numbers for part in ("", "_name"))]])
+    yield _csv(
+        [[*_COLUMNS, *(f"topic{part}{n}" for n in numbers for part in ("", "_name", "_comes"))]]
+    )
     last_id = 0
     while True:
         with transaction(sessions) as session:
@@ -79,9 +83,15 @@ def _cells(subscriber: Subscriber, topics: Mapping[int, Sequence[NamedTopic]]) -
         "yes" if subscriber.has_empty_digests else "no",
         "yes" if subscriber.has_ai_summaries else "no",
         str(subscriber.full_cards),
+        str(subscriber.max_papers or ""),
+        WEEKDAYS[subscriber.weekly_topics_on],
         subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else "",
         subscriber.paused_until.isoformat() if subscriber.paused_until else "",
-        *(cell for topic in topics.get(subscriber.id, []) for cell in (topic.query, topic.name)),
+        *(
+            cell
+            for topic in topics.get(subscriber.id, [])
+            for cell in (topic.query, topic.name, write_measure(topic.measure))
+        ),
     ]
     return disarm(cells)
 

@@ -32,6 +32,9 @@ from service.subscribers.domain.import_columns import (
     recognize_columns,
 )
 from service.subscribers.domain.sign_up import ImportedConsent, ImportedState, SignUpForm
+from service.subscribers.validate import WEEKDAYS
+from service.topics.domain.measure import write_measure
+from service.topics.domain.types import TopicMeasure
 
 
 class ImportFault(ValueError):
@@ -276,6 +279,8 @@ class _OwnSubscriber(BaseModel):
     has_empty_digests: bool = False
     has_ai_summaries: bool = True
     full_cards: int = FULL_CARDS
+    max_papers: int | None = None
+    weekly_topics_on: int = 0
     has_catch_up: bool = False
     moves_from_id: int | None = None
     locale: str = ""
@@ -285,6 +290,8 @@ class _OwnTopic(BaseModel):
     query: str
     name: str = ""
     position: int = 0
+    is_weekly: bool = False
+    at_least: int = 1
 
 
 class _OwnConsent(BaseModel):
@@ -354,6 +361,9 @@ def _own_form(export: _OwnExport) -> SignUpForm:
         has_empty_digests=person.has_empty_digests,
         has_ai_summaries=person.has_ai_summaries,
         full_cards=str(person.full_cards),
+        measures=tuple(write_measure(TopicMeasure(t.is_weekly, t.at_least)) for t in topics),
+        max_papers=None if person.max_papers is None else str(person.max_papers),
+        weekly_topics_on=WEEKDAYS[person.weekly_topics_on % 7],
     )
 
 

@@ -1,18 +1,21 @@
 """Validate sign-up forms: return values that can be stored, or raise with all faults at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import MOST_FULL_CARDS, Cadence, Timing
+from service.deliveries.domain.recipients import MOST_FULL_CARDS, MOST_PAPERS, Cadence, Timing
 from service.platform.signing.address_hash import email_key
 from service.platform.time_zones import find_zone, suggest_zones
 from service.subscribers.domain.sign_up import Preferences, SignUpForm, ValidSignUp
+from service.topics.domain.measure import MeasureError, parse_measure
 from service.topics.domain.names import LONGEST_NAME
 from service.topics.store.topics import list_topics
 from service.topics.topics import MOST_TOPICS, TopicError, check_topics
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,12 @@ def check_sign_up(form: SignUpForm, topics: Checked, *, takes_utf8: bool = False
 
 
 def _find_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
-    return [*_topic_faults(form, topics), *_name_faults(form), *_schedule_faults(form)]
+    return [
+        *_topic_faults(form, topics),
+        *_name_faults(form),
+        *_measure_faults(form),
+        *_schedule_faults(form),
+    ]
 
 
 def _topic_faults(form: SignUpForm, topics: Checked) -> list[FormFault]:
@@ -125,6 +133,14 @@ def _name_faults(form: SignUpForm) -> list[FormFault]:
     return [FormFault("name", message, row) for row, _, name in written if len(name) > LONGEST_NAME]
 
 
+def _measure_faults(form: SignUpForm) -> Iterator[FormFault]:
+    for row, _, text in form.written_measures():
+        try:
+            parse_measure(text)
+        except MeasureError as error:
+            yield FormFault("measure", str(error), row)
+
+
 def topic_fault(error: TopicError, row: int = 0) -> FormFault:
     """Return the fault of an invalid topic."""
     return FormFault("topic", str(error), row, error)
@@ -141,6 +157,11 @@ def _schedule_faults(form: SignUpForm) -> list[FormFault]:
     if not is_card_count(form.full_cards):
         message = f"Papers shown in full: a whole number from 0 to {MOST_FULL_CARDS}."
         faults.append(FormFault("full_cards", message))
+    if form.max_papers and not is_paper_count(form.max_papers):
+        message = f"Papers in a mail: a whole number from 1 to {MOST_PAPERS}."
+        faults.append(FormFault("max_papers", message))
+    if form.weekly_topics_on and form.weekly_topics_on.casefold() not in WEEKDAYS:
+        faults.append(FormFault("weekly_topics_on", f"Choose {', '.join(WEEKDAYS)}."))
     if not find_zone(form.timezone):
         faults.append(FormFault("timezone", _unknown_zone(form.timezone)))
     return faults
@@ -154,6 +175,11 @@ def is_hour(text: str) -> bool:
 def is_card_count(text: str) -> bool:
     """Return whether a text is a number of papers that a digest may show as cards."""
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= MOST_FULL_CARDS
+
+
+def is_paper_count(text: str) -> bool:
+    """Return whether a text is a number of papers that a mail may have at most."""
+    return text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_PAPERS
 
 
 def _unknown_zone(text: str) -> str:
@@ -174,4 +200,7 @@ def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:
         {str(topics[text]): name for _, text, name in reversed(form.written_names())},
         Timing(form.timing),
         int(form.full_cards),
+        {str(topics[text]): parse_measure(each) for _, text, each in form.written_measures()},
+        int(form.max_papers) if form.max_papers else None,
+        WEEKDAYS.index(form.weekly_topics_on.casefold() or WEEKDAYS[0]),
     )

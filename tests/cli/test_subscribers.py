@@ -23,7 +23,8 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
         *NOW, "--json", "subscribers", "add", EMAIL, "--confirmed", "--topic", "cat:cs.CL",
         "--topic", "graph OR tree", "--timezone", "Europe/Berlin", "--hour", "6",
         "--cadence", "weekly", "--timing", "when_complete", "--empty-digests",
-        "--full-cards", "25",
+        "--full-cards", "25", "--max-papers", "9", "--comes", "weekly", "--comes", "at least 3",
+        "--weekly-topics-on", "friday",
     )  # fmt: skip
     assert result.code == 0
     (row,) = paperboy("--json", "subscribers", "list").value
@@ -33,7 +34,9 @@ def test_a_confirmed_subscriber_is_active_at_once(paperboy: Paperboy, smtp_sink:
     }
     assert (row["state"], row["cadence"], row["hour"]) == ("active", "weekly", 6)
     assert (row["timezone"], row["timing"]) == ("Europe/Berlin", "when_complete")
-    assert (row["has_empty_digests"], row["full_cards"]) == (True, 25)
+    assert (row["has_empty_digests"], row["full_cards"], row["max_papers"]) == (True, 25, 9)
+    topics = paperboy("--json", "subscribers", "export", EMAIL).value["topics"]
+    assert [(one["is_weekly"], one["at_least"]) for one in topics] == [(True, 1), (False, 3)]
     paperboy(*LATER, "deliver")
     assert smtp_sink.messages == []
 

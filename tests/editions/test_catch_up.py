@@ -19,8 +19,8 @@ from service.papers.store.works import insert_events
 from service.sending.deliver import deliver
 from service.subscribers.export import export_subscriber
 from service.subscribers.lifecycle import pause, resume, unsubscribe
+from service.subscribers.store.candidates import resume_paused
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import resume_paused
 
 # A permanent refusal of the mail, not of the address.
 REFUSED = SendOutcome(Phase.REPLIED, 554, "5.6.0 not this one")

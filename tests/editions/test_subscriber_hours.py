@@ -21,8 +21,8 @@ from service.papers.listing_check import close_overdue
 from service.platform.database.engine import transaction
 from service.sending.deliver import deliver, sweep
 from service.sending.store.claim import Claimer, claim_due
+from service.subscribers.store.candidates import get_candidates
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_candidates
 
 SATURDAY, SUNDAY, MONDAY = (FRIDAY + timedelta(days=n) for n in (1, 2, 3))
 LATE = datetime(2026, 9, 17, 14, tzinfo=UTC)  # Thursday's deadline

@@ -108,7 +108,8 @@ def test_each_cadence_has_a_phrase() -> None:
     assert [how_often(cadence) for cadence in Cadence] == [
         "every day",
         "every weekday",
-        "once a week",
+        *["once a week"] * 7,
+        "once a month",
     ]
 
 

@@ -39,6 +39,7 @@ from service.subscribers.store.subscribers import (
 from service.subscribers.store.suppressions import find_reason
 from service.subscribers.validate import validate_sign_up
 from service.topics.domain.ready_made import READY_FIELDS
+from service.topics.store.topics import list_topics
 from service.topics.topics import MOST_TOPICS
 
 KEYS = ("a secret",)
@@ -552,6 +553,10 @@ def populate(session: Session, bring_in: BringIn) -> list[dict[str, object]]:
     pause(ada, NOW.date(), NOW, catches_up=True)
     grace.has_suggestions, grace.locale = False, "de-AT"
     grace.timing, grace.full_cards = Timing.WHEN_COMPLETE, 25
+    grace.cadence, grace.max_papers, grace.weekly_topics_on = Cadence.MONTHLY, 12, 3
+    session.flush()
+    for topic in list_topics(session, grace.id):
+        topic.is_weekly, topic.at_least = True, 4
     unsubscribe(session, hedy.id, "/unsubscribe", NOW)
     suppress_address(session, "joan@example.org", KEYS, "asked", NOW)
     session.commit()
@@ -561,7 +566,7 @@ def populate(session: Session, bring_in: BringIn) -> list[dict[str, object]]:
 def comparable(session: Session) -> list[tuple[object, ...]]:
     """Return all that an import must keep of every subscriber."""
     session.expire_all()
-    left_out = {"id", "link_key"}
+    left_out = {"id", "link_key", "gap_since"}
     columns = [c.name for c in Subscriber.__mapper__.columns if c.name not in left_out]
     rows = sorted(list_subscribers(session), key=lambda row: row.email_key)
     consents = Counter(
@@ -572,6 +577,7 @@ def comparable(session: Session) -> list[tuple[object, ...]]:
         (
             *(getattr(row, name) for name in columns),
             tuple(topics_of(session, row.email)),
+            tuple((one.is_weekly, one.at_least) for one in list_topics(session, row.id)),
             tuple(sorted(one[1:] for one in consents.elements() if one[0] == row.id)),
         )
         for row in rows

@@ -3,7 +3,10 @@
 CREATE TYPE subscriber_state AS ENUM (
     'pending', 'active', 'paused', 'unsubscribed', 'suppressed'
 );
-CREATE TYPE cadence AS ENUM ('daily', 'weekdays', 'weekly');
+CREATE TYPE cadence AS ENUM (
+    'daily', 'weekdays', 'weekly', 'weekly-tuesday', 'weekly-wednesday', 'weekly-thursday',
+    'weekly-friday', 'weekly-saturday', 'weekly-sunday', 'monthly'
+);
 CREATE TYPE timing AS ENUM ('at_hour', 'when_complete');
 CREATE TYPE suppression_reason AS ENUM (
     'unsubscribed_for_good', 'hard_bounce', 'complaint', 'operator', 'erased'
@@ -32,6 +35,11 @@ CREATE TABLE subscribers (
     has_ai_summaries boolean NOT NULL DEFAULT true,
     full_cards smallint NOT NULL DEFAULT 10
         CONSTRAINT ck_subscribers_full_cards CHECK (full_cards BETWEEN 0 AND 100),
+    max_papers smallint
+        CONSTRAINT ck_subscribers_max_papers CHECK (max_papers BETWEEN 1 AND 100),
+    weekly_topics_on smallint NOT NULL DEFAULT 0
+        CONSTRAINT ck_subscribers_weekly_topics_on CHECK (weekly_topics_on BETWEEN 0 AND 6),
+    gap_since timestamptz,
     paused_at timestamptz,
     catch_up_since date,
     moves_from_id bigint
@@ -59,6 +67,30 @@ CREATE INDEX ix_subscribers_moves_from_id ON subscribers (moves_from_id)
     WHERE moves_from_id IS NOT NULL;
 CREATE INDEX ix_subscribers_catch_up_since ON subscribers (catch_up_since)
     WHERE catch_up_since IS NOT NULL;
+
+-- Note since when editions may have papers that a subscriber was not asked about: from the last edition
+-- on that the subscriber was in, where the cadence changes; from the newest one, where digests begin.
+CREATE FUNCTION note_gap() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state = 'active' AND OLD.state <> 'active' AND NEW.catch_up_since IS NULL THEN
+        NEW.gap_since := (SELECT max(opened_at) FROM editions);
+    END IF;
+    IF NEW.cadence <> OLD.cadence AND NEW.gap_since IS NULL THEN
+        -- Not after the next day begins, whose daily edition may have been open before.
+        SELECT greatest(NEW.confirmed_at, least(
+            opened_at,
+            (local_date + (cadence IN ('daily', 'weekdays'))::int)::timestamp
+                AT TIME ZONE 'America/New_York' - interval '4 hours'
+        )) INTO NEW.gap_since
+        FROM editions JOIN deliveries ON edition_id = editions.id
+        WHERE subscriber_id = NEW.id ORDER BY opened_at DESC LIMIT 1;
+        NEW.gap_since := coalesce(NEW.gap_since, (SELECT max(opened_at) FROM editions));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER note_gap BEFORE UPDATE OF cadence, state ON subscribers
+    FOR EACH ROW WHEN (NEW.cadence <> OLD.cadence OR NEW.state <> OLD.state)
+    EXECUTE FUNCTION note_gap();
 
 -- What forms asked for: settled by a worker, so that no answer depends on what is known.
 CREATE TABLE mail_requests (

@@ -33,8 +33,13 @@ CREATE TABLE topics (
     canonical_id bigint CONSTRAINT fk_topics_canonical_id_canonicals REFERENCES canonicals,
     position smallint NOT NULL DEFAULT '0',
     created_at timestamptz NOT NULL,
+    is_weekly boolean NOT NULL DEFAULT false,
+    at_least smallint NOT NULL DEFAULT 1
+        CONSTRAINT ck_topics_at_least CHECK (at_least BETWEEN 1 AND 50),
     CONSTRAINT uq_topics_subscriber_id_canonical UNIQUE (subscriber_id, canonical)
 );
+-- Topics whose papers may have to wait: a few of millions.
+CREATE INDEX ix_topics_measured ON topics (subscriber_id) WHERE is_weekly OR at_least > 1;
 CREATE INDEX ix_topics_canonical ON topics (canonical);
 CREATE INDEX ix_topics_canonical_id ON topics (canonical_id);
 
@@ -47,6 +52,20 @@ BEGIN
 END $$;
 CREATE TRIGGER forget_canonical BEFORE UPDATE OF canonical ON topics
     FOR EACH ROW EXECUTE FUNCTION forget_canonical();
+
+-- Papers that a topic matched and that wait for a later digest. They stay if the topic is deleted.
+CREATE TABLE waiting_papers (
+    id bigserial CONSTRAINT pk_waiting_papers PRIMARY KEY,
+    subscriber_id bigint NOT NULL
+        CONSTRAINT fk_waiting_papers_subscriber_id_subscribers
+        REFERENCES subscribers ON DELETE CASCADE,
+    topic_id bigint
+        CONSTRAINT fk_waiting_papers_topic_id_topics REFERENCES topics ON DELETE SET NULL,
+    since_on date NOT NULL,
+    paper_ids integer[] NOT NULL
+);
+CREATE INDEX ix_waiting_papers_subscriber_id ON waiting_papers (subscriber_id);
+CREATE INDEX ix_waiting_papers_topic_id ON waiting_papers (topic_id);
 
 CREATE TABLE topic_changes (
     id bigserial CONSTRAINT pk_topic_changes PRIMARY KEY,

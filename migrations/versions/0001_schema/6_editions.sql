@@ -39,6 +39,16 @@ CREATE TABLE edition_papers (
     CONSTRAINT uq_edition_papers_cadence_paper_id UNIQUE (cadence, paper_id)
 );
 
+-- Papers that some digests of an edition have beyond its own: the ledger looks for them there, too.
+CREATE TABLE edition_extras (
+    paper_id bigint NOT NULL
+        CONSTRAINT fk_edition_extras_paper_id_papers REFERENCES papers ON DELETE CASCADE,
+    edition_id bigint NOT NULL
+        CONSTRAINT fk_edition_extras_edition_id_editions REFERENCES editions ON DELETE CASCADE,
+    CONSTRAINT pk_edition_extras PRIMARY KEY (paper_id, edition_id)
+);
+CREATE INDEX ix_edition_extras_edition_id ON edition_extras (edition_id);
+
 CREATE TABLE edition_revisions (
     edition_id bigint NOT NULL
         CONSTRAINT fk_edition_revisions_edition_id_editions REFERENCES editions ON DELETE CASCADE,

@@ -1,6 +1,7 @@
 """What one subscriber gets from one edition: a pure value, frozen as JSON in its delivery row."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 from service.papers.domain.types import PaperEventKind
@@ -48,11 +49,25 @@ class PaperUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicWait:
+    """How many papers of a topic wait for a later digest: `until` a day at the latest.
+
+    `at_least`: they come together when there are so many; 1 where they wait for their weekday.
+    """
+
+    title: str
+    count: int
+    until: date
+    at_least: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """Groups in the subscriber's order of topics, each paper once; `cut_ids` did not fit.
 
     `also` are a few papers that no topic matched but the subscriber's feedback suggests. `silence` is
     the sentence of a digest without papers whose topics name only categories that could not be read.
+    `waits`: the topics whose papers wait for a later digest.
     """
 
     groups: tuple[DigestGroup, ...]
@@ -60,6 +75,7 @@ class Digest:
     updates: tuple[PaperUpdate, ...] = ()
     also: tuple[DigestEntry, ...] = ()
     silence: str = ""
+    waits: tuple[TopicWait, ...] = ()
 
     @property
     def paper_ids(self) -> tuple[int, ...]:

@@ -1,9 +1,16 @@
 """The JSON format of a digest in its delivery row: written once, read whole or entry by entry."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, TypeAlias
 
-from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup, PaperUpdate
+from service.deliveries.domain.digest import (
+    Digest,
+    DigestEntry,
+    DigestGroup,
+    PaperUpdate,
+    TopicWait,
+)
 from service.papers.domain.types import PaperEventKind
 from service.topics.domain.types import Reason
 
@@ -41,7 +48,13 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
         "updates": [[one.paper_id, str(one.kind), one.detail] for one in digest.updates],
         "also": also,
     }
-    return value | {"silence": digest.silence} if digest.silence else value
+    if digest.silence:
+        value["silence"] = digest.silence
+    if digest.waits:
+        value["waits"] = [
+            [one.title, one.count, one.until.isoformat(), one.at_least] for one in digest.waits
+        ]
+    return value
 
 
 def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
@@ -59,7 +72,8 @@ def digest_from_json(value: Mapping[str, Any] | None) -> Digest:
         for title, topic_id, ids, numbers in value["groups"]
     )
     cut, silence = tuple(value["cut"]), value.get("silence", "")
-    return Digest(groups, cut, find_updates(value), read(*value["also"]), silence)
+    also = read(*value["also"])
+    return Digest(groups, cut, find_updates(value), also, silence, parse_waits(value))
 
 
 # What reading a digest raises whose JSON is not what `digest_to_json` writes.
@@ -88,6 +102,14 @@ def find_updates(value: Mapping[str, Any]) -> tuple[PaperUpdate, ...]:
     return tuple(
         PaperUpdate(paper_id, PaperEventKind(kind), detail)
         for paper_id, kind, detail in value["updates"]
+    )
+
+
+def parse_waits(value: Mapping[str, Any]) -> tuple[TopicWait, ...]:
+    """Return the topics of a row's digest whose papers wait."""
+    return tuple(
+        TopicWait(title, count, date.fromisoformat(until), at_least)
+        for title, count, until, at_least in value.get("waits", ())
     )
 
 

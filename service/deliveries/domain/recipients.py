@@ -6,6 +6,8 @@ from typing import Final
 # How many papers of a digest are cards where the subscriber sets no number, and the largest number.
 FULL_CARDS: Final = 10
 MOST_FULL_CARDS: Final = 100
+# The largest number of papers that a subscriber may choose for a mail.
+MOST_PAPERS: Final = 100
 
 
 class SubscriberState(StrEnum):
@@ -19,11 +21,38 @@ class SubscriberState(StrEnum):
 
 
 class Cadence(StrEnum):
-    """How often a subscriber gets a digest."""
+    """How often a subscriber gets a digest. `WEEKLY` is on Mondays."""
 
     DAILY = "daily"
     WEEKDAYS = "weekdays"
     WEEKLY = "weekly"
+    WEEKLY_TUESDAY = "weekly-tuesday"
+    WEEKLY_WEDNESDAY = "weekly-wednesday"
+    WEEKLY_THURSDAY = "weekly-thursday"
+    WEEKLY_FRIDAY = "weekly-friday"
+    WEEKLY_SATURDAY = "weekly-saturday"
+    WEEKLY_SUNDAY = "weekly-sunday"
+    MONTHLY = "monthly"
+
+    @property
+    def weekday(self) -> int | None:
+        """The day of a weekly cadence, 0 for Monday; None for the others."""
+        return _WEEKDAYS.get(self)
+
+    @property
+    def is_weekly(self) -> bool:
+        return self in _WEEKDAYS
+
+    @property
+    def collects_days(self) -> bool:
+        """Whether an edition has the days before its date: a week, or a calendar month."""
+        return self is Cadence.MONTHLY or self in _WEEKDAYS
+
+
+_WEEKDAYS: Final = {
+    cadence: day
+    for day, cadence in enumerate(each for each in Cadence if each.value.startswith("weekly"))
+}
 
 
 class Timing(StrEnum):

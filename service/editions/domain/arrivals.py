@@ -12,7 +12,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from service.deliveries.domain.recipients import Cadence, Timing
-from service.editions.domain.schedule import due_at, weekly_opens_at
+from service.editions.domain.schedule import collecting_opens_at, due_at, is_cadence_day
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
     announcement_date,
@@ -60,10 +60,10 @@ class Arrival:
 def usual_opening(cadence: Cadence, on: date) -> datetime:
     """Return when the edition of a date usually opens: at once when its day is complete.
 
-    A weekly one, of the week before its Monday, opens before that day begins anywhere (UTC+14).
+    A weekly or monthly one, of the days before its own, opens before that begins anywhere (UTC+14).
     """
-    if cadence is Cadence.WEEKLY:
-        return weekly_opens_at(on)
+    if cadence.collects_days:
+        return collecting_opens_at(on)
     return datetime.combine(on, USUAL_COMPLETION, tzinfo=ARXIV_ZONE).astimezone(UTC)
 
 
@@ -93,7 +93,7 @@ def _days_from(on: date) -> Iterator[date]:
 
 
 def _has_papers(cadence: Cadence, on: date) -> bool:
-    return on.weekday() == 0 if cadence is Cadence.WEEKLY else is_announcement_day(on)
+    return is_cadence_day(cadence, on) if cadence.collects_days else is_announcement_day(on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ class EditionSubscriber:
 
     `topics` are in the subscriber's order; `seen_ids`: papers already sent; `carried_ids`: papers
     carried over from an earlier mail, marked as maybe seen except the `unsent_ids`, of mails that
-    certainly did not arrive; `updates`: paper updates, which alone make no digest; `learned`: a factor
-    in thousandths for each of the edition's papers (`learned_order`), in the index's order.
+    certainly did not arrive; `updates`: paper updates, which alone make no digest. `all_wait`: there
+    are topics, and the papers of all of them wait, so the best papers do not come instead. `learned`: a
+    factor in thousandths for each of the edition's papers (`learned_order`), in the index's order.
     """
 
     topics: tuple[MatchedTopic, ...] = ()
@@ -44,6 +45,7 @@ class EditionSubscriber:
     carried_ids: frozenset[int] = frozenset()
     unsent_ids: frozenset[int] = frozenset()
     updates: tuple[PaperUpdate, ...] = ()
+    all_wait: bool = False
     learned: Sequence[int] | None = None
 
     @property
@@ -85,7 +87,7 @@ def compose_digest(
 def _find_wanted(
     subscriber: EditionSubscriber, index: EditionIndex, seen: PaperSet
 ) -> list[tuple[MatchedTopic, PaperSet]]:
-    if subscriber.topics:
+    if subscriber.topics or subscriber.all_wait:
         return [(topic, index.find(topic.canonical)) for topic in subscriber.topics]
     carried = index.find_seen(subscriber.carried_ids)
     is_trending, best = index.find_best(seen)

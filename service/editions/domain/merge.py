@@ -1,6 +1,6 @@
 """Merge the digests of editions that fall on one hour."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
@@ -35,7 +35,33 @@ def _add(digest: Digest, older: Digest) -> Digest:
         cut_ids=tuple(i for i in dict.fromkeys(digest.cut_ids + older.cut_ids) if i not in shown),
         updates=tuple(dict.fromkeys(digest.updates + older.updates)),
         also=tuple(entry for entry in also if entry.paper_id not in shown),
+        silence=digest.silence,
+        waits=digest.waits,
     )
+
+
+def limit_papers(digest: Digest, most: int) -> Digest:
+    """Return the digest with at most `most` matched papers; the last ones become `cut_ids`."""
+    groups, cut, room = [], list[int](), most
+    for group in digest.groups:
+        shown, others = group.entries[:room], group.entries[room:]
+        room -= len(shown)
+        cut += [entry.paper_id for entry in others]
+        if shown:
+            groups.append(replace(group, entries=shown))
+    return replace(digest, groups=tuple(groups), cut_ids=(*cut, *digest.cut_ids)) if cut else digest
+
+
+def join_waiting(digest: Digest, waited: Digest, topic_ids: Sequence[int]) -> Digest:
+    """Return a digest with the papers that waited behind the new ones of their topics.
+
+    Groups are in the order of `topic_ids`, those without a topic last.
+    """
+    joined = _add(digest, waited)
+    places = {topic_id: place for place, topic_id in enumerate(topic_ids)}
+    last = len(places)
+    groups = sorted(joined.groups, key=lambda group: places.get(group.topic_id, last))
+    return replace(joined, groups=tuple(groups))
 
 
 def _key(group: DigestGroup) -> tuple[int, str]:

@@ -67,13 +67,20 @@ def list_missed(session: Session, subscriber: Subscriber, since: date) -> Sequen
     return session.scalars(missed).all()
 
 
-def list_held_back(session: Session, subscriber_id: int, since: datetime) -> set[int]:
-    """Return the papers of an earlier catch-up that was skipped because of another pause."""
+def list_held_back(
+    session: Session, subscriber_id: int, since: datetime, editions: Sequence[int]
+) -> set[int]:
+    """Return the papers of mails that were skipped because of a pause.
+
+    Those of an earlier catch-up, and of digests of these editions, which may have more: what waited.
+    """
     rows = session.execute(
         select(func.unnest(Delivery.paper_ids)).where(
-            Delivery.edition_id.is_(None),
             Delivery.subscriber_id == subscriber_id,
-            Delivery.kind == DeliveryKind.CATCH_UP,
+            or_(
+                Delivery.kind == DeliveryKind.CATCH_UP,
+                and_(Delivery.kind == DeliveryKind.DIGEST, Delivery.edition_id.in_(editions)),
+            ),
             Delivery.state == DeliveryState.SKIPPED,
             Delivery.reason == SkipReason.PAUSED,
             Delivery.created_at >= since,

@@ -1,13 +1,13 @@
 """The papers of an edition: each work is assigned to one edition of a cadence."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, literal, select
+from sqlalchemy import ColumnElement, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
 from service.deliveries.domain.recipients import Cadence
-from service.editions.domain.schedule import last_covered
+from service.editions.domain.schedule import ALWAYS_OPEN, collecting_opens_at, last_covered
 from service.editions.store.models import Edition, EditionPaper
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
@@ -32,11 +32,25 @@ def assign_papers(session: Session, edition: Edition, lookback: timedelta) -> in
             Paper.announced_as.in_([t for t in AnnounceType if t.is_first]),
             Paper.is_withdrawn.is_(False),
             ~_is_carried(edition.cadence),
+            *_is_of_its_days(edition),
         )
         .order_by(_work(Paper), Paper.first_announced_on, Paper.id)
     )
     new = insert(EditionPaper).from_select(columns, free).on_conflict_do_nothing()
     return len(session.execute(new.returning(EditionPaper.paper_id)).all())
+
+
+def _is_of_its_days(edition: Edition) -> list[ColumnElement[bool]]:
+    """Select papers that came in the days of a first edition of its cadence, and not before.
+
+    A cadence has its first edition when it gets its first reader, who wants no papers of earlier days.
+    What came before is in a daily edition; a paper that was found late is in a later one.
+    """
+    began = edition.covers_from
+    if edition.cadence in ALWAYS_OPEN or began is None:
+        return []
+    came_before = _is_carried(Cadence.DAILY, collecting_opens_at(began))
+    return [or_(Paper.first_announced_on >= began, ~came_before)]
 
 
 def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
@@ -51,14 +65,17 @@ def _is_late(session: Session, edition: Edition) -> ColumnElement[bool]:
     return Paper.first_announced_on <= last_covered(edition.cadence, earlier)
 
 
-def _is_carried(cadence: Cadence) -> ColumnElement[bool]:
-    """Select whether an edition of the cadence has carried the paper's work, by any key."""
+def _is_carried(cadence: Cadence, by: datetime | None = None) -> ColumnElement[bool]:
+    """Select whether an edition of the cadence, opened `by` then, has the paper's work by any key."""
     carried = aliased(Paper)
-    return exists().where(
+    found = exists().where(
         EditionPaper.cadence == cadence,
         EditionPaper.paper_id == carried.id,
         _work(carried) == _work(Paper),
     )
+    if by is None:
+        return found
+    return found.where(Edition.id == EditionPaper.edition_id, Edition.opened_at <= by)
 
 
 def _work(paper: type[Paper]) -> ColumnElement[int]:

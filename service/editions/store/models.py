@@ -61,6 +61,19 @@ class EditionPaper(Base):
     is_late: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
+class EditionExtra(Base):
+    """A paper that some digests of an edition have beyond its own: it waited, or is of a gap."""
+
+    __tablename__ = "edition_extras"
+
+    paper_id: Mapped[int] = mapped_column(
+        ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True
+    )
+    edition_id: Mapped[int] = mapped_column(
+        ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class EditionChunk(Base):
     """A range of subscribers, composed or not yet; its row lock makes composing idempotent."""
 

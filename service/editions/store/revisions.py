@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from sqlalchemy import exists, func, literal, select
+from sqlalchemy import ColumnElement, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from service.editions.domain.schedule import last_covered
+from service.deliveries.domain.recipients import Cadence
+from service.editions.domain.schedule import ALWAYS_OPEN, collecting_opens_at, last_covered
 from service.editions.store.models import Edition, EditionPaper, EditionRevision
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Announcement, Batch, Paper
@@ -42,11 +43,28 @@ def assign_revisions(session: Session, edition: Edition, lookback: timedelta) ->
                 EditionRevision.paper_id == Paper.id,
                 EditionRevision.version == Announcement.version,
             ),
+            *_is_of_its_days(edition),
         )
         .group_by(Paper.id)
     )
     new = insert(EditionRevision).from_select(columns, found).on_conflict_do_nothing()
     return len(session.execute(new.returning(EditionRevision.paper_id)).all())
+
+
+def _is_of_its_days(edition: Edition) -> list[ColumnElement[bool]]:
+    """Select what came in the days of a first edition of its cadence (see `edition_papers`)."""
+    began = edition.covers_from
+    if edition.cadence in ALWAYS_OPEN or began is None:
+        return []
+    daily = aliased(EditionRevision)
+    came_before = exists().where(
+        daily.cadence == Cadence.DAILY,
+        daily.paper_id == Paper.id,
+        daily.version == Announcement.version,
+        Edition.id == daily.edition_id,
+        Edition.opened_at <= collecting_opens_at(began),
+    )
+    return [or_(Batch.announced_on >= began, ~came_before)]
 
 
 def get_edition_revisions(session: Session, edition_id: int) -> dict[int, int]:

@@ -3,36 +3,48 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, literal_column, select, union
+from sqlalchemy import func, literal_column, select, text, union
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.months import IDS
-from service.deliveries.domain.recipients import Cadence
 from service.deliveries.store.models import Delivery
 from service.deliveries.store.sent_papers import LEDGER_STATES, PaperPlace
-from service.editions.store.models import Edition, EditionPaper, EditionRevision
+from service.editions.store.models import Edition, EditionExtra, EditionPaper, EditionRevision
 from service.platform.database.text_formats import is_among
 
 # In which of the newest editions a last digest is looked for: yesterday's of all cadences, then ten days'.
 _STEPS = ((0, 4), (4, 32))
 
 
+# One look into the unique key for each cadence, instead of reading all editions.
+_USED_CADENCES = text("""
+SELECT cadence FROM unnest(enum_range(NULL::cadence)) AS cadence
+WHERE EXISTS (SELECT FROM editions WHERE editions.cadence = cadence.cadence)
+""").columns(cadence=Edition.cadence.type)
+
+
 def find_places(session: Session, paper_ids: Collection[int], edition_id: int) -> list[PaperPlace]:
     """Return the other editions, of any cadence, that have these papers, as new or replaced."""
     if not paper_ids:
+        return []
+    # All cadences that have editions are named, because the unique key begins with it.
+    used = session.scalars(_USED_CADENCES).all()
+    if not used:
         return []
     chosen = union(
         *(
             select(Edition.id, Edition.month, table.paper_id)
             .join(table, table.edition_id == Edition.id)
             .where(
-                # All cadences are named, because the unique key begins with it.
-                table.cadence.in_(list(Cadence)),
+                table.cadence.in_(used),
                 is_among(table.paper_id, paper_ids),
                 Edition.id != edition_id,
             )
             for table in (EditionPaper, EditionRevision)
-        )
+        ),
+        select(Edition.id, Edition.month, EditionExtra.paper_id)
+        .join(EditionExtra, EditionExtra.edition_id == Edition.id)
+        .where(is_among(EditionExtra.paper_id, paper_ids), Edition.id != edition_id),
     )
     return [PaperPlace(*row) for row in session.execute(chosen)]
 

@@ -180,7 +180,7 @@ class DigestContext(MailBase):
     """One subscriber's digest of an edition, or of those missed in a pause (from `since` on).
 
     `covers`: the first and last day of an edition that has more than its date; `remarks`: sentences
-    about editions that were missed or late.
+    about editions that were missed or late. `waits`: which papers wait for a later digest.
     `cut_count` papers matched but are not in `groups`; the mail says so and links to them.
     The mail shows at most `most_updates` of `updates`, the browser all of them.
     `excerpt_characters` is the longest excerpt of an abstract, 0 for none: `Renderer.fit` lowers
@@ -210,6 +210,7 @@ class DigestContext(MailBase):
     remarks: tuple[str, ...] = ()
     silence: str = ""
     note: str = ""
+    waits: str = ""
 
     papers: tuple[DigestPaper, ...] = field(init=False, repr=False, compare=False)
     cards: tuple[DigestSection, ...] = field(init=False, repr=False, compare=False)

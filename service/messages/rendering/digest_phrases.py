@@ -8,7 +8,7 @@ from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
 from service.presentation.dates import short_date
 from service.presentation.excerpts import Excerpts, read_excerpts
 from service.presentation.highlight import first_sentences, shorten
-from service.presentation.phrases import count_of, topic_title
+from service.presentation.phrases import count_of, span_name, topic_title
 from service.presentation.sanitize import safe_url
 
 _LONGEST_SUBJECT_TOPIC = 50
@@ -33,9 +33,11 @@ def nothing_line(mail: DigestContext) -> str:
     """Return the sentence of a digest without papers: nothing new, nothing new so far, or not read."""
     if mail.silence:
         return mail.silence
+    if mail.waits:
+        return "Nothing comes now: what is new on your topics waits for a later digest."
     when = "in these days" if mail.covers else "today"
-    if mail.cadence is Cadence.WEEKLY:
-        when = "this week"
+    if mail.cadence.collects_days:
+        when = f"this {span_name(mail.cadence)}"
     matched = " matches your topics" if mail.topics else ""
     if mail.coverage.is_complete:
         return f"Nothing new{matched} {when}."
@@ -48,8 +50,7 @@ def best_line(title: str, cadence: Cadence) -> str:
         return (
             f"You chose no topics. No paper has upvotes yet, so these are the newest, {_AT_MOST}."
         )
-    span = "week" if cadence is Cadence.WEEKLY else "day"
-    return f"You chose no topics, so you get the {span}’s best papers by upvotes, {_AT_MOST}."
+    return f"You chose no topics, so you get the {span_name(cadence)}’s best papers by upvotes, {_AT_MOST}."
 
 
 _UPDATE_LABELS = {

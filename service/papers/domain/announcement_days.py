@@ -47,7 +47,11 @@ def is_listed_holiday(on: date) -> bool:
     return not DEFERRALS.isdisjoint({on, on - timedelta(days=1)})
 
 
+def deadline_of(on: date) -> datetime:
+    """Return when an edition of a date must stop waiting for its sources."""
+    return datetime.combine(on, time(DEADLINE_HOUR), tzinfo=ARXIV_ZONE)
+
+
 def is_past_deadline(on: date, now: datetime) -> bool:
     """Return whether an edition of a date must stop waiting for its sources."""
-    deadline = datetime.combine(on, time(DEADLINE_HOUR), tzinfo=ARXIV_ZONE)
-    return now >= deadline
+    return now >= deadline_of(on)

@@ -78,6 +78,7 @@ _STATES = {
     **dict.fromkeys(("complained", "complaint", "abuse", "spam", "spam_complaint"), _COMPLAINED),
 }  # fmt: skip
 _NAMES = "topic_name"
+_MEASURES = "topic_comes"
 # A `|` or a new line ends a part, unless it is between double quotes.
 _PART = linear_regex.compile(r'((?:"[^"]*"|[^|\r\n])*)(?:[|\r\n]|\Z)')
 _BETWEEN_WORDS = linear_regex.compile(r"[\s_-]+")
@@ -103,6 +104,7 @@ class Columns:
         # Of several columns with one name the first counts.
         row = dict(zip(reversed(self.names), reversed(_padded(fields, self.names)), strict=True))
         form = _parse_form(row, defaults, self._split_topics(fields, row))
+        form = replace(form, measures=self._split_measures(fields, row))
         return ImportRow(line, form, _parse_state(row, self.format))
 
     def _split_topics(self, fields: Sequence[str], row: dict[str, str]) -> list[tuple[str, str]]:
@@ -113,9 +115,18 @@ class Columns:
         return [
             (topic, name)
             for column, text in zip(self.names, fields, strict=False)
-            if column.startswith("topic") and not column.startswith(_NAMES)
+            if column.startswith("topic") and not column.startswith((_NAMES, _MEASURES))
             for topic, name in _pair(text, row.get(column.replace("topic", _NAMES, 1), ""))
         ]
+
+    def _split_measures(self, fields: Sequence[str], row: dict[str, str]) -> tuple[str, ...]:
+        """Return when the topics of all columns `topic…` come, of columns `topic_comes…`."""
+        return tuple(
+            measure.strip()
+            for column, text in zip(self.names, fields, strict=False)
+            if column.startswith("topic") and not column.startswith((_NAMES, _MEASURES))
+            for _, measure in _pair(text, row.get(column.replace("topic", _MEASURES, 1), ""))
+        )
 
     def find_email(self, fields: Sequence[str]) -> str:
         """Return the address of a row as written, or an empty text."""
@@ -174,6 +185,8 @@ def _parse_form(
         timezone=row.get("timezone") or defaults.timezone,
         timing=row.get("timing") or defaults.timing,
         full_cards=row.get("full_cards") or defaults.full_cards,
+        max_papers=row.get("max_papers") or defaults.max_papers,
+        weekly_topics_on=row.get("weekly_topics_on") or defaults.weekly_topics_on,
     )
 
 

@@ -11,6 +11,7 @@ from service.deliveries.domain.recipients import (
     SuppressionReason,
     Timing,
 )
+from service.topics.domain.types import TopicMeasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class SignUpForm:
     `page` is the form's page (for the consent), `locale` the browser's preferred locale (`de-AT`)
     or empty. `has_empty_digests`: a short mail also where nothing matched; the sign-up page does
     not offer it. `names`: the names of the first topics, each as typed, or None where the form had
-    no field for it.
+    no field for it; `measures` likewise (`topics.domain.measure`). `max_papers` and `weekly_topics_on`
+    are None or empty where the form had no field for them.
     """
 
     email: str = ""
@@ -35,6 +37,17 @@ class SignUpForm:
     names: tuple[str | None, ...] = ()
     timing: str = Timing.AT_HOUR
     full_cards: str = str(FULL_CARDS)
+    measures: tuple[str | None, ...] = ()
+    max_papers: str | None = None
+    weekly_topics_on: str = ""
+
+    def written_measures(self) -> list[tuple[int, str, str]]:
+        """Return the measures that were sent, each with its row and its topic."""
+        return [
+            (row, text, measure)
+            for row, text in self.written_topics()
+            if row < len(self.measures) and (measure := self.measures[row]) is not None
+        ]
 
     def written_names(self) -> list[tuple[int, str, str]]:
         """Return the names that were sent, each with its row and its topic, whitespace collapsed."""
@@ -58,7 +71,9 @@ class Preferences:
     a machine wrote, in place of the abstract. `full_cards` (0..100) papers of a digest are cards, the
     others lines. `topics`: (text as written, canonical form). `names`:
     chosen names by canonical form, empty to derive one; a topic without an entry keeps its name, and
-    a new one gets a derived name.
+    a new one gets a derived name. `measures` by canonical form: a topic without an entry keeps its own,
+    and a new one comes at once. `max_papers` (1..100) a mail, None for the operator's number;
+    `weekly_topics_on`: the weekday of weekly topics in daily digests, 0 for Monday.
     """
 
     cadence: Cadence
@@ -70,6 +85,9 @@ class Preferences:
     names: Mapping[str, str] = field(default_factory=dict)
     timing: Timing = Timing.AT_HOUR
     full_cards: int = FULL_CARDS
+    measures: Mapping[str, TopicMeasure] = field(default_factory=dict)
+    max_papers: int | None = None
+    weekly_topics_on: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from service.platform.database.copy_rows import copy_rows
 from service.platform.database.text_formats import write_numbers, write_texts
 from service.subscribers.domain.sign_up import ImportedState, ValidSignUp
 from service.subscribers.store.subscribers import CONSENT_TEXT_VERSION, name_distinct, row_values
+from service.topics.domain.types import TopicMeasure
 from service.topics.store.save_compiled import save_compiled_topics
 
 
@@ -51,6 +52,7 @@ def lock_imports(session: Session) -> None:
 
 _COLUMNS = (
     "email, email_key, state, cadence, hour, timezone, timing, has_empty_digests, has_ai_summaries, full_cards,"
+    " max_papers, weekly_topics_on,"
     " created_at, confirmed_at, unsubscribed_at, paused_at, paused_until, catch_up_since, has_catch_up, has_suggestions, locale"
 )
 # One parameter with all rows: a statement with sixteen thousand costs more than their insertion.
@@ -101,9 +103,19 @@ def _insert_topics(session: Session, rows: Sequence[_NewRow], now: datetime) -> 
     )
     copy_rows(
         session,
-        "topics (subscriber_id, name, query, canonical, canonical_id, position, created_at)",
+        "topics (subscriber_id, name, query, canonical, canonical_id, position, created_at,"
+        " is_weekly, at_least)",
         (
-            (row.id, name, query, canonical, numbers[canonical], position, now)
+            (
+                row.id,
+                name,
+                query,
+                canonical,
+                numbers[canonical],
+                position,
+                now,
+                *row.form.preferences.measures.get(canonical, TopicMeasure()),
+            )
             for row in rows
             for position, (name, canonical, query) in enumerate(name_distinct(row.form.preferences))
         ),

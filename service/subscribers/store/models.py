@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.deliveries.domain.recipients import (
     FULL_CARDS,
     MOST_FULL_CARDS,
+    MOST_PAPERS,
     Cadence,
     SubscriberState,
     SuppressionReason,
@@ -42,7 +43,10 @@ class Subscriber(Base):
     """One person with one address. `email_key` is the normalised address that must be unique.
 
     `has_empty_digests`: wants a short mail where nothing matched. `full_cards` papers of a digest are
-    cards, the others lines (0..100). `has_catch_up`: wants the papers
+    cards, the others lines (0..100). `max_papers` (1..100) a mail, None for the operator's number.
+    `weekly_topics_on` (0 is Monday): the weekday of weekly topics in daily digests. `gap_since`:
+    editions opened after it may have papers that the subscriber was not asked about, because the
+    cadence changed; a trigger sets it, and composing the next digest clears it. `has_catch_up`: wants the papers
     missed during a pause, which began at `paused_at`; `catch_up_since` is the first day to catch up
     with. `moves_from_id`: this row holds the address to which another subscriber wants to move
     (pending), or which that subscriber has left (unsubscribed). `mailbox_key` is equal for all
@@ -54,6 +58,8 @@ class Subscriber(Base):
     __table_args__ = (
         CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
         CheckConstraint(f"full_cards BETWEEN 0 AND {MOST_FULL_CARDS}", name="full_cards"),
+        CheckConstraint(f"max_papers BETWEEN 1 AND {MOST_PAPERS}", name="max_papers"),
+        CheckConstraint("weekly_topics_on BETWEEN 0 AND 6", name="weekly_topics_on"),
         Index("ix_subscribers_state_cadence", "state", "cadence"),
         Index("ix_subscribers_state_id", "state", "id"),
         Index(
@@ -87,6 +93,9 @@ class Subscriber(Base):
     has_catch_up: Mapped[bool] = mapped_column(server_default=text("false"))
     has_ai_summaries: Mapped[bool] = mapped_column(server_default=text("true"))
     full_cards: Mapped[int] = mapped_column(SmallInteger, server_default=text(f"{FULL_CARDS}"))
+    max_papers: Mapped[int | None] = mapped_column(SmallInteger)
+    weekly_topics_on: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    gap_since: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     catch_up_since: Mapped[date | None]
     moves_from_id: Mapped[int | None] = mapped_column(

@@ -1,15 +1,14 @@
 """Subscribers, their consents and their topics."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
 
 from sqlalchemy import case, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
+from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.deliveries.store.sent_copies import delete_copies
@@ -17,7 +16,7 @@ from service.platform.database.text_formats import is_among, write_numbers
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
 from service.subscribers.store.models import Consent, Subscriber
 from service.topics.domain.names import name_topics
-from service.topics.domain.types import NamedTopic
+from service.topics.domain.types import NamedTopic, TopicMeasure
 from service.topics.store.models import Topic
 from service.topics.store.save_compiled import save_compiled_topics
 from service.topics.store.topics import list_topics
@@ -46,6 +45,8 @@ def row_values(form: ValidSignUp, state: SubscriberState, now: datetime) -> dict
         "has_empty_digests": form.preferences.has_empty_digests,
         "has_ai_summaries": form.preferences.has_ai_summaries,
         "full_cards": form.preferences.full_cards,
+        "max_papers": form.preferences.max_papers,
+        "weekly_topics_on": form.preferences.weekly_topics_on,
         "created_at": now,
         "confirmed_at": now if state is SubscriberState.ACTIVE else None,
     }
@@ -245,7 +246,20 @@ def set_preferences(
     subscriber.has_empty_digests = chosen.has_empty_digests
     subscriber.has_ai_summaries = chosen.has_ai_summaries
     subscriber.full_cards = chosen.full_cards
+    subscriber.max_papers = chosen.max_papers
+    subscriber.weekly_topics_on = chosen.weekly_topics_on
     replace_topics(session, subscriber.id, chosen.topics, now, chosen.names)
+    if chosen.measures:
+        _set_measures(session, subscriber.id, chosen.measures)
+
+
+def _set_measures(
+    session: Session, subscriber_id: int, measures: Mapping[str, TopicMeasure]
+) -> None:
+    for topic in list_topics(session, subscriber_id):
+        if topic.canonical in measures:
+            topic.is_weekly, topic.at_least = measures[topic.canonical]
+    session.flush()
 
 
 def replace_topics(
@@ -307,65 +321,14 @@ def get_named_topics(
 ) -> dict[int, list[NamedTopic]]:
     """Return the topics by subscriber, in their order."""
     rows = session.execute(
-        select(Topic.subscriber_id, Topic.id, Topic.name, Topic.query)
+        select(
+            Topic.subscriber_id, Topic.id, Topic.name, Topic.query, Topic.is_weekly, Topic.at_least
+        )
         .where(is_among(Topic.subscriber_id, subscriber_ids))
         .order_by(Topic.position, Topic.id)
     )
     topics: dict[int, list[NamedTopic]] = {}
-    for subscriber_id, topic_id, name, query in rows:
-        topics.setdefault(subscriber_id, []).append(NamedTopic(topic_id, name, query))
+    for subscriber_id, topic_id, name, query, is_weekly, at_least in rows:
+        topic = NamedTopic(topic_id, name, query, TopicMeasure(is_weekly, at_least))
+        topics.setdefault(subscriber_id, []).append(topic)
     return topics
-
-
-def resume_paused(session: Session, on: date) -> int:
-    """Activate the subscribers whose pause has ended; return how many.
-
-    Those who want a catch-up get `catch_up_since` (see `service.editions.catch_up`); for the
-    others `paused_at` is cleared.
-    """
-    began = func.date(func.timezone("UTC", Subscriber.paused_at))
-    wants = Subscriber.has_catch_up
-    resumed = session.execute(
-        update(Subscriber)
-        .where(Subscriber.state == SubscriberState.PAUSED, Subscriber.paused_until <= on)
-        .values(
-            state=SubscriberState.ACTIVE,
-            paused_until=None,
-            catch_up_since=case((wants, began)),
-            paused_at=case((wants, Subscriber.paused_at)),
-        )
-        .returning(Subscriber.id)
-    ).all()
-    return len(resumed)
-
-
-class Candidate(NamedTuple):
-    """A subscriber's columns for an edition: when the mail is due, and if it may be empty."""
-
-    id: int
-    hour: int
-    timezone: str
-    timing: Timing
-    has_empty_digests: bool
-
-
-def get_candidates(
-    session: Session, cadence: Cadence, first_id: int, last_id: int
-) -> list[Candidate]:
-    """Return the active subscribers of a cadence with ids in a closed range, by id."""
-    rows = session.execute(
-        select(
-            Subscriber.id,
-            Subscriber.hour,
-            Subscriber.timezone,
-            Subscriber.timing,
-            Subscriber.has_empty_digests,
-        )
-        .where(
-            Subscriber.id.between(first_id, last_id),
-            Subscriber.state == SubscriberState.ACTIVE,
-            Subscriber.cadence == cadence,
-        )
-        .order_by(Subscriber.id)
-    )
-    return [Candidate(*row) for row in rows]

@@ -1,7 +1,10 @@
 """Value types of topics: a named topic, the reason of a match, the kind of a clause, the kind of a change."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# The largest number of papers for which a topic may wait.
+MOST_AT_LEAST: Final = 50
 
 
 class TopicChangeKind(StrEnum):
@@ -23,12 +26,20 @@ class ClauseKind(StrEnum):
     OTHER = "other"
 
 
+class TopicMeasure(NamedTuple):
+    """When a topic's papers come: once a week, or only when so many are together; or at once."""
+
+    is_weekly: bool = False
+    at_least: int = 1
+
+
 class NamedTopic(NamedTuple):
     """A saved topic for people: its row, its name, its text as the subscriber wrote it."""
 
     topic_id: int
     name: str
     query: str
+    measure: TopicMeasure = TopicMeasure()
 
 
 class Reason(NamedTuple):

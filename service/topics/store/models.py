@@ -1,12 +1,21 @@
 """Tables of topics, their changes, and the compiled topics and clauses that matching evaluates."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.platform.database.base import Base, enum_type
-from service.topics.domain.types import ClauseKind, TopicChangeKind
+from service.topics.domain.types import MOST_AT_LEAST, ClauseKind, TopicChangeKind
 
 
 class CompiledTopic(Base):
@@ -45,12 +54,21 @@ class Topic(Base):
     `canonical_id` is the row of that text in `canonicals`; it is null until the text is compiled
     (`save_compiled.compile_missing`), and a trigger sets it to null where the text alone changes.
     Links in mails hold a topic's id, so a topic keeps its row when it is edited or moved.
+    `is_weekly`: its papers wait for the subscriber's weekday; `at_least` so many come together.
     `position` is its place among the subscriber's topics, ties in order of id. `name` is what pages
     and mails call it (`domain.names`), different for all topics of a subscriber.
     """
 
     __tablename__ = "topics"
-    __table_args__ = (UniqueConstraint("subscriber_id", "canonical"),)
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "canonical"),
+        CheckConstraint(f"at_least BETWEEN 1 AND {MOST_AT_LEAST}", name="at_least"),
+        Index(
+            "ix_topics_measured",
+            "subscriber_id",
+            postgresql_where=text("is_weekly OR at_least > 1"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
@@ -60,6 +78,27 @@ class Topic(Base):
     canonical_id: Mapped[int | None] = mapped_column(ForeignKey("canonicals.id"), index=True)
     position: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     created_at: Mapped[datetime]
+    is_weekly: Mapped[bool] = mapped_column(server_default=text("false"))
+    at_least: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+
+
+class WaitingPapers(Base):
+    """Papers that a topic matched and that wait for a later digest; the first since `since_on`.
+
+    `topic_id` is null where the topic is deleted: then they come with the next digest.
+    """
+
+    __tablename__ = "waiting_papers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey("subscribers.id", ondelete="CASCADE"), index=True
+    )
+    topic_id: Mapped[int | None] = mapped_column(
+        ForeignKey("topics.id", ondelete="SET NULL"), index=True
+    )
+    since_on: Mapped[date]
+    paper_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
 
 
 class TopicChange(Base):

@@ -1,5 +1,6 @@
 """The preferences page: topics, schedule, pause, address, data export, unsubscribe, erasure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated
@@ -19,7 +20,8 @@ from service.subscribers.export import export_subscriber
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import SUBSCRIBED, get_named_topics
-from service.subscribers.validate import FormFault, SignUpError, validate_preferences
+from service.subscribers.validate import WEEKDAYS, FormFault, SignUpError, validate_preferences
+from service.topics.domain.measure import write_measure
 from service.topics.domain.names import LONGEST_NAME, find_chosen_name
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
@@ -49,7 +51,7 @@ class PreferencesForm(BaseModel):
     """The posted preferences form: an action and its values.
 
     Blank values and `topic=None` were not sent and leave the stored value. `name` has the names of
-    the first topics, row by row. `ai_summaries`, `empty_digests` and `catch_up` are `yes` or `no`;
+    the first topics, row by row, `comes` their measures. `ai_summaries`, `empty_digests` and `catch_up` are `yes` or `no`;
     the form sends a hidden `no` before the box, so that an unticked
     box differs from a form without the field, and the last value counts.
     """
@@ -64,6 +66,9 @@ class PreferencesForm(BaseModel):
     ai_summaries: str = ""
     empty_digests: str = ""
     full_cards: Word = ""
+    comes: list[str] = Field(default_factory=list)
+    max_papers: list[str] = Field(default_factory=list)
+    weekly_topics_on: Word = ""
     pause_days: Word = ""
     catch_up: str = ""
     address: str = ""
@@ -227,6 +232,7 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
         subscriber.email,
         tuple(topic.query for topic in topics),
         names=tuple(find_chosen_name(topic.name, topic.query) for topic in topics),
+        measures=tuple(write_measure(topic.measure) for topic in topics),
         cadence=subscriber.cadence,
         hour=hour,
         timezone=subscriber.timezone,
@@ -234,23 +240,35 @@ def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
         has_empty_digests=subscriber.has_empty_digests,
         has_ai_summaries=subscriber.has_ai_summaries,
         full_cards=str(subscriber.full_cards),
+        max_papers=str(subscriber.max_papers or ""),
+        weekly_topics_on=WEEKDAYS[subscriber.weekly_topics_on],
     )
+
+
+def _read_number(sent: Sequence[str]) -> str:
+    """Return what was typed; the form sends a hidden `usual` before the field, which may be empty."""
+    typed = [word for text in sent if (word := parse_word(text)) not in {"", "usual"}]
+    return typed[-1] if typed else ""
 
 
 def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
     """Return the posted values, with the stored ones where a field was not sent."""
     topics, names = parse_named_rows(form.topic or (), form.name)
+    _, measures = parse_named_rows(form.topic or (), form.comes)
     if form.topic is None:
-        topics, names = stored.topics, stored.names
+        topics, names, measures = stored.topics, stored.names, stored.measures
     return replace(
         stored,
         topics=topics,
         names=names,
+        measures=measures,
         cadence=form.cadence or stored.cadence,
         hour=form.hour or stored.hour,
         timezone=form.timezone or stored.timezone,
         timing=form.timing or stored.timing,
         full_cards=form.full_cards or stored.full_cards,
+        max_papers=_read_number(form.max_papers) if form.max_papers else stored.max_papers,
+        weekly_topics_on=form.weekly_topics_on or stored.weekly_topics_on,
         has_empty_digests=form.empty_digests == "yes"
         if form.empty_digests
         else stored.has_empty_digests,
@@ -281,4 +299,6 @@ def _show(context: AppContext, token: str, page: PreferencesPage, notice: str = 
         notice=notice,
         own=page.own,
         longest_name=LONGEST_NAME,
+        weekdays=WEEKDAYS,
+        usual_papers=context.settings.digest_max_papers,
     )

@@ -13,7 +13,9 @@ from service.presentation.sanitize import clean
 from service.similarity.availability import is_available
 from service.subscribers.validate import topic_fault
 from service.topics.domain.language import canonical, leaf_texts, parse_query
+from service.topics.domain.measure import MeasureError, describe_measure, parse_measure
 from service.topics.domain.refinements import Suggestion
+from service.topics.domain.types import TopicMeasure
 from service.topics.live_preview import TooBroad
 from service.topics.preview_lookup import LivePreview
 from service.topics.topics import TopicError, TopicPreview
@@ -96,13 +98,23 @@ def show_topics(context: Context) -> HTMLResponse:
 
 
 @router.get("/topics/preview", dependencies=PREVIEW)
-def show_preview(context: Context, request: Request, q: str = "") -> Response:
+def show_preview(context: Context, request: Request, q: str = "", comes: str = "") -> Response:
     """Show the matches of the last 30 days, as JSON where the client accepts only JSON."""
     text = clean(q).strip()
     accepted = request.headers.get("accept", "")
     if "application/json" in accepted and "text/html" not in accepted:
         return _answer_json(context, text)
-    return _show(context, blank_form(context.settings, sign_form(context)), text)
+    form = blank_form(context.settings, sign_form(context))
+    return _show(context, form, text, _read_measure(comes))
+
+
+def _read_measure(text: str) -> str:
+    """Return how a saved topic's papers come, empty where that is at once."""
+    try:
+        measure = parse_measure(clean(text)[:64])
+    except MeasureError:
+        return ""
+    return "" if measure == TopicMeasure() else describe_measure(measure)
 
 
 @router.post("/topics/preview", dependencies=PREVIEW)
@@ -140,7 +152,7 @@ def show_live(context: Context, q: str = "") -> JSONResponse:
     return JSONResponse({"summary": spoken, "fault": "", "result": result})
 
 
-def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
+def _show(context: AppContext, form: TypedForm, text: str, comes: str = "") -> HTMLResponse:
     if not text:
         with transaction(context.sessions) as session:
             best = find_best_of_day(session, announcement_date(context.clock()))
@@ -154,7 +166,7 @@ def _show(context: AppContext, form: TypedForm, text: str) -> HTMLResponse:
         return context.pages.show("preview.html", status=422, form=form, preview=None, notice="")
     except TooBroad:
         return context.pages.show("preview.html", form=form, preview=None, notice=TOO_BROAD)
-    return context.pages.show("preview.html", form=form, preview=preview, notice="")
+    return context.pages.show("preview.html", form=form, preview=preview, notice="", comes=comes)
 
 
 def _answer_json(context: AppContext, text: str) -> JSONResponse:

@@ -94,7 +94,9 @@ def take_weekly(context: Context, token: str) -> HTMLResponse:
     with transaction(context.sessions) as session:
         subscriber = _find_addressee(session, link, lock=True)
         if subscriber is not None and subscriber.state in SUBSCRIBED:
-            before, subscriber.cadence = subscriber.cadence, Cadence.WEEKLY
+            before = subscriber.cadence
+            if not before.collects_days:
+                subscriber.cadence = Cadence.WEEKLY
     if before is None:
         return _show(context, token, subscriber)
     return context.pages.show(
@@ -102,7 +104,7 @@ def take_weekly(context: Context, token: str) -> HTMLResponse:
         token=token,
         subscriber=subscriber,
         heading="One digest a week",
-        cadence="" if before is Cadence.WEEKLY else before,
+        cadence="" if before.collects_days else before,
     )
 
 

@@ -90,7 +90,7 @@
   };
   form.addEventListener("change", (event) => {
     if (!schedule.includes(event.target.name)) return;
-    const isAtOnce = form.elements.timing.value === "when_complete" && form.elements.cadence.value !== "weekly";
+    const isAtOnce = form.elements.timing.value === "when_complete" && !/weekly|monthly/.test(form.elements.cadence.value);
     for (const place of form.parentElement.querySelectorAll("[data-when]")) {
       place.hidden = (place.dataset.when === "when_complete") !== isAtOnce;
     }

@@ -2,12 +2,12 @@
 
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.types import AnnounceType, PaperView
-from service.presentation.phrases import count_of
+from service.presentation.phrases import count_of, weekday_name
 
 _CADENCES = {
-    Cadence.DAILY: "Every day",
-    Cadence.WEEKDAYS: "Weekdays",
-    Cadence.WEEKLY: "Once a week, on Mondays",
+    Cadence.DAILY: ("Every day", "Daily"),
+    Cadence.WEEKDAYS: ("Weekdays", "Weekdays"),
+    Cadence.MONTHLY: ("Once a month, on the first", "Monthly"),
 }
 
 _ANNOUNCED = {
@@ -21,12 +21,26 @@ _ANNOUNCED = {
 
 def cadence_name(cadence: str) -> str:
     """Return a cadence's label in a form."""
-    return _CADENCES[Cadence(cadence)]
+    chosen = Cadence(cadence)
+    if chosen.is_weekly:
+        return f"Once a week, on {weekday_name(chosen)}s"
+    return _CADENCES[chosen][0]
 
 
 def short_cadence(cadence: str) -> str:
-    """Return a cadence in one word, like `Weekdays`; an unknown one is returned unchanged."""
-    return {"daily": "Daily", "weekdays": "Weekdays", "weekly": "Mondays"}.get(cadence, cadence)
+    """Return a cadence in one word, like `Thursdays`; an unknown one is returned unchanged."""
+    if cadence not in set(Cadence):
+        return cadence
+    chosen = Cadence(cadence)
+    return f"{weekday_name(chosen)}s" if chosen.is_weekly else _CADENCES[chosen][1]
+
+
+def edition_name(cadence: str) -> str:
+    """Return the kind of an edition: `Daily`, `Thursday’s weekly`, `Monthly`."""
+    chosen = Cadence(cadence)
+    if chosen.is_weekly and chosen is not Cadence.WEEKLY:
+        return f"{weekday_name(chosen)}’s weekly"
+    return str(cadence).capitalize()
 
 
 def announced_how(announce_type: AnnounceType) -> str:

@@ -13,7 +13,16 @@ from service.presentation.phrases import clock, comes_at
 from service.presentation.sanitize import clean
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.validate import FormFault, is_hour
+from service.topics.domain.measure import (
+    AT_ONCE,
+    OFFERED,
+    MeasureError,
+    describe_measure,
+    parse_measure,
+    write_measure,
+)
 from service.topics.domain.names import name_topics
+from service.topics.domain.types import TopicMeasure
 from service.topics.topics import TopicError
 
 # How many characters of a long topic are shown on each side of an error.
@@ -46,6 +55,26 @@ class TopicRow:
     query: str = ""
     name: str = ""
     shown_name: str = ""
+    measure: str = AT_ONCE
+
+    @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """What may be chosen for when its papers come: the value, and its words."""
+        own = _read_measure(self.measure)
+        offered = dict.fromkeys((*OFFERED, own))
+        return tuple((write_measure(one), describe_measure(one)) for one in offered)
+
+    @property
+    def comes(self) -> str:
+        """The chosen value."""
+        return write_measure(_read_measure(self.measure))
+
+
+def _read_measure(text: str) -> TopicMeasure:
+    try:
+        return parse_measure(text)
+    except MeasureError:
+        return TopicMeasure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +96,12 @@ class TypedForm(SignUpForm):
         """Return the topics with their names, followed by `spare` blank rows."""
         typed = [*self.names, *[None] * len(self.topics)]
         pairs = [(query, name or "") for query, name in zip(self.topics, typed, strict=False)]
+        measures = [*self.measures, *[None] * len(self.topics)]
         named = [
-            TopicRow(query, name, found)
-            for (query, name), found in zip(pairs, name_topics(pairs), strict=True)
+            TopicRow(query, name, found, measure or AT_ONCE)
+            for (query, name), found, measure in zip(
+                pairs, name_topics(pairs), measures, strict=False
+            )
         ]
         return (*named, *[TopicRow()] * spare)
 
@@ -84,8 +116,9 @@ class TypedForm(SignUpForm):
 
     @property
     def is_at_once(self) -> bool:
-        """Whether papers come as soon as they are complete: a weekly digest always has an hour."""
-        return self.timing == Timing.WHEN_COMPLETE and self.cadence != Cadence.WEEKLY
+        """Whether papers come as soon as they are complete: a week or month always has an hour."""
+        is_collecting = self.cadence in set(Cadence) and Cadence(self.cadence).collects_days
+        return self.timing == Timing.WHEN_COMPLETE and not is_collecting
 
     @property
     def time(self) -> str:

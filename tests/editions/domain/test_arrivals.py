@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.editions.domain.arrivals import Times, find_example, find_first_digest
-from service.editions.domain.schedule import due_at
+from service.editions.domain.schedule import due_at, is_cadence_day
 from service.presentation.arrivals import arrival_text, example_text, lateness_text
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -33,7 +33,7 @@ def completed_at(on: date) -> datetime:
 
 def opened_at(cadence: Cadence, on: date) -> datetime:
     """Return when the edition of a date opens: a weekly one at 9:00 UTC on Sunday."""
-    if cadence is Cadence.WEEKLY:
+    if cadence.collects_days:
         return datetime.combine(on - timedelta(days=1), time(9), tzinfo=UTC)
     return completed_at(on)
 
@@ -56,20 +56,25 @@ def daily(zone: str, hour: int = 7, timing: Timing = Timing.AT_HOUR) -> Times:
 def test_the_first_digest_is_the_earliest_of_all_that_open_after_the_sign_up(
     chosen: Times, now: datetime
 ) -> None:
-    is_weekly = chosen.cadence is Cadence.WEEKLY
-    days = [now.date() + timedelta(days=number) for number in range(-4, 16)]
+    days = [now.date() + timedelta(days=number) for number in range(-4, 65)]
     candidates = [
         due(chosen, on)
         for on in days
-        if (on.weekday() == 0 if is_weekly else on.weekday() < 5)
+        if (
+            is_cadence_day(chosen.cadence, on) if chosen.cadence.collects_days else on.weekday() < 5
+        )
         and opened_at(chosen.cadence, on) > now
     ]
     first = find_first_digest(chosen, now)
     assert first.at == min(candidates)
     assert first.at.tzinfo == ZoneInfo(chosen.timezone)
     assert first.at > now
-    if chosen.cadence is not Cadence.DAILY:
+    if chosen.cadence is Cadence.MONTHLY:
+        assert first.at.day == 1
+    elif chosen.cadence is Cadence.WEEKDAYS:
         assert first.at.weekday() < 5
+    elif chosen.cadence.is_weekly:
+        assert first.at.weekday() == chosen.cadence.weekday
 
 
 @given(TIMES, NOWS)
@@ -80,8 +85,8 @@ def test_the_moments_of_the_sentences_are_those_of_the_schedule(
 ) -> None:
     text = example_text(chosen, now)
     moments = re.findall(r"(\w+day) at (?:about )?(\d\d:\d\d)", text)
-    if chosen.cadence is Cadence.WEEKLY:
-        assert f"on the Monday after it at {chosen.hour:02}:00" in text
+    if chosen.cadence.collects_days:
+        assert f" at {chosen.hour:02}:00, whichever you choose" in text
         assert lateness_text(chosen, now) == ""
         return
     on = find_example(chosen, now).on
@@ -133,7 +138,7 @@ def test_the_moments_of_the_sentences_are_those_of_the_schedule(
         ),
         (
             Times(Cadence.WEEKLY, 7, "Asia/Tokyo", Timing.WHEN_COMPLETE),
-            "The papers of a week come on the Monday after it at 07:00, whichever you choose.",
+            "The papers of seven days come on the Monday after them at 07:00, whichever you choose.",
         ),
     ],
 )

@@ -11,13 +11,13 @@ from service.deliveries.domain.recipients import Cadence, Timing
 from service.editions.domain.schedule import (
     LOOKBACK_DAYS,
     cap_papers,
+    collecting_opens_at,
     covered_days,
     due_at,
     earliest_opening,
     editions_due,
     is_cadence_day,
     missed_dates,
-    weekly_opens_at,
 )
 from service.papers.domain.announcement_days import (
     ARXIV_ZONE,
@@ -316,4 +316,4 @@ def test_no_edition_opens_before_its_earliest_opening(on: date) -> None:
     assert polled_date(opens) == on
     assert polled_date(opens - timedelta(seconds=1)) == on - timedelta(days=1)
     monday = on - timedelta(days=on.weekday())
-    assert earliest_opening(Cadence.WEEKLY, monday) == weekly_opens_at(monday)
+    assert earliest_opening(Cadence.WEEKLY, monday) == collecting_opens_at(monday)

@@ -9,17 +9,16 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.subscribers.domain.sign_up import Preferences, ValidSignUp
+from service.subscribers.store.candidates import get_candidates, resume_paused
 from service.subscribers.store.insert_subscribers import insert_subscribers
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import (
     count_by_state,
-    get_candidates,
     get_subscriber,
     get_topics,
     insert_subscriber,
     list_subscribers,
     replace_topics,
-    resume_paused,
 )
 
 NOW = datetime(2026, 9, 18, 5, 0, tzinfo=UTC)

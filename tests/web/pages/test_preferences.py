@@ -19,8 +19,9 @@ from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
 from service.similarity.availability import NOT_HERE
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_topics
+from service.subscribers.store.subscribers import get_named_topics, get_topics
 from service.subscribers.store.suppressions import find_reason
+from service.topics.domain.measure import write_measure
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +147,52 @@ def test_the_number_of_papers_in_full_is_set_and_checked(
         assert chosen() == 0
     web.post(link, data={"full_cards": "100"})
     assert chosen() == 100
+
+
+def test_the_measure_of_mails_and_topics_is_set_and_checked(
+    web: httpx2.Client,
+    session: Session,
+    subscribers: Subscribers,
+    subscriber: Subscriber,
+    link: str,
+) -> None:
+    def chosen() -> tuple[object, ...]:
+        session.rollback()
+        fresh = subscribers.reread(subscriber)
+        assert fresh
+        topics = get_named_topics(session, [subscriber.id])[subscriber.id]
+        measures = [write_measure(topic.measure) for topic in topics]
+        return fresh.cadence, fresh.max_papers, fresh.weekly_topics_on, measures
+
+    assert chosen()[1:] == (None, 0, ["at once", "at once"])
+    form = {
+        "topic": ["cats", '"prompt tuning"', ""],
+        "comes": ["weekly", "at least 3", "at once"],
+        "cadence": "monthly",
+        "max_papers": ["usual", "12"],
+        "weekly_topics_on": "thursday",
+    }
+    page = web.post(link, data=form).text
+    expected = (Cadence.MONTHLY, 12, 3, ["weekly", "at least 3"])
+    assert chosen() == expected
+    assert "Papers come on the first of every month at 07:00" in page
+    assert '<option value="weekly" selected>once a week</option>' in page
+    assert '<option value="at least 3" selected>when 3 are together</option>' in page
+    assert '<option value="thursday" selected>Thursday</option>' in page
+    assert "&amp;comes=at%20least%203" in page
+    web.post(link, data={"hour": "9"})
+    assert chosen() == expected
+    for field, wrong, words in (
+        ("max_papers", "0", "Papers in a mail: a whole number from 1 to 100."),
+        ("weekly_topics_on", "someday", "Choose monday, tuesday"),
+        ("cadence", "weekly-monday", "Choose daily, weekdays, weekly, weekly-tuesday"),
+        ("comes", "never", "A topic comes “at once”"),
+    ):
+        answer = web.post(link, data=form | {field: wrong})
+        assert (answer.status_code, words in answer.text) == (422, True)
+    assert chosen() == expected
+    web.post(link, data={"max_papers": ["usual", ""], "cadence": "weekly-thursday"})
+    assert chosen() == (Cadence.WEEKLY_THURSDAY, None, *expected[2:])
 
 
 def test_missing_fields_stay_and_blank_topics_are_removed(

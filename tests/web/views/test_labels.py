@@ -4,7 +4,14 @@ import pytest
 from support.cited_papers import make_paper
 
 from service.deliveries.domain.recipients import Cadence
-from service.web.views.labels import cadence_name, html_url, pdf_url, short_cadence, volume
+from service.web.views.labels import (
+    cadence_name,
+    edition_name,
+    html_url,
+    pdf_url,
+    short_cadence,
+    volume,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +32,12 @@ def test_a_volume_is_given_in_the_unit_that_fits(total: int, days: int, text: st
 
 def test_every_cadence_has_labels() -> None:
     assert len({cadence_name(cadence) for cadence in Cadence}) == len(Cadence)
-    assert [short_cadence(c) for c in Cadence] == ["Daily", "Weekdays", "Mondays"]
+    assert [short_cadence(c) for c in Cadence] == [
+        "Daily", "Weekdays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays",
+        "Sundays", "Monthly",
+    ]  # fmt: skip
+    assert edition_name("weekly-thursday") == "Thursday’s weekly"
+    assert [edition_name(c) for c in ("weekly", "monthly")] == ["Weekly", "Monthly"]
     assert short_cadence("hourly") == "hourly"
 
 

@@ -91,6 +91,7 @@ def contexts(draw: st.DrawFn, make_entry: MakeEntry, make_digest: MakeDigest) ->
         also=tuple(entry() for _ in range(draw(st.integers(0, 2)))),
         most_updates=draw(st.sampled_from([1, 20])),
         cut_count=draw(st.sampled_from([0, 1, 2_345])),
+        waits=draw(st.sampled_from(["", "Waiting: 1 paper on <Robots> & “cells”, until Monday."])),
         topics=tuple(draw(st.lists(WORDS, max_size=14))),
         subscribed_on=date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 90))),
         locale=draw(st.sampled_from(["", "de-AT", "ar"])),
