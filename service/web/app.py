@@ -21,6 +21,8 @@ from service.platform.time_zones import zone_suggestions
 from service.platform.work_budget import WorkBudget, spend_statement
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
+from service.web.api import document
+from service.web.api import routes as api
 from service.web.core import assets
 from service.web.core.cached_response import CachedResponse
 from service.web.core.context import AppContext
@@ -65,7 +67,7 @@ from service.web.views.environment import Pages
 _PAGES = (
     home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
     feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
-    mail_preview, webhooks, assets,
+    mail_preview, webhooks, assets, document, api,
 )  # fmt: skip
 
 # Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.
@@ -119,6 +121,7 @@ def create_app(
     add_fault_pages(app)
     for page in _PAGES:
         app.include_router(page.router)
+    app.openapi = lambda: document.describe(app)  # type: ignore[method-assign]
     return app
 
 

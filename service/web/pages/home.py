@@ -62,7 +62,7 @@ def show_front(context: Context, field: str = "", page: str = "1") -> HTMLRespon
 @router.get("/daily/{date_text}")
 def show_daily(context: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
     today = announcement_date(context.clock())
-    on = _parse_date(date_text)
+    on = parse_date(date_text)
     if on > today:
         raise PageNotFound(
             f"{long_date(on)} has not come yet",
@@ -73,7 +73,8 @@ def show_daily(context: Context, date_text: str, field: str = "", page: str = "1
     return show_day(context, day, path=f"/daily/{on}")
 
 
-def _parse_date(text: str) -> date:
+def parse_date(text: str) -> date:
+    """Return the day in an address. Raises `PageNotFound`."""
     try:
         on = date.fromisoformat(text)
     except ValueError:
