@@ -30,18 +30,21 @@ _LARGEST_ID = 2**63 - 1
 _MOST_EDITIONS = 50
 
 OnDate = Annotated[
-    str,
+    str | None,
     Query(
         alias="date",
         pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
         description="Batches and editions of this day; today where it is left out.",
     ),
 ]
-EditionNumber = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
-Cursor = Annotated[
-    int, Query(ge=1, le=_LARGEST_ID, description="Only those with a smaller id; see `next`.")
+EditionNumber = Annotated[
+    int, Path(ge=1, le=_LARGEST_ID, description="The number of the edition, as in the list.")
 ]
-Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[
+    int | None, Query(ge=1, le=_LARGEST_ID, description="Only those with a smaller id; see `next`.")
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many make a page.")]
+StateFilter = Annotated[SubscriberState | None, Query(description="Only those in this state.")]
 
 
 class EditionBalance(BaseModel):
@@ -184,7 +187,7 @@ class Released(BaseModel):
     email: str
 
 
-def get_status(context: Context, on: OnDate | None = None) -> Status:
+def get_status(context: Context, on: OnDate = None) -> Status:
     """Return what waits or is in doubt, and the batches and editions of a day."""
     now = context.clock()
     day = parse_date(on) if on else announcement_date(now)
@@ -211,10 +214,7 @@ def get_edition(context: Context, number: EditionNumber) -> EditionDetail:
 
 
 def list_subscribers(
-    context: Context,
-    state: SubscriberState | None = None,
-    before: Cursor | None = None,
-    limit: Limit = 50,
+    context: Context, state: StateFilter = None, before: Cursor = None, limit: Limit = 50
 ) -> SubscriberList:
     """Return subscribers, newest first."""
     chosen = SubscriberFilter("", state)

@@ -3,8 +3,6 @@
 Each calls what the page of the same name calls; its first parameter is the application's context.
 """
 
-from datetime import date
-
 from fastapi import Request
 
 from service.papers.domain.announcement_days import announcement_date
@@ -26,7 +24,7 @@ from service.web.core.context import AppContext, Context
 from service.web.core.mail_gate import Visit, may_pass
 from service.web.core.problems import Problem
 from service.web.core.rate_limits import PER_SCRIPT
-from service.web.pages.home import load_day, parse_date
+from service.web.pages.home import load_day, parse_day
 from service.web.pages.paper import canonical_key, load_page
 from service.web.pages.search import search
 from service.web.pages.topics import TOO_BROAD, load_preview
@@ -41,7 +39,7 @@ def get_day(
     """Return the papers announced on a day, best first."""
     today = announcement_date(context.clock())
     with transaction(context.sessions) as session:
-        chosen = latest_day(session, today) or today if on == "latest" else _parse_day(on, today)
+        chosen = latest_day(session, today) or today if on == "latest" else parse_day(on, today)
         day = load_day(session, context.settings, chosen, today, (field, str(page)))
     coverage = day.coverage
     return models.Day(
@@ -58,13 +56,6 @@ def get_day(
         earlier=day.earlier,
         later=day.later,
     )
-
-
-def _parse_day(text: str, today: date) -> date:
-    on = parse_date(text)
-    if on > today:
-        raise Problem(404, f"{on} has not come yet.")
-    return on
 
 
 def get_paper(context: Context, key: models.PaperKey) -> models.PaperDetail:

@@ -62,15 +62,21 @@ def show_front(context: Context, field: str = "", page: str = "1") -> HTMLRespon
 @router.get("/daily/{date_text}")
 def show_daily(context: Context, date_text: str, field: str = "", page: str = "1") -> HTMLResponse:
     today = announcement_date(context.clock())
-    on = parse_date(date_text)
+    on = parse_day(date_text, today)
+    with transaction(context.sessions) as session:
+        day = load_day(session, context.settings, on, today, (field, page))
+    return show_day(context, day, path=f"/daily/{on}")
+
+
+def parse_day(text: str, today: date) -> date:
+    """Return the day in an address, which has come. Raises `PageNotFound`."""
+    on = parse_date(text)
     if on > today:
         raise PageNotFound(
             f"{long_date(on)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
-    with transaction(context.sessions) as session:
-        day = load_day(session, context.settings, on, today, (field, page))
-    return show_day(context, day, path=f"/daily/{on}")
+    return on
 
 
 def parse_date(text: str) -> date:

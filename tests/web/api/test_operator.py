@@ -1,11 +1,9 @@
 """The operator's part: what the commands do, by `PAPERBOY_API_KEY`, and nothing without it."""
 
 import httpx2
-import pytest
-from fastapi import FastAPI
 from sqlalchemy import Engine
 from support.newsletter.press import Turnable
-from support.web.api import ApiReader, bearer
+from support.web.api import ApiReader
 from support.web.papers import FRIDAY
 from support.web.server import serve
 from support.web.site import EnqueuedTasks, Subscribers
@@ -75,20 +73,16 @@ def codes_of(client: httpx2.Client) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("key", [None, "x", "ü"])
-def test_another_key_opens_nothing(web: httpx2.Client, reader: ApiReader, key: str | None) -> None:
-    if key:
-        web.headers["Authorization"] = f"Bearer {key}".encode()
+def test_another_key_opens_nothing(web: httpx2.Client, reader: ApiReader) -> None:
     assert codes_of(web) == {401}
-    web.headers.update(bearer(reader.token))
-    assert web.get(f"{ROOT}/status").status_code == 401
+    for key in ("x", "\xfc", reader.token):
+        web.headers = httpx2.Headers([(b"authorization", f"Bearer {key}".encode("latin-1"))])
+        assert web.get(f"{ROOT}/status").status_code == 401
 
 
 def test_there_is_no_such_part_without_a_key(
     settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks
 ) -> None:
-    app: FastAPI = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
+    app = create_app(settings, make_sessions(engine), enqueue=enqueued, clock=clock)
     with serve(app) as address, httpx2.Client(base_url=address) as client:
-        assert codes_of(client) == {404}
-        client.headers.update(bearer(""))
         assert codes_of(client) == {404}

@@ -1,7 +1,6 @@
 """A reader's own part: by the token of a link in a header, never without one, and in no log."""
 
 import httpx2
-import pytest
 import structlog
 from support.newsletter.press import Turnable
 from support.web.api import ApiReader, bearer
@@ -66,11 +65,8 @@ def test_papers_are_saved_searched_and_removed(web: httpx2.Client, reader: ApiRe
     assert unknown.status_code == 404
 
 
-@pytest.mark.parametrize("key", ["", "x", "a.b"])
-def test_nothing_is_answered_without_a_whole_token(
-    web: httpx2.Client, reader: ApiReader, key: str
-) -> None:
-    wrong = [key, f"{reader.token[:-1]}!"]
+def test_nothing_is_answered_without_a_whole_token(web: httpx2.Client, reader: ApiReader) -> None:
+    wrong = ["x", "a.b", f"{reader.token[:-1]}!"]
     for operation in OPERATIONS:
         if operation.part is not Part.READER:
             continue
