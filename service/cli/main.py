@@ -18,6 +18,7 @@ from service.cli import (
     editions,
     embeddings,
     gates,
+    mcp,
     pause,
     reports,
     subscribers,
@@ -33,7 +34,18 @@ app = typer.Typer(
     # Plain text fits every terminal and pipe, and rich is slow to import.
     rich_markup_mode=None,
 )
-for module in (system, backup, editions, embeddings, reports, subscribers, bounces, pause, gates):
+for module in (
+    system,
+    backup,
+    editions,
+    embeddings,
+    reports,
+    subscribers,
+    bounces,
+    pause,
+    gates,
+    mcp,
+):
     module.register(app)
 
 INTERRUPTED = 130

@@ -243,6 +243,15 @@ class TopicInput(BaseModel):
     name: Annotated[Text, Field(max_length=LONGEST_NAME)] = ""
 
 
+Address = Annotated[
+    Text,
+    Field(
+        min_length=3,
+        max_length=320,
+        examples=["ada@example.org"],
+        json_schema_extra={"format": "email"},
+    ),
+]
 Topics = Annotated[list[TopicInput], Field(max_length=MOST_TOPICS)]
 
 
@@ -251,7 +260,7 @@ class SignUp(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: Annotated[Text, Field(min_length=3, max_length=320, examples=["ada@example.org"])]
+    email: Address
     topics: Topics = Field(default_factory=list)
     cadence: Cadence = Cadence.DAILY
     hour: Annotated[int, Field(ge=0, le=23, strict=True)] | None = None

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import Request
@@ -29,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from service.messages.contexts.base import BRAND
 from service.platform.logs import get_logger
+from service.platform.release import release
 from service.platform.signing.tokens import Token, TokenError
 from service.platform.work_budget import BudgetSpent
 from service.web.api.operations import OPERATIONS, Operation, Part
@@ -112,7 +112,7 @@ def make_server(context: AppContext, find_reader: FindReader) -> Server[Any]:
 
     return Server(
         BRAND,
-        version=version("paperboy-digest"),
+        version=release(),
         instructions=_INSTRUCTIONS,
         website_url=context.settings.base_url,
         on_list_tools=list_tools,

@@ -108,7 +108,7 @@ class _Sender:
             case.validate_response(response, checks=CHECKS)
         except FailureGroup as found:
             told = "\n".join(str(each) for each in found.exceptions)
-            outcome.faults.append(f"{case.as_curl_command()}\n{response.status_code}\n{told}")
+            outcome.faults.append(f"{told}\n{response.status_code} {case.as_curl_command()[:500]}")
 
 
 def _send(strategy: SearchStrategy[Case], sender: _Sender, count: int, seed: int) -> None:

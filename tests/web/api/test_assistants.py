@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 import structlog
 from fastapi import FastAPI
+from mcp import Client, StdioServerParameters, stdio_client
+from support.rules import ROOT
 from support.web.api import ApiReader, bearer
 from support.web.server import serve
 
+from service.platform.settings.settings import Settings
 from service.web.api.operations import OPERATIONS
 
 HEAD = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
@@ -76,9 +81,27 @@ def test_pages_of_other_sites_and_open_streams_are_refused(web: httpx2.Client) -
     assert web.get("/mcp", headers=HEAD).status_code == 405
 
 
-def test_a_client_of_the_protocol_finds_the_tools(app: FastAPI, reader: ApiReader) -> None:
-    from mcp import Client
+def test_an_assistant_on_this_machine_reads_the_digests_of_the_named_reader(
+    settings: Settings, reader: ApiReader
+) -> None:
+    environment = {
+        **os.environ,
+        "PAPERBOY_DATABASE_URL": settings.database_url,
+        "PAPERBOY_REDIS_URL": settings.redis_url,
+        "PAPERBOY_DATA_DIR": str(settings.data_dir),
+    }
+    words = ["-m", "service.cli", "mcp", "--reader", "Reader@example.org"]
+    server = StdioServerParameters(command=sys.executable, args=words, env=environment, cwd=ROOT)
 
+    async def walk() -> Any:
+        async with Client(stdio_client(server)) as client:
+            return (await client.call_tool("my_digest", {})).structured_content
+
+    (digest,) = asyncio.run(walk())["items"]
+    assert digest["sections"][0]["papers"][0]["title"] == "Cats"
+
+
+def test_a_client_of_the_protocol_finds_the_tools(app: FastAPI, reader: ApiReader) -> None:
     async def walk(address: str) -> tuple[set[str], Mapping[str, Any]]:
         async with Client(f"{address}/mcp") as client:
             tools = (await client.list_tools()).tools
