@@ -124,5 +124,5 @@ def _to_line(
         operation.summary,
         parameters,
         body,
-        tuple(described["responses"]),
+        tuple(sorted(described["responses"])),
     )

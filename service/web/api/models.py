@@ -47,7 +47,7 @@ DayName = Annotated[
     Path(
         alias="date",
         pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2}|latest)$",
-        description="A day such as 2026-09-18, or `latest` for the last day with papers.",
+        description="A day such as 2026-09-18, or latest for the last day with papers.",
         examples=["latest"],
     ),
 ]

@@ -60,10 +60,11 @@ def get_profile(context: Context, reader: Reader) -> own.Profile:
 def change_profile(context: Context, reader: Reader, body: own.ProfileChange) -> own.Profile:
     """Change settings; those left out stay."""
     given = body.model_dump(exclude_none=True)
-    texts = {name: str(given[name]) for name in ("hour", "full_cards") if name in given}
+    # The form has numbers as they are typed.
+    given |= {name: str(given[name]) for name in ("hour", "full_cards") if name in given}
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, reader, lock=True)
-        form = replace(form_of(session, subscriber), **{**given, **texts})
+        form = replace(form_of(session, subscriber), **given)
         _update(context, session, subscriber, form)
         return _show_profile(session, subscriber)
 

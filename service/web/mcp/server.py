@@ -142,8 +142,9 @@ async def _call(
             text = str(values.get("topic", ""))
             await run_in_threadpool(take_tokens, context, request, operation.cost, text)
         slot = context.slots.hold(visitor_of(request))
+    run: Callable[..., Any] = operation.run
     async with slot:
-        answer: BaseModel = await run_in_threadpool(operation.run, **values, **given)
+        answer: BaseModel = await run_in_threadpool(run, **values, **given)
     return answer
 
 

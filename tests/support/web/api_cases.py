@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import hypothesis
 import requests
@@ -97,7 +98,7 @@ class _Sender:
     session: requests.Session
     outcome: Outcome
 
-    def __call__(self, case: Case) -> None:
+    def __call__(self, case: Case[Any]) -> None:
         outcome = self.outcome
         outcome.cases += 1
         if outcome.cases % _ONE_WITHOUT_KEY == 0:
@@ -111,7 +112,7 @@ class _Sender:
             outcome.faults.append(f"{told}\n{response.status_code} {case.as_curl_command()[:500]}")
 
 
-def _send(strategy: SearchStrategy[Case], sender: _Sender, count: int, seed: int) -> None:
+def _send(strategy: SearchStrategy[Case[Any]], sender: _Sender, count: int, seed: int) -> None:
     @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=count,
@@ -121,7 +122,7 @@ def _send(strategy: SearchStrategy[Case], sender: _Sender, count: int, seed: int
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.given(strategy)
-    def send(case: Case) -> None:
+    def send(case: Case[Any]) -> None:
         sender(case)
 
     try:

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from openapi_python_client import Config, MetaType, generate
-from openapi_python_client.config import ConfigFile
+from openapi_python_client import generate
+from openapi_python_client.config import Config, ConfigFile, MetaType
 from support.web.api import ApiReader
 
 NAME = "generated_paperboy"
@@ -44,16 +44,16 @@ def test_a_generated_client_reads_papers_and_changes_topics(
     web: httpx2.Client, client: ModuleType, reader: ApiReader
 ) -> None:
     models = importlib.import_module(f"{NAME}.models")
-    anybody = client.Client(base_url=str(web.base_url))
-    me = client.AuthenticatedClient(base_url=str(web.base_url), token=reader.token)
-    found = call("public.search_papers", client=anybody, q="cats")
-    assert [paper.title for paper in found.items] == ["Cats"]
-    paper = call("public.get_paper", client=anybody, key=found.items[0].key)
-    assert paper.announcements[0].on == found.items[0].announced_on
-    body = models.TopicsChange(topics=[models.TopicInput(query="dogs", name="Pets")])
-    changed = call("reader.replace_topics", client=me, body=body)
-    assert [(each.name, each.query) for each in changed.topics] == [("Pets", "dogs")]
-    (digest,) = call("reader.list_digests", client=me).items
-    assert digest.sections[0].papers[0].title == "Cats"
-    refused = call("public.search_papers", client=anybody, q="cats (")
-    assert (refused.status, refused.errors[0].position) == (422, 5)
+    with client.Client(base_url=str(web.base_url)) as anybody:
+        found = call("public.search_papers", client=anybody, q="cats")
+        assert [paper.title for paper in found.items] == ["Cats"]
+        paper = call("public.get_paper", client=anybody, key=found.items[0].key)
+        assert paper.announcements[0].on == found.items[0].announced_on
+        refused = call("public.search_papers", client=anybody, q="cats (")
+        assert (refused.status, refused.errors[0].position) == (422, 5)
+    with client.AuthenticatedClient(base_url=str(web.base_url), token=reader.token) as me:
+        body = models.TopicsChange(topics=[models.TopicInput(query="dogs", name="Pets")])
+        changed = call("reader.replace_topics", client=me, body=body)
+        assert [(each.name, each.query) for each in changed.topics] == [("Pets", "dogs")]
+        (digest,) = call("reader.list_digests", client=me).items
+        assert digest.sections[0].papers[0].title == "Cats"
