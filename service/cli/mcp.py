@@ -15,8 +15,8 @@ def register(app: typer.Typer) -> None:
 
 
 def serve_assistant(
-    reader: Annotated[
-        str, typer.Option(metavar="EMAIL", help="Whose digests the assistant may read.")
+    email: Annotated[
+        str, typer.Option("--reader", metavar="EMAIL", help="Whose digests the assistant may read.")
     ] = "",
     _as_json: Json = False,
 ) -> None:
@@ -30,5 +30,5 @@ def serve_assistant(
     if find_spec("mcp") is None:
         raise CommandError(f"this needs another package: pip install '{DISTRIBUTION}[mcp]'", 2)
     sys.stdout.flush()
-    words = [sys.executable, "-m", "service.web.mcp.stdio", *([reader] if reader else [])]
+    words = [sys.executable, "-m", "service.web.mcp.stdio", *([email] if email else [])]
     os.execv(sys.executable, words)  # noqa: S606  # an argument list, as everywhere

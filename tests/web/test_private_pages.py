@@ -76,7 +76,7 @@ def unprotected(client: httpx2.Client, app: FastAPI) -> list[str]:
 
 
 def _is_open(answer: httpx2.Response) -> bool:
-    stored = answer.headers["cache-control"].removeprefix("private, ") != "no-store"
+    stored = answer.headers.get("cache-control", "").removeprefix("private, ") != "no-store"
     return stored or bool(PRIVATE.items() - {**answer.headers, "cache-control": "no-store"}.items())
 
 

@@ -14,10 +14,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from service.platform.logs import get_logger
 from service.platform.signing.tokens import Purpose, Token, TokenError
 from service.web.core.context import AppContext, Context
-from service.web.core.problems import Problem
+from service.web.core.problems import ApiProblem
 from service.web.core.signed_links import open_link
 
-READER = HTTPBearer(
+OWN_KEY = HTTPBearer(
     scheme_name="reader",
     auto_error=False,
     description="The last part of your link to the preferences, which is in every digest. "
@@ -27,7 +27,7 @@ OPERATOR = HTTPBearer(
     scheme_name="operator", auto_error=False, description="The key that PAPERBOY_API_KEY sets."
 )
 
-_NO_READER = (
+_NO_LINK = (
     "This needs `Authorization: Bearer TOKEN`, with the last part of your link to the preferences."
 )
 _NO_OPERATOR = "This needs `Authorization: Bearer KEY`, with the key that PAPERBOY_API_KEY sets."
@@ -37,17 +37,17 @@ log = get_logger(__name__)
 
 
 def read_link(
-    context: Context, given: Annotated[HTTPAuthorizationCredentials | None, Security(READER)]
+    context: Context, given: Annotated[HTTPAuthorizationCredentials | None, Security(OWN_KEY)]
 ) -> Token:
     """Return the verified token of a link to the preferences. Raises a 401."""
-    return open_reader(context, given.credentials if given else "")
+    return open_own_link(context, given.credentials if given else "")
 
 
 def read_digest_link(
-    context: Context, given: Annotated[HTTPAuthorizationCredentials | None, Security(READER)]
+    context: Context, given: Annotated[HTTPAuthorizationCredentials | None, Security(OWN_KEY)]
 ) -> Token:
     """Return the same, or the token of a private feed, which opens digests and nothing else."""
-    return open_digest_reader(context, given.credentials if given else "")
+    return open_digest_link(context, given.credentials if given else "")
 
 
 async def check_api_key(
@@ -56,31 +56,31 @@ async def check_api_key(
     """Let the operator in. Raises a 404 where there is no key, else a 401, late for wrong keys."""
     key = context.settings.api_key
     if not key:
-        raise Problem(404, _IS_OFF)
+        raise ApiProblem(404, _IS_OFF)
     if given is None:
-        raise Problem(401, _NO_OPERATOR)
+        raise ApiProblem(401, _NO_OPERATOR)
     if hmac.compare_digest(given.credentials.encode(), key.encode()):
         return
     delay = await run_in_threadpool(context.limits.count_wrong_password)
     log.warning("api.refused")
     await asyncio.sleep(delay)
-    raise Problem(401, _NO_OPERATOR)
+    raise ApiProblem(401, _NO_OPERATOR)
 
 
-Reader = Annotated[Token, Depends(read_link)]
-DigestReader = Annotated[Token, Depends(read_digest_link)]
+OwnLink = Annotated[Token, Depends(read_link)]
+DigestLink = Annotated[Token, Depends(read_digest_link)]
 
 
-def open_reader(context: AppContext, text: str) -> Token:
+def open_own_link(context: AppContext, text: str) -> Token:
     """Return the verified token of a link to the preferences. Raises a 401, and `TokenError`."""
     if not text:
-        raise Problem(401, _NO_READER)
+        raise ApiProblem(401, _NO_LINK)
     return open_link(context, text, Purpose.PREFERENCES)
 
 
-def open_digest_reader(context: AppContext, text: str) -> Token:
+def open_digest_link(context: AppContext, text: str) -> Token:
     """Return the verified token of a private feed, or else of a link to the preferences."""
     try:
         return open_link(context, text, Purpose.FEED)
     except TokenError:
-        return open_reader(context, text)
+        return open_own_link(context, text)

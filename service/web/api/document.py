@@ -22,7 +22,7 @@ _DESCRIPTION: Final = (
 )
 _PARTS: Final = {
     Part.PUBLIC: ("For everybody", "No key is needed."),
-    Part.READER: (
+    Part.SUBSCRIBER: (
         "For a reader",
         "With the last part of your link to the preferences, or for digests alone with that of your private feed.",
     ),

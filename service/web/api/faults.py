@@ -2,17 +2,17 @@
 
 from service.subscribers.validate import FormFault, SignUpError
 from service.topics.topics import TopicError
-from service.web.core.problems import FieldProblem, Problem
+from service.web.core.problems import ApiProblem, FieldProblem
 
 
-def explain_topic(error: TopicError) -> Problem:
+def explain_topic(error: TopicError) -> ApiProblem:
     """Return the fault of the topic in the parameter `q`."""
-    return Problem(422, errors=[FieldProblem("q", str(error), error.position)])
+    return ApiProblem(422, errors=[FieldProblem("q", str(error), error.position)])
 
 
-def explain_fields(error: SignUpError) -> Problem:
+def explain_fields(error: SignUpError) -> ApiProblem:
     """Return the faults of a form, field by field; a topic has its row."""
-    return Problem(422, errors=[_explain(fault) for fault in error.faults])
+    return ApiProblem(422, errors=[_explain(fault) for fault in error.faults])
 
 
 def _explain(fault: FormFault) -> FieldProblem:

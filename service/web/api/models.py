@@ -199,13 +199,13 @@ class TopicIdea(BaseModel):
     count: int
 
 
-class TopicPreview(BaseModel):
+class PreviewAnswer(BaseModel):
     """What a topic would have brought in the last 30 days; `papers` are the newest of them."""
 
     topic: str
     canonical: str
     total: int
-    pace: str
+    volume: str
     days_known: int
     days: list[DayCount]
     papers: list[PaperSummary]

@@ -8,8 +8,8 @@ from typing import Final
 from limits import RateLimitItem
 from pydantic import BaseModel
 
-from service.web.api import models, operator, public, reader
-from service.web.api import models_reader as own
+from service.web.api import models, operator, public, subscriber
+from service.web.api import models_subscriber as own
 from service.web.core.rate_limits import FEED_WORK, PAPER_WORK, PREVIEW_WORK, SEARCH_WORK
 
 ROOT: Final = "/api/v1"
@@ -19,7 +19,7 @@ class Part(StrEnum):
     """Whom a part of the API is for: everybody, one reader, or the operator."""
 
     PUBLIC = "public"
-    READER = "reader"
+    SUBSCRIBER = "subscriber"
     OPERATOR = "operator"
 
 
@@ -61,7 +61,7 @@ def _public(
     )  # fmt: skip
 
 
-def _reader(
+def _own(
     run: Callable[..., BaseModel | None],
     method: str,
     path: str,
@@ -71,7 +71,7 @@ def _reader(
     tool: str = "",
 ) -> Operation:
     return Operation(
-        run=run, method=method, path=path, answer=answer, part=Part.READER, cost=PAPER_WORK,
+        run=run, method=method, path=path, answer=answer, part=Part.SUBSCRIBER, cost=PAPER_WORK,
         status=status, problems=(401, 404, *problems), tool=tool,
     )  # fmt: skip
 
@@ -88,21 +88,21 @@ OPERATIONS: Final = (
     _public(public.get_day, "/days/{date}", models.Day, FEED_WORK, "day"),
     _public(public.get_paper, "/papers/{key}", models.PaperDetail, PAPER_WORK, "paper"),
     _public(public.search_papers, "/search", models.SearchResults, SEARCH_WORK, "search"),
-    _public(public.preview_topic, "/preview", models.TopicPreview, PREVIEW_WORK),
+    _public(public.preview_topic, "/preview", models.PreviewAnswer, PREVIEW_WORK),
     _public(public.list_ready_topics, "/topics", models.ReadyTopics, None),
     Operation(
         run=public.sign_up, method="POST", path="/subscriptions", answer=models.Accepted,
         part=Part.PUBLIC, cost=PAPER_WORK, status=202,
     ),
-    _reader(reader.get_profile, "GET", "/me", own.Profile),
-    _reader(reader.change_profile, "PATCH", "/me", own.Profile),
-    _reader(reader.get_topics, "GET", "/me/topics", own.OwnTopics),
-    _reader(reader.replace_topics, "PUT", "/me/topics", own.OwnTopics),
-    _reader(reader.list_digests, "GET", "/me/digests", own.Digests, tool="my_digest"),
-    _reader(reader.list_saved, "GET", "/me/papers", own.SavedList),
-    _reader(reader.save_paper, "POST", "/me/papers", own.SavedItem, 409),
-    _reader(reader.remove_saved, "DELETE", "/me/papers/{key}", None, status=204),
-    _operator(operator.get_status, "GET", "/operator/status", operator.Status),
+    _own(subscriber.get_profile, "GET", "/me", own.Profile),
+    _own(subscriber.change_profile, "PATCH", "/me", own.Profile),
+    _own(subscriber.get_topics, "GET", "/me/topics", own.OwnTopics),
+    _own(subscriber.replace_topics, "PUT", "/me/topics", own.OwnTopics),
+    _own(subscriber.list_digests, "GET", "/me/digests", own.Digests, tool="my_digest"),
+    _own(subscriber.list_saved, "GET", "/me/papers", own.SavedList),
+    _own(subscriber.save_paper, "POST", "/me/papers", own.SavedItem, 409),
+    _own(subscriber.remove_saved, "DELETE", "/me/papers/{key}", None, status=204),
+    _operator(operator.get_status, "GET", "/operator/status", operator.StatusAnswer),
     _operator(operator.list_editions, "GET", "/operator/editions", operator.Editions),
     _operator(operator.get_edition, "GET", "/operator/editions/{number}", operator.EditionDetail),
     _operator(operator.list_subscribers, "GET", "/operator/subscribers", operator.SubscriberList),

@@ -20,9 +20,9 @@ from service.subscribers.store.subscribers import get_named_topics
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.api.faults import explain_fields
 from service.web.api.models import Address, Listed, Text
-from service.web.api.models_reader import TopicItem
+from service.web.api.models_subscriber import TopicItem
 from service.web.core.context import Context
-from service.web.core.problems import Problem
+from service.web.core.problems import ApiProblem
 from service.web.pages.home import parse_date
 
 # The maximum of Postgres' bigint; a larger parameter would be an error.
@@ -117,7 +117,7 @@ class BatchItem(BaseModel):
     note: str
 
 
-class Status(BaseModel):
+class StatusAnswer(BaseModel):
     """Waiting mail and mail in doubt now, and the batches and editions of a day."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -187,11 +187,11 @@ class Released(BaseModel):
     email: str
 
 
-def get_status(context: Context, on: OnDate = None) -> Status:
+def get_status(context: Context, on: OnDate = None) -> StatusAnswer:
     """Return what waits or is in doubt, and the batches and editions of a day."""
     now = context.clock()
     day = parse_date(on) if on else announcement_date(now)
-    return Status.model_validate(find_status(context.sessions, context.settings, day, now))
+    return StatusAnswer.model_validate(find_status(context.sessions, context.settings, day, now))
 
 
 def list_editions(context: Context) -> Editions:
@@ -209,7 +209,7 @@ def get_edition(context: Context, number: EditionNumber) -> EditionDetail:
     """Return the balance of an edition, its failures and its doubts."""
     story = find_story(context.sessions, number, context.clock())
     if story is None:
-        raise Problem(404, "There is no such edition.")
+        raise ApiProblem(404, "There is no such edition.")
     return EditionDetail.model_validate(story)
 
 
@@ -257,5 +257,5 @@ def release(context: Context, body: Release) -> Released:
     except SignUpError as error:
         raise explain_fields(error) from error
     if not released:
-        raise Problem(404, "This address is not suppressed.")
+        raise ApiProblem(404, "This address is not suppressed.")
     return Released(email=address)

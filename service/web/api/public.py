@@ -22,7 +22,7 @@ from service.web.api import models
 from service.web.api.faults import explain_fields, explain_topic
 from service.web.core.context import AppContext, Context
 from service.web.core.mail_gate import Visit, may_pass
-from service.web.core.problems import Problem
+from service.web.core.problems import ApiProblem
 from service.web.core.rate_limits import PER_SCRIPT
 from service.web.pages.home import load_day, parse_day
 from service.web.pages.paper import canonical_key, load_page
@@ -64,7 +64,7 @@ def get_paper(context: Context, key: models.PaperKey) -> models.PaperDetail:
     with transaction(context.sessions) as session:
         paper = find_paper(session, key) or find_paper(session, canonical_key(key))
         if paper is None:
-            raise Problem(404, "No paper here has this key.")
+            raise ApiProblem(404, "No paper here has this key.")
         found = load_page(session, settings, paper)
     return models.PaperDetail(
         **dict(models.show_paper(paper, settings)),
@@ -102,19 +102,19 @@ def search_papers(
     )
 
 
-def preview_topic(context: Context, topic: models.Topic) -> models.TopicPreview:
+def preview_topic(context: Context, topic: models.Topic) -> models.PreviewAnswer:
     """Return what a topic would have brought in the last 30 days, and ideas for other topics."""
     try:
         found = load_preview(context, topic)
     except TopicError as error:
         raise explain_topic(error) from error
     except TooBroad as error:
-        raise Problem(503, TOO_BROAD, headers={"Retry-After": "60"}) from error
-    return models.TopicPreview(
+        raise ApiProblem(503, TOO_BROAD, headers={"Retry-After": "60"}) from error
+    return models.PreviewAnswer(
         topic=topic,
         canonical=canonical(parse_query(topic)),
         total=found.matched.total,
-        pace=found.volume,
+        volume=found.volume,
         days_known=found.days_known,
         days=[models.DayCount(on=on, count=count) for on, count in found.matched.per_day],
         papers=models.show_papers(found.matched.newest, context.settings),
@@ -160,7 +160,7 @@ def sign_up(context: Context, request: Request, body: models.SignUp) -> models.A
     if not passes:
         wait = {"Retry-After": str(_SLOW_SECONDS)}
         text = f"At most {PER_SCRIPT.amount} sign-ups an hour come from one program; the form on the site takes more."
-        raise Problem(429, text, headers=wait)
+        raise ApiProblem(429, text, headers=wait)
     context.enqueue("settle_requests")
     return models.Accepted(detail=_SENT)
 

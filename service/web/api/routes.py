@@ -20,7 +20,7 @@ from service.web.api.models import Listed
 from service.web.api.operations import OPERATIONS, ROOT, Operation, Part
 from service.web.core.admission import costly
 from service.web.core.conditional import has_etag, make_etag
-from service.web.core.problems import MEDIA_TYPE, PROBLEMS, Problem
+from service.web.core.problems import MEDIA_TYPE, PROBLEMS, ApiProblem
 
 _PUBLIC: Final = "public, max-age=60"
 _PRIVATE: Final = "private, no-store"
@@ -57,7 +57,7 @@ def require_json(request: Request) -> None:
     """Raise a 415 for a body that is not called JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Problem(415)
+        raise ApiProblem(415)
 
 
 def add_route(operation: Operation) -> None:

@@ -15,7 +15,7 @@ from service.platform.signing.tokens import TokenEnded, TokenError, TokenExpired
 from service.platform.work_budget import BudgetSpent
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
-from service.web.core.problems import FieldProblem, Problem, answer_problem, is_api
+from service.web.core.problems import ApiProblem, FieldProblem, answer_problem, is_api
 from service.web.core.work_slots import RETRY_SECONDS, Busy
 
 _CRASH_TITLE = "Something went wrong on our side"
@@ -55,7 +55,7 @@ def _show_fault(
     Under `/api/` the text is a problem instead (RFC 9457).
     """
     if is_api(request.url.path):
-        return answer_problem(Problem(status, f"{title}. {text}"))
+        return answer_problem(ApiProblem(status, f"{title}. {text}"))
     pages = get_context(request).pages
     return pages.show("fault.html", status=status, heading=title, text=text, old_link=old_link)
 
@@ -79,14 +79,14 @@ _OTHER_TEXT = ("We could not read the request", "It was not complete. Please try
 
 def show_http_error(request: Request, error: HTTPException) -> Response:
     if is_api(request.url.path):
-        return answer_problem(Problem(error.status_code, headers=error.headers))
+        return answer_problem(ApiProblem(error.status_code, headers=error.headers))
     title, text = _HTTP_TEXTS.get(error.status_code, _OTHER_TEXT)
     answer = _show_fault(request, error.status_code, title, text)
     answer.headers.update(error.headers or {})
     return answer
 
 
-def show_problem(_request: Request, problem: Problem) -> Response:
+def show_problem(_request: Request, problem: ApiProblem) -> Response:
     return answer_problem(problem)
 
 
@@ -97,16 +97,16 @@ def show_unreadable(request: Request, error: RequestValidationError) -> Response
     return _show_fault(request, 422, "We could not read the request", text)
 
 
-def _describe_unreadable(error: RequestValidationError) -> Problem:
+def _describe_unreadable(error: RequestValidationError) -> ApiProblem:
     """Return which values are wrong. What was sent is left out, since it may be a secret."""
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
-        return Problem(400)
+        return ApiProblem(400)
     errors = [
         FieldProblem(".".join(map(str, each["loc"][1:])), each["msg"])
         for each in found[:_MOST_SHOWN]
     ]
-    return Problem(422, errors=errors)
+    return ApiProblem(422, errors=errors)
 
 
 def show_invalid_link(request: Request, error: TokenError) -> Response:
@@ -121,7 +121,7 @@ def show_invalid_link(request: Request, error: TokenError) -> Response:
 
 def _refuse_token(error: TokenError) -> Response:
     challenge = {"WWW-Authenticate": 'Bearer realm="Paperboy", error="invalid_token"'}
-    return answer_problem(Problem(401, str(error), headers=challenge))
+    return answer_problem(ApiProblem(401, str(error), headers=challenge))
 
 
 def show_expired_link(request: Request, error: TokenError) -> Response:
@@ -147,7 +147,7 @@ def show_busy_error(request: Request, error: Busy) -> Response:
     """Say in one sentence that the request may come again later, in the form that was asked for."""
     path, headers = request.url.path, {"Retry-After": str(error.wait)}
     if is_api(path):
-        return answer_problem(Problem(error.status, error.text, headers=headers))
+        return answer_problem(ApiProblem(error.status, error.text, headers=headers))
     if path.startswith(("/feeds/", "/feed/")):
         return PlainTextResponse(f"{error.text}\n", error.status, headers)
     if path == "/topics/preview/live":
@@ -217,7 +217,7 @@ def _alert(request: Request, error: Exception) -> bool:
 def add_fault_pages(app: FastAPI) -> None:
     app.exception_handler(PageNotFound)(show_page_not_found)
     app.exception_handler(HTTPException)(show_http_error)
-    app.exception_handler(Problem)(show_problem)
+    app.exception_handler(ApiProblem)(show_problem)
     app.exception_handler(RequestValidationError)(show_unreadable)
     app.exception_handler(Busy)(show_busy_error)
     app.exception_handler(BudgetSpent)(show_budget_spent)

@@ -39,7 +39,7 @@ class FieldProblem:
     position: int | None = None
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """A request to the API that fails; `detail` is a sentence for its author, empty for the usual one."""
 
     def __init__(
@@ -63,7 +63,7 @@ def is_api(path: str) -> bool:
     return path.startswith(API_ROOT)
 
 
-def describe_problem(problem: Problem) -> dict[str, object]:
+def describe_problem(problem: ApiProblem) -> dict[str, object]:
     """Return the problem as the object that RFC 9457 defines, with `errors` where values are wrong."""
     described: dict[str, object] = {
         "type": f"/api#problem-{problem.status}",
@@ -80,7 +80,7 @@ def describe_problem(problem: Problem) -> dict[str, object]:
     return described
 
 
-def answer_problem(problem: Problem) -> Response:
+def answer_problem(problem: ApiProblem) -> Response:
     """Return the problem as an answer that nobody may cache."""
     return Response(
         json.dumps(describe_problem(problem), ensure_ascii=False).encode(),

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from service.platform.signing.tokens import Token
-from service.web.api.auth import open_digest_reader
+from service.web.api.auth import open_digest_link
 from service.web.core.context import AppContext
 from service.web.core.middleware import MAX_BODY_BYTES
 from service.web.mcp.server import make_server
@@ -26,7 +26,7 @@ class McpEndpoint:
     def __init__(self, context: AppContext) -> None:
         self._origin = context.settings.base_url
         self._manager = StreamableHTTPSessionManager(
-            make_server(context, lambda request: _find_reader(context, request)),
+            make_server(context, lambda request: _find_link(context, request)),
             json_response=True,
             stateless=True,
             max_request_body_size=MAX_BODY_BYTES,
@@ -51,7 +51,7 @@ class McpEndpoint:
         return Route(PATH, endpoint=self, methods=["POST"])
 
 
-def _find_reader(context: AppContext, request: Request | None) -> Token:
+def _find_link(context: AppContext, request: Request | None) -> Token:
     header = request.headers.get("authorization", "") if request else ""
     scheme, _, text = header.partition(" ")
-    return open_digest_reader(context, text.strip() if scheme.lower() == "bearer" else "")
+    return open_digest_link(context, text.strip() if scheme.lower() == "bearer" else "")

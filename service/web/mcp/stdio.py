@@ -15,7 +15,7 @@ from service.platform.signing.tokens import Purpose, Token, make_token
 from service.subscribers.store.subscribers import find_by_email
 from service.web.asgi import app_from_environment
 from service.web.core.context import AppContext
-from service.web.core.problems import Problem
+from service.web.core.problems import ApiProblem
 from service.web.mcp.server import make_server
 
 
@@ -27,18 +27,18 @@ def main(words: list[str]) -> None:
 
 
 async def _serve(context: AppContext, email: str) -> None:
-    server = make_server(context, lambda request: _find_reader(context, email, request))
+    server = make_server(context, lambda request: _find_link(context, email, request))
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-def _find_reader(context: AppContext, email: str, _request: Request | None) -> Token:
+def _find_link(context: AppContext, email: str, _request: Request | None) -> Token:
     if not email:
-        raise Problem(401, "Name the reader: paperboy mcp --reader EMAIL.")
+        raise ApiProblem(401, "Name the reader: paperboy mcp --reader EMAIL.")
     with transaction(context.sessions) as session:
         subscriber = find_by_email(session, email_key(email))
         if subscriber is None:
-            raise Problem(404, "No reader has this address.")
+            raise ApiProblem(404, "No reader has this address.")
         return make_token(Purpose.PREFERENCES, subscriber, context.clock())
 
 

@@ -76,7 +76,7 @@ def run_cases(address: str, reader_token: str, count: int, seed: int) -> Outcome
     """Send at least `count` cases, as many of each operation and kind. The same seed sends the same."""
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=_CONFIG)
     outcome = Outcome()
-    keys = {Part.READER: bearer(reader_token), Part.OPERATOR: bearer(API_KEY)}
+    keys = {Part.SUBSCRIBER: bearer(reader_token), Part.OPERATOR: bearer(API_KEY)}
     with requests.Session() as session:
         # An operation without parameters has one case only, which the others make up for.
         while outcome.cases < count:

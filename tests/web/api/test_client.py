@@ -53,7 +53,7 @@ def test_a_generated_client_reads_papers_and_changes_topics(
         assert (refused.status, refused.errors[0].position) == (422, 5)
     with client.AuthenticatedClient(base_url=str(web.base_url), token=reader.token) as me:
         body = models.TopicsChange(topics=[models.TopicInput(query="dogs", name="Pets")])
-        changed = call("reader.replace_topics", client=me, body=body)
+        changed = call("subscriber.replace_topics", client=me, body=body)
         assert [(each.name, each.query) for each in changed.topics] == [("Pets", "dogs")]
-        (digest,) = call("reader.list_digests", client=me).items
+        (digest,) = call("subscriber.list_digests", client=me).items
         assert digest.sections[0].papers[0].title == "Cats"

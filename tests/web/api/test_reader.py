@@ -68,7 +68,7 @@ def test_papers_are_saved_searched_and_removed(web: httpx2.Client, reader: ApiRe
 def test_nothing_is_answered_without_a_whole_token(web: httpx2.Client, reader: ApiReader) -> None:
     wrong = ["x", "a.b", f"{reader.token[:-1]}!"]
     for operation in OPERATIONS:
-        if operation.part is not Part.READER:
+        if operation.part is not Part.SUBSCRIBER:
             continue
         path = f"/api/v1{operation.path.format(key='arxiv:2609.00001')}"
         bodies = {"PUT": {"topics": []}, "POST": {"paper": "2609.00001"}, "PATCH": {}}

@@ -61,14 +61,14 @@ class TopicsChange(BaseModel):
     topics: Topics
 
 
-class DigestSection(BaseModel):
+class DigestSectionItem(BaseModel):
     """The papers of one topic under its name."""
 
     title: str
     papers: list[PaperSummary]
 
 
-class DigestUpdate(BaseModel):
+class DigestUpdateItem(BaseModel):
     """A paper that was sent before, and what happened to it since."""
 
     paper: PaperSummary
@@ -80,8 +80,8 @@ class DigestItem(BaseModel):
 
     title: str
     sent_at: datetime
-    sections: list[DigestSection]
-    updates: list[DigestUpdate]
+    sections: list[DigestSectionItem]
+    updates: list[DigestUpdateItem]
     cut_count: int
     silence: str
 

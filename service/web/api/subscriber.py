@@ -1,6 +1,6 @@
 """A reader's own operations: profile, topics, digests, saved papers.
 
-Each calls what the pages of the preferences call; `reader` is the verified token of a link.
+Each calls what the pages of the preferences call; `link` is the verified token of a link.
 """
 
 from dataclasses import replace
@@ -33,11 +33,11 @@ from service.subscribers.store.subscribers import get_named_topics, get_subscrib
 from service.subscribers.validate import SignUpError, validate_preferences
 from service.topics.edit_by_link import ChangeRefused
 from service.web.api import models
-from service.web.api import models_reader as own
-from service.web.api.auth import DigestReader, Reader
+from service.web.api import models_subscriber as own
+from service.web.api.auth import DigestLink, OwnLink
 from service.web.api.faults import explain_fields
 from service.web.core.context import AppContext, Context
-from service.web.core.problems import FieldProblem, Problem
+from service.web.core.problems import ApiProblem, FieldProblem
 from service.web.core.signed_links import find_holder
 from service.web.views.pagination import cut
 
@@ -51,36 +51,36 @@ Words = Annotated[
 Tag = Annotated[str, models.Cleaned, Query(max_length=60, description="One of your tags.")]
 
 
-def get_profile(context: Context, reader: Reader) -> own.Profile:
+def get_profile(context: Context, link: OwnLink) -> own.Profile:
     """Return the reader's settings and topics."""
     with transaction(context.sessions) as session:
-        return _show_profile(session, find_holder(session, reader))
+        return _show_profile(session, find_holder(session, link))
 
 
-def change_profile(context: Context, reader: Reader, body: own.ProfileChange) -> own.Profile:
+def change_profile(context: Context, link: OwnLink, body: own.ProfileChange) -> own.Profile:
     """Change settings; those left out stay."""
     given = body.model_dump(exclude_none=True)
     # The form has numbers as they are typed.
     given |= {name: str(given[name]) for name in ("hour", "full_cards") if name in given}
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, reader, lock=True)
+        subscriber = find_holder(session, link, lock=True)
         form = replace(form_of(session, subscriber), **given)
         _update(context, session, subscriber, form)
         return _show_profile(session, subscriber)
 
 
-def get_topics(context: Context, reader: Reader) -> own.OwnTopics:
+def get_topics(context: Context, link: OwnLink) -> own.OwnTopics:
     """Return the reader's topics."""
     with transaction(context.sessions) as session:
-        return own.OwnTopics(topics=_list_topics(session, find_holder(session, reader)))
+        return own.OwnTopics(topics=_list_topics(session, find_holder(session, link)))
 
 
-def replace_topics(context: Context, reader: Reader, body: own.TopicsChange) -> own.OwnTopics:
+def replace_topics(context: Context, link: OwnLink, body: own.TopicsChange) -> own.OwnTopics:
     """Replace all topics by those of the request; without a name a topic keeps its own."""
     topics = tuple(topic.query for topic in body.topics)
     names = tuple(topic.name if "name" in topic.model_fields_set else None for topic in body.topics)
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, reader, lock=True)
+        subscriber = find_holder(session, link, lock=True)
         form = replace(form_of(session, subscriber), topics=topics, names=names)
         _update(context, session, subscriber, form)
         return own.OwnTopics(topics=_list_topics(session, subscriber))
@@ -108,11 +108,11 @@ def _list_topics(session: Session, subscriber: Subscriber) -> list[own.TopicItem
 
 
 def list_digests(
-    context: Context, reader: DigestReader, page: models.PageNumber = 1, limit: DigestCount = 1
+    context: Context, link: DigestLink, page: models.PageNumber = 1, limit: DigestCount = 1
 ) -> own.Digests:
     """Return the reader's latest digests as they were sent, newest first."""
     with transaction(context.sessions) as session:
-        digests = load_feed_digests(session, _find_digest_reader(session, reader).id)
+        digests = load_feed_digests(session, _find_digest_holder(session, link).id)
     listed = cut(digests, page, limit)
     return own.Digests(
         items=[_show_digest(digest, context.settings) for digest in listed.items],
@@ -122,7 +122,7 @@ def list_digests(
     )
 
 
-def _find_digest_reader(session: Session, link: Token) -> Subscriber:
+def _find_digest_holder(session: Session, link: Token) -> Subscriber:
     if link.purpose is not Purpose.FEED:
         return find_holder(session, link)
     subscriber = get_subscriber(session, link.subject)
@@ -136,13 +136,13 @@ def _show_digest(digest: FeedDigest, settings: Settings) -> own.DigestItem:
         title=digest.title,
         sent_at=digest.sent_at,
         sections=[
-            own.DigestSection(
+            own.DigestSectionItem(
                 title=section.title, papers=models.show_papers(section.papers, settings)
             )
             for section in digest.sections
         ],
         updates=[
-            own.DigestUpdate(paper=models.show_paper(paper, settings), what=what)
+            own.DigestUpdateItem(paper=models.show_paper(paper, settings), what=what)
             for paper, what in digest.updates
         ],
         cut_count=digest.cut_count,
@@ -151,11 +151,11 @@ def _show_digest(digest: FeedDigest, settings: Settings) -> own.DigestItem:
 
 
 def list_saved(
-    context: Context, reader: Reader, words: Words = "", tag: Tag = "", page: models.PageNumber = 1
+    context: Context, link: OwnLink, words: Words = "", tag: Tag = "", page: models.PageNumber = 1
 ) -> own.SavedList:
     """Return the reader's saved papers, or those that a search or a tag finds."""
     with transaction(context.sessions) as session:
-        subscriber_id = find_holder(session, reader).id
+        subscriber_id = find_holder(session, link).id
         ids = find_saved_ids(session, subscriber_id, parse_filter(words, tag))
         listed = cut(ids, page, _PAGE_SIZE)
         saved = load_saved(session, subscriber_id, listed.items)
@@ -167,16 +167,16 @@ def list_saved(
     )
 
 
-def save_paper(context: Context, reader: Reader, body: own.SaveRequest) -> own.SavedItem:
+def save_paper(context: Context, link: OwnLink, body: own.SaveRequest) -> own.SavedItem:
     """Save a paper, with tags and a note; twice is once."""
     now = context.clock()
     try:
         tags = parse_tags(",".join(body.tags))
         with transaction(context.sessions) as session:
-            subscriber = find_holder(session, reader, lock=True)
+            subscriber = find_holder(session, link, lock=True)
             saved = save_by_address(session, subscriber, body.paper, now)
             if saved is None:
-                raise Problem(404, "No paper here has this address.")
+                raise ApiProblem(404, "No paper here has this address.")
             paper_id = saved.paper.id
             add_tags(session, subscriber.id, paper_id, tags)
             if body.note:
@@ -184,19 +184,19 @@ def save_paper(context: Context, reader: Reader, body: own.SaveRequest) -> own.S
                 update_saved(session, subscriber.id, paper_id, tagged.tags, body.note)
             found = find_saved(session, subscriber.id, paper_id) or saved
     except SavedFault as fault:
-        raise Problem(422, errors=[FieldProblem(fault.field, str(fault))]) from fault
+        raise ApiProblem(422, errors=[FieldProblem(fault.field, str(fault))]) from fault
     except ChangeRefused as error:
-        raise Problem(409, str(error)) from error
+        raise ApiProblem(409, str(error)) from error
     return _show_saved(found, context.settings)
 
 
-def remove_saved(context: Context, reader: Reader, key: models.PaperKey) -> None:
+def remove_saved(context: Context, link: OwnLink, key: models.PaperKey) -> None:
     """Remove a saved paper, with its tags and its note."""
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, reader, lock=True)
+        subscriber = find_holder(session, link, lock=True)
         paper_id = find_by_address(session, key)
         if paper_id is None or find_saved(session, subscriber.id, paper_id) is None:
-            raise Problem(404, _NOT_SAVED)
+            raise ApiProblem(404, _NOT_SAVED)
         now = context.clock()
         take_back_feedback(session, subscriber, paper_id, Feedback.KEPT, None, now)
 
