@@ -1,6 +1,6 @@
 """Send generated requests to the JSON API: 10,000 cases, no 5xx, and no answer that is not documented.
 
-    .venv/bin/python bench/api_cases.py [--quick] [--cases 10000] [--seed 1]
+    .venv/bin/python bench/api_cases.py [--quick] [--cases 10000] [--seed 1] [--seconds N]
 
 Starts PostgreSQL, Valkey and the site on this machine, with invented papers and one reader. Half of the
 cases fit the schema, the others break it. One JSON object as the last line on stdout, the first faults on
@@ -9,6 +9,7 @@ stderr; exit status 1 if there is one. Another seed sends other cases.
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="400 cases, under a minute")
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="end after so many seconds")
     given = parser.parse_args()
     logs.configure_service("ERROR")
     started = time.perf_counter()
@@ -63,7 +65,7 @@ def main() -> int:
         app = create_app(settings, make_sessions(engine), enqueue=enqueue, clock=clock)
         address = stack.enter_context(serve_without_limits(app, settings))
         count = 400 if given.quick else given.cases
-        outcome = run_cases(address, reader.token, count, given.seed)
+        outcome = run_cases(address, reader.token, count, given.seed, given.seconds)
     for fault in outcome.faults[:_SHOWN]:
         print(fault[:2_000], file=sys.stderr)
     seconds = round(time.perf_counter() - started, 1)

@@ -5,6 +5,8 @@ key and the operator's the operator's, and one in eight has none. The limits of 
 nearly every answer would be a 429.
 """
 
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -72,14 +74,20 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
-def run_cases(address: str, reader_token: str, count: int, seed: int) -> Outcome:
-    """Send at least `count` cases, as many of each operation and kind. The same seed sends the same."""
+def run_cases(
+    address: str, token: str, count: int, seed: int, seconds: float = math.inf
+) -> Outcome:
+    """Send at least `count` cases, as many of each operation and kind, unless the time is over before.
+
+    The same seed sends the same. `token` is that of a link to the preferences.
+    """
+    end = time.monotonic() + seconds
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=_CONFIG)
     outcome = Outcome()
-    keys = {Part.SUBSCRIBER: bearer(reader_token), Part.OPERATOR: bearer(API_KEY)}
+    keys = {Part.SUBSCRIBER: bearer(token), Part.OPERATOR: bearer(API_KEY)}
     with requests.Session() as session:
         # An operation without parameters has one case only, which the others make up for.
-        while outcome.cases < count:
+        while outcome.cases < count and time.monotonic() < end:
             each = -(-(count - outcome.cases) // (len(OPERATIONS) * len(_MODES)))
             for operation in OPERATIONS:
                 headers = keys.get(operation.part)
@@ -87,7 +95,7 @@ def run_cases(address: str, reader_token: str, count: int, seed: int) -> Outcome
                     strategy = schema[f"{ROOT}{operation.path}"][operation.method].as_strategy(
                         generation_mode=mode, headers=headers
                     )
-                    _send(strategy, _Sender(address, session, outcome), each, seed)
+                    _send(strategy, _Sender(address, session, outcome, end), each, seed)
             seed += 1
     return outcome
 
@@ -97,8 +105,11 @@ class _Sender:
     address: str
     session: requests.Session
     outcome: Outcome
+    end: float
 
     def __call__(self, case: Case[Any]) -> None:
+        if time.monotonic() > self.end:
+            return
         outcome = self.outcome
         outcome.cases += 1
         if outcome.cases % _ONE_WITHOUT_KEY == 0:

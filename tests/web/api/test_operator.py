@@ -40,9 +40,10 @@ def test_subscribers_are_walked_by_a_cursor(
 ) -> None:
     for number in range(5):
         subscribers.add(f"r{number}@example.org", "cats", is_confirmed=number != 2)
-    address, seen = f"{ROOT}/subscribers?state=active&limit=3", []
+    address: str | None = f"{ROOT}/subscribers?state=active&limit=3"
+    seen: list[str] = []
     for _ in range(2):
-        answer = operator.get(address)
+        answer = operator.get(str(address))
         seen += [each["email"] for each in answer.json()["items"]]
         address = answer.json()["next"]
     assert seen == [f"r{number}@example.org" for number in (4, 3, 1, 0)]
