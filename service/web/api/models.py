@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from urllib.parse import quote
 
 from fastapi import Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.papers.domain.types import AnnounceType, PaperView
@@ -22,18 +22,17 @@ LONGEST_QUERY = 4_000
 Item = TypeVar("Item")
 
 
-def _clean(value: object) -> object:
+def _clean(text: str) -> str:
     """Return a text without characters that no database and no JSON can have."""
-    return clean(value).strip() if isinstance(value, str) else value
+    return clean(text).strip()
 
 
-Cleaned = BeforeValidator(_clean)
-Text = Annotated[str, Cleaned]
+# After the limits, which count what was sent.
+Cleaned = AfterValidator(_clean)
 
 PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGES, description="The page, from 1.")]
 Topic = Annotated[
     str,
-    Cleaned,
     Query(
         alias="q",
         min_length=1,
@@ -41,6 +40,7 @@ Topic = Annotated[
         description='A topic in the topic language: words, "phrases", au:name, cat:cs.CL, AND, OR, NOT.',
         examples=["diffusion cat:cs.CV"],
     ),
+    Cleaned,
 ]  # fmt: skip
 DayName = Annotated[
     str,
@@ -53,18 +53,18 @@ DayName = Annotated[
 ]
 PaperKey = Annotated[
     str,
-    Cleaned,
     Path(
         min_length=1,
         max_length=300,
         description="The key of a paper, such as arxiv:2604.14630, or an arXiv identifier.",
         examples=["arxiv:2604.14630"],
     ),
+    Cleaned,
 ]
 FieldName = Annotated[
     str,
-    Cleaned,
     Query(max_length=64, description="Only papers of this category or archive, such as cs.CL."),
+    Cleaned,
 ]
 
 
@@ -239,18 +239,19 @@ class TopicInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Annotated[Text, Field(min_length=1, max_length=LONGEST_QUERY)]
-    name: Annotated[Text, Field(max_length=LONGEST_NAME)] = ""
+    query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY), Cleaned]
+    name: Annotated[str, Field(max_length=LONGEST_NAME), Cleaned] = ""
 
 
 Address = Annotated[
-    Text,
+    str,
     Field(
         min_length=3,
         max_length=320,
         examples=["ada@example.org"],
         json_schema_extra={"format": "email"},
     ),
+    Cleaned,
 ]
 Topics = Annotated[list[TopicInput], Field(max_length=MOST_TOPICS)]
 
@@ -264,7 +265,7 @@ class SignUp(BaseModel):
     topics: Topics = Field(default_factory=list)
     cadence: Cadence = Cadence.DAILY
     hour: Annotated[int, Field(ge=0, le=23, strict=True)] | None = None
-    timezone: Annotated[Text, Field(max_length=64)] = ""
+    timezone: Annotated[str, Field(max_length=64), Cleaned] = ""
     timing: Timing = Timing.AT_HOUR
 
 

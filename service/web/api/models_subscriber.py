@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.deliveries.domain.recipients import MOST_FULL_CARDS, Cadence, SubscriberState, Timing
 from service.subscribers.domain.saved import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS
-from service.web.api.models import Paged, PaperSummary, Text, Topics
+from service.web.api.models import Cleaned, Paged, PaperSummary, Topics
 
 
 class TopicItem(BaseModel):
@@ -46,7 +46,7 @@ class ProfileChange(BaseModel):
 
     cadence: Cadence | None = None
     hour: Annotated[int, Field(ge=0, le=23, strict=True)] | None = None
-    timezone: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
+    timezone: Annotated[str, Field(min_length=1, max_length=64), Cleaned] | None = None
     timing: Timing | None = None
     full_cards: Annotated[int, Field(ge=0, le=MOST_FULL_CARDS, strict=True)] | None = None
     has_empty_digests: Annotated[bool, Field(strict=True)] | None = None
@@ -108,9 +108,11 @@ class SaveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    paper: Annotated[Text, Field(min_length=1, max_length=2_000, examples=["arxiv:2604.14630"])]
+    paper: Annotated[
+        str, Field(min_length=1, max_length=2_000, examples=["arxiv:2604.14630"]), Cleaned
+    ]
     tags: Annotated[
-        list[Annotated[Text, Field(min_length=1, max_length=LONGEST_TAG)]],
+        list[Annotated[str, Field(min_length=1, max_length=LONGEST_TAG), Cleaned]],
         Field(max_length=MOST_TAGS),
     ] = Field(default_factory=list)
-    note: Annotated[Text, Field(max_length=LONGEST_NOTE)] = ""
+    note: Annotated[str, Field(max_length=LONGEST_NOTE), Cleaned] = ""

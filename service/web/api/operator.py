@@ -19,7 +19,7 @@ from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_named_topics
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.api.faults import explain_fields
-from service.web.api.models import Address, Listed, Text
+from service.web.api.models import Address, Cleaned, Listed
 from service.web.api.models_subscriber import TopicItem
 from service.web.core.context import Context
 from service.web.core.problems import ApiProblem
@@ -163,7 +163,7 @@ class Suppress(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Address
-    why: Annotated[Text, Field(min_length=1, max_length=500)]
+    why: Annotated[str, Field(min_length=1, max_length=500), Cleaned]
 
 
 class Release(BaseModel):

@@ -46,9 +46,9 @@ _NOT_SAVED = "This paper is not among your saved papers."
 
 DigestCount = Annotated[int, Query(ge=1, le=5, description="How many digests make a page.")]
 Words = Annotated[
-    str, models.Cleaned, Query(alias="q", max_length=300, description="Words in the papers.")
+    str, Query(alias="q", max_length=300, description="Words in the papers."), models.Cleaned
 ]
-Tag = Annotated[str, models.Cleaned, Query(max_length=60, description="One of your tags.")]
+Tag = Annotated[str, Query(max_length=60, description="One of your tags."), models.Cleaned]
 
 
 def get_profile(context: Context, link: OwnLink) -> own.Profile:
