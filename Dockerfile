@@ -14,13 +14,13 @@ WORKDIR /app
 RUN python -m venv /opt/venv
 
 # The pins change seldom and the code often, so the slow layer comes first.
-COPY requirements/run.txt requirements/embedded.txt requirements/similarity.txt requirements/
+COPY requirements/run.txt requirements/embedded.txt requirements/similarity.txt requirements/mcp.txt requirements/
 RUN for pins in run ${EXTRAS}; do \
       /opt/venv/bin/pip install --no-deps --require-hashes -r "requirements/${pins}.txt" || exit 1; \
     done
 
 COPY pyproject.toml README.md LICENSE ./
-COPY requirements/run.in requirements/embedded.in requirements/similarity.in requirements/
+COPY requirements/run.in requirements/embedded.in requirements/similarity.in requirements/mcp.in requirements/
 COPY migrations migrations
 COPY email_templates email_templates
 COPY service service

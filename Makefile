@@ -207,10 +207,11 @@ lock: ## pin requirements/*.in again (ARGS=--upgrade: to the newest)
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
 	compile="$$tool/bin/$(UV_COMPILE)" && part="$$compile -c requirements/dev.txt requirements/build.in requirements/run.in" && \
-	$$compile $(ARGS) requirements/dev.in -o requirements/dev.txt && \
+	$$compile $(ARGS) --override requirements/overrides.in requirements/dev.in -o requirements/dev.txt && \
 	$$part -o requirements/run.txt && \
 	$$part requirements/embedded.in -o requirements/embedded.txt && \
 	$$part requirements/similarity.in -o requirements/similarity.txt && \
+	$$part requirements/mcp.in -o requirements/mcp.txt && \
 	$$compile $(ARGS) requirements/bench.in -o requirements/bench.txt && \
 	$$compile $(ARGS) requirements/docs.in -o requirements/docs.txt && \
 	$$compile $(ARGS) requirements/checks.in -o requirements/checks.txt

@@ -19,6 +19,7 @@ from service.cli import (
     editions,
     embeddings,
     gates,
+    mcp,
     pause,
     reports,
     subscribers,
@@ -45,6 +46,7 @@ for module in (
     community,
     pause,
     gates,
+    mcp,
 ):
     module.register(app)
 

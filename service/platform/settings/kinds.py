@@ -163,6 +163,7 @@ RedisUrl = Annotated[str, _must(_match(r"(rediss?|unix)://.*"), "this is not a V
 BrokerUrl = Annotated[str, _must(_match(r"(amqps?|rediss?|unix)://.*"), "this is not a RabbitMQ, Valkey or Redis address", "Use amqp://user:password@host:5672/name or redis://host:6379/1")]
 WebAddress = Annotated[str, _must(_is_web_address, "{} is not a web address", "Use https://papers.example.org"), AfterValidator(lambda url: url.rstrip("/"))]
 SigningKey = Annotated[str, _must(_match(r".{16,}"), "a key is shorter than 16 characters", "Use `openssl rand -base64 48`")]
+ApiKey = Annotated[str, _must(_match(r"([!-~]{24,})?"), "the key is shorter than 24 characters, or has characters that a header cannot have", "Use `openssl rand -base64 32`")]
 MailAddress = Annotated[str, _must(_has_address, "{} has no address", "Use Paperboy <digest@example.org>")]
 Domain = Annotated[str, _must(_match(r"[\w-]+(\.[\w-]+)*"), "{} is not a domain", "Use bounces.example.org")]
 Network = Annotated[str, _must(_is_network, "{} is not an address or network of a proxy", "Use 127.0.0.1 or 172.30.57.0/24")]

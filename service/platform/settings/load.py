@@ -19,8 +19,8 @@ from service.platform.settings.settings import Settings
 
 SECRETS = frozenset(
     {
-        "database_url", "redis_url", "broker_url", "smtp_url", "secret_key", "admin_password", "hooks",
-        "bounce_mailbox",
+        "database_url", "redis_url", "broker_url", "smtp_url", "secret_key", "admin_password", "api_key",
+        "hooks", "bounce_mailbox",
     }
 )  # fmt: skip
 

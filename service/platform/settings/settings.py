@@ -28,7 +28,7 @@ class Settings(BaseSettings):
 
     An empty `database_url` or `redis_url` means the embedded server
     (`service.platform.embedded.resolve_services` fills it in), an empty `broker_url` that `redis_url`
-    is the broker, too (`queue_url`), an empty `admin_password` no admin pages; `send_rate` is messages per second, None for as fast as the relay answers.
+    is the broker, too (`queue_url`), an empty `admin_password` no admin pages, an empty `api_key` no operator's part of the API; `send_rate` is messages per second, None for as fast as the relay answers.
     `load_settings` reads the environment; `Settings(…)` reads only its arguments.
     """
 
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     hooks: Words[kinds.Hook] = Field(default=(), repr=False)
     secret_key: Words[kinds.SigningKey] = Field(default=(), repr=False)
     admin_password: str = Field(default="", repr=False)
+    api_key: kinds.ApiKey = Field(default="", repr=False)
     sources: Words[str] = ("arxiv", "huggingface")
     arxiv_feed_url: WebAddress = "https://rss.arxiv.org"
     arxiv_oai_url: WebAddress = "https://oaipmh.arxiv.org/oai"

@@ -25,7 +25,7 @@ from service.web.core.work_slots import Busy
 _TOO_MANY: Final = "That was a lot of work for your network; please try again in a minute."
 
 
-def _visitor_of(request: Request) -> str:
+def visitor_of(request: Request) -> str:
     return name_visitor(request.client.host if request.client else "")
 
 
@@ -34,7 +34,7 @@ def take_tokens(context: AppContext, request: Request, item: RateLimitItem, text
     cost = estimate_cost(text)
     # A larger topic is refused before any work is done for it.
     tokens = cost if cost <= MOST_COST else 1
-    wait = context.limits.seconds_until_work(item, _visitor_of(request), tokens)
+    wait = context.limits.seconds_until_work(item, visitor_of(request), tokens)
     if wait:
         raise Busy(429, _TOO_MANY, wait)
 
@@ -47,7 +47,7 @@ def _takes(item: RateLimitItem) -> Callable[[Context, Request], None]:
 
 
 async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
-    async with context.slots.hold(_visitor_of(request)):
+    async with context.slots.hold(visitor_of(request)):
         yield
 
 
@@ -58,17 +58,18 @@ async def _admit_words(context: Context, request: Request) -> AsyncIterator[None
         yield
         return
     await run_in_threadpool(take_tokens, context, request, SEARCH_WORK, text)
-    async with context.slots.hold(_visitor_of(request)):
+    async with context.slots.hold(visitor_of(request)):
         yield
 
 
-def _costly(item: RateLimitItem) -> list[Dependency]:
+def costly(item: RateLimitItem) -> list[Dependency]:
+    """Return the dependencies of a route whose requests take tokens of `item` and a slot."""
     # The slot is free again before the answer is sent, which a slow client may draw out.
     return [Depends(_takes(item)), Depends(_hold_slot, scope="function")]
 
 
-SEARCH: Final = _costly(SEARCH_WORK)
+SEARCH: Final = costly(SEARCH_WORK)
 SEARCH_IF_WORDS: Final[list[Dependency]] = [Depends(_admit_words, scope="function")]
-PREVIEW: Final = _costly(PREVIEW_WORK)
-FEED: Final = _costly(FEED_WORK)
-PAPER: Final = _costly(PAPER_WORK)
+PREVIEW: Final = costly(PREVIEW_WORK)
+FEED: Final = costly(FEED_WORK)
+PAPER: Final = costly(PAPER_WORK)

@@ -11,10 +11,11 @@ from service.operations.monitoring import Crash, report_crash
 from service.platform.database.engine import OUT_OF_TIME
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
-from service.platform.signing.tokens import TokenEnded, TokenExpired, TokenInvalid
+from service.platform.signing.tokens import TokenEnded, TokenError, TokenExpired, TokenInvalid
 from service.platform.work_budget import BudgetSpent
 from service.web.core.context import get_context
 from service.web.core.middleware import add_headers
+from service.web.core.problems import ApiProblem, FieldProblem, answer_problem, is_api
 from service.web.core.work_slots import RETRY_SECONDS, Busy
 
 _CRASH_TITLE = "Something went wrong on our side"
@@ -26,6 +27,8 @@ _ALERTED = " The operator gets a mail about it, with this number."
 _TOO_LONG = "This took too long. Please try again in a minute, or ask for something simpler."
 # By then whatever held the statement up is probably over.
 _LATER_SECONDS = 60
+# Of the values of one request that are wrong.
+_MOST_SHOWN = 20
 _TOO_COSTLY = "This needs more work than one page may take; please ask with fewer words."
 
 log = get_logger(__name__)
@@ -47,7 +50,12 @@ class PageNotFound(Exception):
 def _show_fault(
     request: Request, status: int, title: str, text: str, *, old_link: str = ""
 ) -> Response:
-    """Show the page; with `old_link`, the path of an expired link, one click mails a new one."""
+    """Show the page; with `old_link`, the path of an expired link, one click mails a new one.
+
+    Under `/api/` the text is a problem instead (RFC 9457).
+    """
+    if is_api(request.url.path):
+        return answer_problem(ApiProblem(status, f"{title}. {text}"))
     pages = get_context(request).pages
     return pages.show("fault.html", status=status, heading=title, text=text, old_link=old_link)
 
@@ -70,18 +78,40 @@ _OTHER_TEXT = ("We could not read the request", "It was not complete. Please try
 
 
 def show_http_error(request: Request, error: HTTPException) -> Response:
+    if is_api(request.url.path):
+        return answer_problem(ApiProblem(error.status_code, headers=error.headers))
     title, text = _HTTP_TEXTS.get(error.status_code, _OTHER_TEXT)
     answer = _show_fault(request, error.status_code, title, text)
     answer.headers.update(error.headers or {})
     return answer
 
 
-def show_unreadable(request: Request, _error: Exception) -> Response:
+def show_problem(_request: Request, problem: ApiProblem) -> Response:
+    return answer_problem(problem)
+
+
+def show_unreadable(request: Request, error: RequestValidationError) -> Response:
+    if is_api(request.url.path):
+        return answer_problem(_describe_unreadable(error))
     text = "A value in it is not what this page expects."
     return _show_fault(request, 422, "We could not read the request", text)
 
 
-def show_invalid_link(request: Request, _error: Exception) -> Response:
+def _describe_unreadable(error: RequestValidationError) -> ApiProblem:
+    """Return which values are wrong. What was sent is left out, since it may be a secret."""
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return ApiProblem(400)
+    errors = [
+        FieldProblem(".".join(map(str, each["loc"][1:])), each["msg"])
+        for each in found[:_MOST_SHOWN]
+    ]
+    return ApiProblem(422, errors=errors)
+
+
+def show_invalid_link(request: Request, error: TokenError) -> Response:
+    if is_api(request.url.path):
+        return _refuse_token(error)
     text = (
         "A mail program may have cut it off. Open it from the mail again, or have a new link sent "
         "to your address: you lose nothing by that."
@@ -89,7 +119,14 @@ def show_invalid_link(request: Request, _error: Exception) -> Response:
     return _show_fault(request, 404, "This link is not complete", text)
 
 
-def show_expired_link(request: Request, _error: Exception) -> Response:
+def _refuse_token(error: TokenError) -> Response:
+    challenge = {"WWW-Authenticate": 'Bearer realm="Paperboy", error="invalid_token"'}
+    return answer_problem(ApiProblem(401, str(error), headers=challenge))
+
+
+def show_expired_link(request: Request, error: TokenError) -> Response:
+    if is_api(request.url.path):
+        return _refuse_token(error)
     text = (
         "Links stop working after a while, and once you have left, so that an old mail in wrong "
         "hands does no harm. We send a new one to the address that got this one."
@@ -109,6 +146,8 @@ def show_out_of_time(request: Request, error: DBAPIError) -> Response:
 def show_busy_error(request: Request, error: Busy) -> Response:
     """Say in one sentence that the request may come again later, in the form that was asked for."""
     path, headers = request.url.path, {"Retry-After": str(error.wait)}
+    if is_api(path):
+        return answer_problem(ApiProblem(error.status, error.text, headers=headers))
     if path.startswith(("/feeds/", "/feed/")):
         return PlainTextResponse(f"{error.text}\n", error.status, headers)
     if path == "/topics/preview/live":
@@ -126,7 +165,9 @@ def show_budget_spent(request: Request, _error: Exception) -> Response:
     return show_busy_error(request, Busy(503, _TOO_COSTLY, RETRY_SECONDS))
 
 
-def show_ended_link(request: Request, _error: Exception) -> Response:
+def show_ended_link(request: Request, error: TokenError) -> Response:
+    if is_api(request.url.path):
+        return _refuse_token(error)
     text = (
         "Links end when the address changes, and when their owner ends them all. The newest mail has "
         "working ones, or have one sent to the address that gets your digests."
@@ -176,6 +217,7 @@ def _alert(request: Request, error: Exception) -> bool:
 def add_fault_pages(app: FastAPI) -> None:
     app.exception_handler(PageNotFound)(show_page_not_found)
     app.exception_handler(HTTPException)(show_http_error)
+    app.exception_handler(ApiProblem)(show_problem)
     app.exception_handler(RequestValidationError)(show_unreadable)
     app.exception_handler(Busy)(show_busy_error)
     app.exception_handler(BudgetSpent)(show_budget_spent)

@@ -19,6 +19,7 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
 from service.platform.work_budget import WorkBudget, set_budget
+from service.web.core.problems import ApiProblem, answer_problem, is_api
 
 log = get_logger(__name__)
 
@@ -45,12 +46,14 @@ TOKEN_PATHS = (
     "/confirm/", "/unsubscribe/", "/preferences/", "/never/", "/editions/", "/change/", "/address/", "/feed/",
 )  # fmt: skip
 # The operator's pages, behind a password.
-OPERATOR_PATHS = ("/admin", "/metrics")
+OPERATOR_PATHS = ("/admin", "/metrics", "/api/v1/operator")
+# Parts of the API that a subscriber's key opens, sent in a header; one of them for assistants.
+SUBSCRIBER_PATHS = ("/api/v1/me", "/mcp")
 # Secrets are in all of these, in the mails of the mailbox and in an old link that is renewed, too. They
 # are not cached, indexed or named to other sites. Nor are they compressed, since others wrote some of
 # the text beside the secrets: the length would tell an attacker how much of a guess is right (the BREACH
 # attack). All other pages are the same for everybody, since the site has no cookies.
-_PRIVATE_PATHS = (*TOKEN_PATHS, *OPERATOR_PATHS, "/mailbox", "/link")
+_PRIVATE_PATHS = (*TOKEN_PATHS, *OPERATOR_PATHS, *SUBSCRIBER_PATHS, "/mailbox", "/link")
 # Smaller answers fit in one packet anyway.
 _COMPRESSED_BYTES = 1_400
 # A page of 50 kB takes less than a millisecond; level 9 saves 1 % more in three times the time.
@@ -78,6 +81,7 @@ MAX_HOOK_BYTES = 1_000_000
 # Address and headers. The server refuses more that comes in pieces, but not what comes at once.
 MOST_HEAD_BYTES = 16_384
 _REFUSE_HEAD = PlainTextResponse("The address or a header is too long; please shorten it.\n", 431)
+_REFUSE_API_HEAD = answer_problem(ApiProblem(431))
 
 # From the first byte of a body to its last; a form of ordinary size fits into one packet.
 BODY_SECONDS = 30.0
@@ -115,7 +119,7 @@ class ResponseMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        app = _REFUSE_HEAD if _head_bytes(scope) > MOST_HEAD_BYTES else self._app
+        app = _refusal(scope) or self._app
         most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
         try:
             await app(inner, _limited(receive, scope, most), send_with_headers)
@@ -127,6 +131,12 @@ class ResponseMiddleware:
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+def _refusal(scope: Scope) -> ASGIApp | None:
+    if _head_bytes(scope) <= MOST_HEAD_BYTES:
+        return None
+    return _REFUSE_API_HEAD if is_api(scope["path"]) else _REFUSE_HEAD
 
 
 def _head_bytes(scope: Scope) -> int:
@@ -164,6 +174,8 @@ def add_headers(headers: MutableHeaders, path: str) -> None:
         headers.setdefault(name, value)
     if path.startswith(_PRIVATE_PATHS):
         headers.update(_PRIVATE)
+        if is_api(path):
+            headers["Cache-Control"] = "private, no-store"
 
 
 def _limited(receive: Receive, scope: Scope, most: int) -> Receive:

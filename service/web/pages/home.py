@@ -61,15 +61,21 @@ def _show_period(
     context: AppContext, kind: PeriodKind, name: str, wanted: ListRequest
 ) -> HTMLResponse:
     today = announcement_date(context.clock())
+    period = find_come(kind, name, today)
+    with transaction(context.sessions) as session:
+        page = load_period(session, context.settings, period, today, wanted)
+    return _show(context, page, wanted, path=period.path)
+
+
+def find_come(kind: PeriodKind, name: str, today: date) -> Period:
+    """Return a period that has begun, by its name in an address. Raises `PageNotFound`."""
     period = find_period(kind, name)
     if period.first > today:
         raise PageNotFound(
             f"{period_title(period)} has not come yet",
             "Its papers will be here on the morning they are announced.",
         )
-    with transaction(context.sessions) as session:
-        page = load_period(session, context.settings, period, today, wanted)
-    return _show(context, page, wanted, path=period.path)
+    return period
 
 
 def find_period(kind: PeriodKind, name: str) -> Period:

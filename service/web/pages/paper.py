@@ -68,7 +68,7 @@ def show_paper(context: Context, key: str) -> Response:
     wanted = clean(key)
     with transaction(context.sessions) as session:
         paper = find_paper(session, wanted)
-        page = _load_page(session, context.settings, paper) if paper else None
+        page = load_page(session, context.settings, paper) if paper else None
     if page:
         return context.pages.show(
             "paper.html",
@@ -77,7 +77,7 @@ def show_paper(context: Context, key: str) -> Response:
             note=meaning_note(context.settings),
             most_authors=MOST_AUTHORS,
         )
-    canonical = _canonical_key(wanted)
+    canonical = canonical_key(wanted)
     if canonical and canonical != wanted:
         return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
     raise PageNotFound(
@@ -86,7 +86,7 @@ def show_paper(context: Context, key: str) -> Response:
     )
 
 
-def _canonical_key(text: str) -> str:
+def canonical_key(text: str) -> str:
     """Return the key for an arXiv identifier in any spelling, or an empty string."""
     try:
         return f"arxiv:{canonical_arxiv_id(text)}"
@@ -94,7 +94,8 @@ def _canonical_key(text: str) -> str:
         return ""
 
 
-def _load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
+def load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
+    """Return a paper with its announcements, versions and similar papers."""
     versions = session.execute(
         select(PaperVersion.version, PaperVersion.seen_at)
         .where(PaperVersion.paper_id == paper.id)
