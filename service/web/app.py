@@ -53,6 +53,7 @@ from service.web.pages import (
     saved,
     saved_export,
     search,
+    start,
     status,
     subscribe,
     topic_links,
@@ -63,7 +64,7 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, citations, paper, search, topics,
+    home, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, start, saved, saved_export, your_papers, citations, paper, search, topics,
     feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets,
 )  # fmt: skip

@@ -75,9 +75,7 @@ _REMOVED: Final = {
 }
 
 
-def read_common(
-    model: str,
-) -> tuple[Sequence[int], tuple[tuple[Sequence[int], float], ...]] | None:
+def read_common(model: str) -> tuple[Sequence[int], tuple[tuple[Sequence[int], float], ...]] | None:
     """Return the mean of all papers, and each component with the share of it to remove.
 
     None for a model that was not measured. Vectors are in the scale of stored ones.

@@ -80,12 +80,14 @@ def _word_rows(words: Sequence[Mapping[str, float]]) -> _Array:
 def _cosines(rows: _Array) -> _Array:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(lengths > 0, lengths, 1)
-    return unit @ unit.T
+    cosines: _Array = (unit @ unit.T).astype(np.float32)
+    return cosines
 
 
 def _standardize(similarity: _Array) -> _Array:
     pairs = similarity[np.triu_indices(len(similarity), 1)]
-    return (similarity - pairs.mean()) / np.float32(pairs.std() or 1)
+    scaled: _Array = ((similarity - pairs.mean()) / (pairs.std() or 1)).astype(np.float32)
+    return scaled
 
 
 def _join(similarity: _Array, group_count: int, most: int) -> list[list[int]]:

@@ -21,6 +21,8 @@ from service.web.core.rate_limits import (
 )
 from service.web.core.work_slots import Busy
 
+# Tokens of a file of references, with the previews of what is proposed: a few seconds at most.
+FILE_COST: Final = 200
 _TOO_MANY: Final = "That was a lot of work for your network; please try again in a minute."
 
 
@@ -45,6 +47,12 @@ def _takes(item: RateLimitItem) -> Callable[[Context, Request], None]:
     return take
 
 
+def _takes_file(context: Context, request: Request) -> None:
+    wait = context.limits.seconds_until_work(PREVIEW_WORK, _visitor_of(request), FILE_COST)
+    if wait:
+        raise Busy(429, _TOO_MANY, wait)
+
+
 async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
     async with context.slots.hold(_visitor_of(request)):
         yield
@@ -59,3 +67,4 @@ SEARCH: Final = _costly(SEARCH_WORK)
 PREVIEW: Final = _costly(PREVIEW_WORK)
 FEED: Final = _costly(FEED_WORK)
 PAPER: Final = _costly(PAPER_WORK)
+FILE: Final = [Depends(_takes_file), Depends(_hold_slot, scope="function")]
