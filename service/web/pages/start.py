@@ -66,20 +66,19 @@ async def _read_upload(request: Request) -> bytes:
 
     Read here, since a part that is no file has at most 1 MB by default.
     """
-    form = await request.form(max_files=1, max_fields=4, max_part_size=MOST_BYTES + 1)
-    file, text = form.get("file"), form.get("text")
-    payload = await file.read(MOST_BYTES + 1) if isinstance(file, UploadFile) else b""
-    if payload or not isinstance(text, str):
-        return payload
-    return text.encode("utf-8", "replace")
+    limits = {"max_files": 1, "max_fields": 4, "max_part_size": MOST_BYTES + 1}
+    async with request.form(**limits) as form:
+        file, text = form.get("file"), form.get("text")
+        payload = await file.read(MOST_BYTES + 1) if isinstance(file, UploadFile) else b""
+    return payload if payload or not isinstance(text, str) else text.encode("utf-8", "replace")
 
 
 @router.get("/preferences/{token}/start")
 def show_start(context: Context, token: str) -> HTMLResponse:
     link = open_link(context, token, Purpose.PREFERENCES)
     with transaction(context.sessions) as session:
-        subscriber = find_holder(session, link)
-        return _show(context, token, saved_count=_count_topics(session, subscriber))
+        saved_count = _count_topics(session, find_holder(session, link))
+    return _show(context, token, saved_count=saved_count)
 
 
 @router.post("/preferences/{token}/start", dependencies=FILE)
