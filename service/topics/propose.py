@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from service.papers.domain.references import Reference, ReferenceFile, Unreadabl
 from service.papers.domain.types import PaperView
 from service.papers.store.match_references import match_references
 from service.papers.store.read import get_papers
+from service.platform import linear_regex
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity import like_paper
@@ -23,7 +25,15 @@ from service.similarity.domain.vectors import MOST_PAPERS
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
 from service.similarity.packages import has_packages
 from service.similarity.store.vectors import get_meanings, select_texts
-from service.topics.domain.proposal import FilePaper, ProposedTopic, count_groups, propose
+from service.topics.domain.proposal import (
+    MOST_GROUPS,
+    MOST_WORDS_OF_GROUP,
+    FilePaper,
+    ProposedTopic,
+    count_groups,
+    has_description,
+    propose,
+)
 from service.topics.live_preview import TooBroad
 from service.topics.preview_lookup import LivePreview
 from service.topics.store.to_sql import fetch_lexemes
@@ -36,6 +46,9 @@ if has_packages():  # On NumPy, which is an extra.
 _MOST_COMPARED: Final = 600
 # Papers not stored here are embedded while the reader waits, about a second at most.
 _MOST_EMBEDDED: Final[Mapping[str, int]] = {"wordllama": 300, "minilm": 40, "none": 300}
+
+_WORD = linear_regex.compile(r"[\pL][\pL\pN]+")
+_LONGEST_WORD: Final = 40
 
 Preview = Callable[[Session, str, date], LivePreview]
 
@@ -77,9 +90,9 @@ def propose_topics(session: Session, settings: Settings, file: ReferenceFile) ->
     ids = {number: paper_id for number, paper_id in ids.items() if paper_id in stored}
     distinct = _choose_distinct(references, ids)
     papers = [_to_paper(references[n], stored.get(ids.get(n, 0))) for n in distinct]
-    compared, groups = _group(session, settings, papers, [ids.get(n, 0) for n in distinct])
+    compared, groups, words = _group(session, settings, papers, [ids.get(n, 0) for n in distinct])
     return Proposal(
-        propose(papers, groups),
+        propose(papers, groups, words),
         tuple(references[n].label for n in sorted(ids)),
         tuple(each.label for n, each in enumerate(references) if n not in ids),
         file.unreadable,
@@ -140,22 +153,53 @@ def _to_paper(reference: Reference, stored: PaperView | None) -> FilePaper:
 
 def _group(
     session: Session, settings: Settings, papers: Sequence[FilePaper], ids: Sequence[int]
-) -> tuple[int, list[list[int]]]:
-    """Return how many papers were compared, and the groups as indexes into `papers`."""
+) -> tuple[int, list[list[int]], dict[int, list[str]]]:
+    """Return how many papers were compared, the groups as indexes into `papers`, and the words of
+    groups that need some, by their place.
+    """
     if not is_available(session):
-        return 0, []
+        return 0, [], {}
     unknown = [n for n, paper_id in enumerate(ids) if not paper_id and papers[n].title]
     known = [n for n, paper_id in enumerate(ids) if paper_id]
     chosen = [*_spread(known, _MOST_COMPARED), *_spread(unknown, _MOST_EMBEDDED[settings.embedder])]
     chosen = sorted(_spread(sorted(chosen), _MOST_COMPARED))
     if len(chosen) < 2:
-        return len(chosen), []
+        return len(chosen), [], {}
     lexemes = _weigh(session, [papers[n] for n in chosen], [ids[n] for n in chosen])
     dense = _embed(session, settings, [papers[n] for n in chosen], [ids[n] for n in chosen])
     groups = cluster_papers(
         MODEL_NAMES[settings.embedder], dense, lexemes, count_groups(len(chosen)), MOST_PAPERS
     )
-    return len(chosen), [[chosen[n] for n in group] for group in groups]
+    weights = dict(zip(chosen, lexemes, strict=True))
+    groups = [[chosen[n] for n in group] for group in groups]
+    words = {
+        place: _describe(session, [papers[n] for n in group], [weights[n] for n in group])
+        for place, group in enumerate(groups[:MOST_GROUPS])
+        if has_description(papers, group)
+    }
+    return len(chosen), groups, words
+
+
+def _describe(
+    session: Session, papers: Sequence[FilePaper], weights: Sequence[Mapping[str, float]]
+) -> list[str]:
+    """Return the words of these papers with the largest BM25 weights in all, as they are written."""
+    total: dict[str, float] = {}
+    for lexeme, weight in (pair for each in weights for pair in each.items()):
+        total[lexeme] = total.get(lexeme, 0.0) + weight
+    written = Counter(
+        word
+        for paper in papers
+        for word in _WORD.findall(f"{paper.title} {paper.abstract}".lower())
+        if len(word) < _LONGEST_WORD
+    )
+    lexicon = fetch_lexemes(session, written)
+    spelled: dict[str, str] = {}
+    for word, _ in written.most_common():
+        for lexeme in lexicon[word]:
+            spelled.setdefault(lexeme, word)
+    heaviest = sorted(total, key=lambda lexeme: (-total[lexeme], lexeme))
+    return [spelled[lexeme] for lexeme in heaviest if lexeme in spelled][:MOST_WORDS_OF_GROUP]
 
 
 def _spread(numbers: Sequence[int], most: int) -> list[int]:

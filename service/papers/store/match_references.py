@@ -37,18 +37,18 @@ def match_references(session: Session, references: Sequence[Reference]) -> dict[
     keys = {n: title_key(references[n].title) for n in rest}
     titled = [n for n in rest if len(keys[n]) >= _SHORTEST_TITLE]
     for start in range(0, len(titled), _TITLES_AT_ONCE):
-        asked = titled[start : start + _TITLES_AT_ONCE]
+        batch = titled[start : start + _TITLES_AT_ONCE]
         rows = session.execute(
             _CANDIDATES,
             {
-                "titles": write_texts(references[n].title.replace("\0", "") for n in asked),
+                "titles": write_texts(references[n].title.replace("\0", "") for n in batch),
                 "from": SEPARATORS,
                 "to": PARSED_AS,
                 "most": _MOST_CANDIDATES,
             },
         )
         for place, paper_id, title in rows:
-            number = asked[place - 1]
+            number = batch[place - 1]
             if number not in found and title_key(title) == keys[number]:
                 found[number] = paper_id
     return found
@@ -58,16 +58,16 @@ def _match_names(session: Session, references: Sequence[Reference]) -> dict[int,
     names = sorted({name for reference in references for name in reference.names})
     if not names:
         return {}
-    asked = func.unnest(cast(names, ARRAY(Text))).column_valued("name")
+    wanted = func.unnest(cast(names, ARRAY(Text))).column_valued("name")
     by_name = dict(
         session.execute(
             select(PaperIdentifier.value, func.min(PaperIdentifier.paper_id))
-            .where(PaperIdentifier.value.in_(select(asked)))
+            .where(PaperIdentifier.value.in_(select(wanted)))
             .group_by(PaperIdentifier.value)
         ).all()
     )
     by_name |= dict(
-        session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(select(asked)))).all()
+        session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(select(wanted)))).all()
     )
     return {
         number: by_name[name]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import log
+from types import MappingProxyType
 from typing import Final
 
 from service.papers.domain.author_names import author_key
@@ -22,7 +23,9 @@ PAPERS_A_GROUP: Final = 15
 MOST_GROUPS: Final = 8
 _MOST_AUTHORS, _MOST_CATEGORIES, _MOST_PHRASES = 5, 4, 8
 _LEAST_SHARE_OF_CATEGORY: Final = 0.1
-_LONGEST_TEXT: Final = 1_500
+MOST_WORDS_OF_GROUP: Final = 90
+"""Words of the description of a group whose papers are not stored here, the most telling ones."""
+_LONGEST_TEXT: Final = 1_900
 _WORD = linear_regex.compile(r"[\pL][\pL\pN]*(?:-[\pL\pN]+)*")
 _MOST_WORDS_OF_ONE: Final = 400
 # Words that begin or end no phrase of a subject.
@@ -262,18 +265,22 @@ def count_groups(paper_count: int) -> int:
 
 
 def propose(
-    papers: Sequence[FilePaper], groups: Iterable[Sequence[int]] = ()
+    papers: Sequence[FilePaper],
+    groups: Iterable[Sequence[int]] = (),
+    words: Mapping[int, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[ProposedTopic, ...]:
     """Return the topics: groups first, the largest first, then words, authors and categories.
 
     `groups` are indexes into `papers`, the most central papers first; a group of one makes none.
-    Groups are ticked; where there is none, the words are.
+    `words` describe a group, by its place, of which fewer than two papers are stored. Groups are
+    ticked; where there is none, the words are.
     """
     phrases = _Phrases(papers)
     by_group = [
         topic
-        for group in groups
-        if len(group) > 1 and (topic := _propose_group(papers, group, phrases))
+        for place, group in enumerate(groups)
+        if len(group) > 1
+        if (topic := _propose_group(papers, group, phrases, words.get(place, ())))
     ][:MOST_GROUPS]
     return (
         *by_group,
@@ -284,23 +291,28 @@ def propose(
 
 
 def _propose_group(
-    papers: Sequence[FilePaper], group: Sequence[int], phrases: "_Phrases"
+    papers: Sequence[FilePaper], group: Sequence[int], phrases: "_Phrases", words: Sequence[str]
 ) -> ProposedTopic | None:
-    """Return a `like:` clause of the stored papers, or of all titles where fewer than two are."""
+    """Return a `like:` clause of the stored papers, or of words where fewer than two are."""
     members = [papers[n] for n in group]
-    keys = [name for paper in members if (name := _like_name(paper.key))]
-    if len(keys) > 1:
-        query = f"like:{','.join(dict.fromkeys(keys[:MOST_PAPERS]))}"
-        if "," not in query:  # twice the same paper
-            return None
-    else:
-        query = _like_titles(members)
+    keys = _like_names(members)
+    query = f"like:{','.join(keys[:MOST_PAPERS])}" if len(keys) > 1 else _like_words(words)
     if not query:
         return None
     name = phrases.name(group) or members[0].label
     return ProposedTopic(
         ProposalKind.GROUP, query, name[:LONGEST_NAME], tuple(p.label for p in members), True
     )
+
+
+def has_description(papers: Sequence[FilePaper], group: Sequence[int]) -> bool:
+    """Return whether a group needs `words`, because a `like:` clause cannot name its papers."""
+    return len(group) > 1 and len(_like_names([papers[n] for n in group])) < 2
+
+
+def _like_names(members: Iterable[FilePaper]) -> list[str]:
+    names = (_like_name(paper.key) for paper in members)
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def _like_name(key: str) -> str:
@@ -311,13 +323,10 @@ def _like_name(key: str) -> str:
     return "" if any(mark in key for mark in ',"() ') else key
 
 
-def _like_titles(members: Sequence[FilePaper]) -> str:
-    text, titles = "", [paper.title.strip(". ") for paper in members if paper.title]
-    for title in (title.replace('"', "") for title in titles):
-        if len(text) + len(title) + 2 > _LONGEST_TEXT:
-            break
-        text += f"{title}. "
-    return f'like:"{text.strip()}"' if len(titles) > 1 else ""
+def _like_words(words: Sequence[str]) -> str:
+    """Return a clause of words without a full stop, which counts as a list (docs/relevance.md)."""
+    text = " ".join(words[:MOST_WORDS_OF_GROUP])
+    return f'like:"{text}"' if words and len(text) <= _LONGEST_TEXT else ""
 
 
 def _propose_words(

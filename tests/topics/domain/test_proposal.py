@@ -1,7 +1,13 @@
 """What a file of papers suggests: groups, words, authors, categories."""
 
 from service.topics.domain.language import parse_query
-from service.topics.domain.proposal import FilePaper, ProposalKind, count_groups, propose
+from service.topics.domain.proposal import (
+    FilePaper,
+    ProposalKind,
+    count_groups,
+    has_description,
+    propose,
+)
 from service.topics.domain.query_limits import is_public_size
 
 CATS = [
@@ -26,13 +32,19 @@ PAPERS = [*CATS, *DOGS]
 
 def of_kind(kind: ProposalKind) -> list[str]:
     groups = [[0, 1, 2, 3], [4, 5, 6]]
-    return [topic.query for topic in propose(PAPERS, groups) if topic.kind == kind]
+    words = {1: ["barking", "dogs"]}
+    return [topic.query for topic in propose(PAPERS, groups, words) if topic.kind == kind]
 
 
-def test_groups_are_likes_of_stored_papers_or_of_titles() -> None:
+def test_groups_are_likes_of_stored_papers_or_of_words() -> None:
     cats, dogs = of_kind(ProposalKind.GROUP)
     assert cats == "like:2609.00001,2609.00002,2609.00003,2609.00004"
-    assert dogs.startswith('like:"Barking dogs at night 1. Barking dogs at night 2. ')
+    assert dogs == 'like:"barking dogs"'
+    assert [has_description(PAPERS, group) for group in ([0, 1], [0, 4], [4])] == [
+        False,
+        True,
+        False,
+    ]
     first = propose(PAPERS, [[0, 1, 2, 3]])[0]
     assert first.is_ticked
     assert first.papers == tuple(paper.label for paper in CATS)
@@ -54,7 +66,7 @@ def test_words_are_ticked_where_there_are_no_groups() -> None:
 
 
 def test_every_proposal_is_a_topic_that_a_reader_may_save() -> None:
-    for topic in propose(PAPERS, [[0, 4], [1, 2], [3], [5, 6]]):
+    for topic in propose(PAPERS, [[0, 4], [1, 2], [3], [5, 6]], {0: ["word"] * 200, 3: []}):
         assert parse_query(topic.query)
         assert is_public_size(topic.query)
         assert topic.papers
