@@ -92,10 +92,11 @@ def read_common(model: str) -> tuple[Sequence[int], tuple[tuple[Sequence[int], f
 def without_common(vector: Sequence[float], model: str) -> Sequence[float]:
     """Return what a vector of `model`, in the scale of stored ones, does not share with all papers.
 
-    Unchanged for a model that was not measured. The result has another length: quantize it.
+    Unchanged for a model that was not measured, and where there is no vector. The result has
+    another length: quantize it.
     """
     common = read_common(model)
-    if common is None:
+    if common is None or not vector:
         return vector
     mean, components = common
     left = [a - b for a, b in zip(vector, mean, strict=True)]

@@ -136,3 +136,19 @@ def test_without_a_model_words_are_compared(
 
 def test_links_lead_there(web: httpx2.Client, link: str) -> None:
     assert f"{link}/start" in web.get(link).text
+
+
+def test_papers_that_are_not_here_still_help(
+    web: httpx2.Client, papers: list[str], link: str
+) -> None:
+    entries = [
+        f"@misc{{u{n}, title = {{Sleeping cats of the {word} kind}},"
+        f" abstract = {{Sleeping cats dream of winters {word}.}}}}"
+        for n, word in enumerate(("large", "small", "brown", "quick"))
+    ]
+    page = web.post(f"{link}/start", data={"text": "\n".join(entries)})
+    assert "4 references in your BibTeX: 0 are known here, 4 not" in page.text
+    topic = form_of(page)["topic"][0]
+    assert topic.startswith('like:"')
+    assert {"sleeping", "cats"} <= {*topic[6:-1].split()}
+    assert web.get("/topics/preview", params={"q": topic}).status_code == 200
