@@ -33,6 +33,7 @@ from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     LIKE_QUERY_LIMIT,
     MINILM,
+    WORDLLAMA,
     LikeQueryView,
     PaperVectors,
     dot_dense,
