@@ -9,6 +9,7 @@ import typer
 
 from service.cli.context import CommandContext, CommandError, Date, Json, command_context, parse_day
 from service.cli.output import counted, table
+from service.cli.propose import propose
 from service.cli.report_lines import (
     doubt_lines,
     gate_lines,
@@ -31,6 +32,7 @@ BAR_WIDTH = 40
 def register(app: typer.Typer) -> None:
     topics = typer.Typer(help="Try a topic before subscribing to it.", rich_markup_mode=None)
     topics.command("test")(try_topic)
+    topics.command("propose")(propose)
     app.command()(status)
     app.command()(preview)
     app.command()(why)

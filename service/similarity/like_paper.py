@@ -57,6 +57,11 @@ def is_long(text: str) -> bool:
     return text.count(" ") >= MOST_WORDS
 
 
+def is_word_list(text: str) -> bool:
+    """Return whether a description is a long list of words, as a proposal of topics writes one."""
+    return is_long(text) and not _PART_END.search(text)
+
+
 def load_meanings(settings: Settings, texts: Sequence[PaperText]) -> list[PaperVectors]:
     """Compute the vectors of papers. Raises `SettingsError` where the model is missing."""
     if not texts:

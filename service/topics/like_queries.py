@@ -146,7 +146,11 @@ def _build_for_text(
     target = calibration.Target(dense, weights)
     tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, ())
-    if pool.is_large_enough and any(tuning.added):
+    if like_paper.is_word_list(origin.text) and pool.is_large_enough:
+        # The words of many papers: treated as these papers would be, by their common subject.
+        target = calibration.join_examples([target], origin.model)
+        pool = scan(session, origin.model, target, ())
+    elif pool.is_large_enough and any(tuning.added):
         best = _find_best(session, target, pool, tuning.words)
         target = calibration.expand(target, best, tuning.added)
         pool = scan(session, origin.model, target, ())

@@ -61,6 +61,7 @@ from service.web.pages import (
     saved,
     saved_export,
     search,
+    start,
     status,
     subscribe,
     topic_links,
@@ -71,7 +72,7 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    markdown, home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, saved, saved_export, your_papers, community, citations, paper, search, topics,
+    markdown, home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, start, saved, saved_export, your_papers, community, citations, paper, search, topics,
     feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, admin_community, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets, document, api,
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """What the vectors of all papers have in common, for the models where it was measured.
 
-A frozen mean and principal components of the vectors of 24,000 arXiv papers (no judgement of
-relevance was used). Damping them is linear discriminant analysis, with the covariance of all papers
-as the background: what the examples of a reader share with every paper says nothing about them.
+A frozen mean and principal components of the vectors of arXiv papers, 24,000 for MiniLM and 6,000
+for WordLlama (no judgement of relevance was used). Damping them is linear discriminant analysis,
+with the covariance of all papers as the background: what the examples of a reader share with every
+paper says nothing about them.
 """
 
 from base64 import b85decode
@@ -44,26 +45,63 @@ _DATA: Final = {
         b"<?IOC3hmR@_a6ic0uAd9v-S`G?H}d*0Qd+34*cWd>H#1K{@4HZ_U7f^0RJ*B`0@to{|5;~C?D(@^bG%B>Ky|m^a<"
         b"z_{Okwz+4}Dr6Ve15^Y$3*|K9uc*!j-@0}v?JHVE__&m#x-^ZpL<7W4TA4bBM$8O8M#=PdK_G$%g{|M~Uz>Jt0(`"
         b"1tn`0s06E2@>-Z0J`TF`~U9s"
-    )
+    ),
+    vectors.WORDLLAMA: (
+        b"=qvir3<nwu5i&;X4Ep5V77yp&?f5A7G5OftE~^gx{QTN7=I<%^5cTrjH}UT9AMHHY3+LV+`Pb6^_Uj!92n_K9{Q(RD4D"
+        b"tQ{1Qh=X3JnSd2L}2B{|NT``~>#|`vCd+1M>d__x=I@>jN1L`S9)i^z#<-0|f^G_W%R{0ty!W@%jJp1q|vI@fP*`@Adc"
+        b"h2LS>F4euWy5&-Q42m=EH1qk)`>I3QL^ac+81q=}d0}cNB@AwJ+{sjB(1Ly?q4*dQI1O@N`1PAya{r?CH^z;V}3GMFn`"
+        b"v3k2-1-0U;O-C!`~&b13jgZ?2Knv>6c7jh`u_#>`wa^F@6g^IzzYO6L^J0n-C^y!&GQ(f*GtF{=h-y`^$Pdi11v2dKNA"
+        b"NRA_;2S;0GD`(-F!RmnTfS;!HFIB33y3A~XBw0|o)=`})=Y=h-6W=mhEr@y!qQ4I~y7`2g?B?->#a9We_d0{s387Z>{U"
+        b"-xdiJ<0=9a2n^uzA_Mjf73Boz3n1bMB-!`gDFoyG4h{ta4+{bo0`=GGwH59;Hvi=RC+Y+$2>>wu4InWl$o#_n1=<Y@2^"
+        b"Hnq6(bK8-T4?866x{f6&3vK7V-Wb=G^T4HuBa7{s9^29|RZx^bHa(6z=%z>)Z431{OO369f+s0`%zeA^`>v1p)LfIVkG"
+        b"F+8jFNCg)@r4&<z}-Xh!rs}tY>6sK1>N99fh8pjv?%LWQF=;IvS9vTQX@wX=m3M}$uE9%$&6aE4z3-b}X^#kVo`{nZ8{"
+        b"~7M_+YinMCj{W%`rQcK2RZvi>-YTd01^Wf^brf|=kx#~`Wq451}i=79RBhy>=qR${OBnl>*e4F;~Enf1_KB24h{?u5%n"
+        b"St{QT=N**6LVJ}DUh4*cx+4ie=969NC@-vsf}1}^OP{@@w~3Eb2O``*gTIRNVO3k?to^!Yvj0RsC76VeF<^ZpO!_BJcw"
+        b"!uJW%9tj@)>G$dM?<@A|5#!`6_!Qv#C<zD8_~8NXk3*ai0y96RUIFh8I1WNS)*mGL4cGj_-M|;(<r^6wALaT6%{C3BA<"
+        b";7i%^3XZ9PtS(ArABm%Qp%PAn?5J4hib}J>m`b0O||~{{sn1829!f>FD<c^Zf7TDeW`>9|PGd-4QS30m>fc{MQQR3pec"
+        b"j2ni4u{T1pD!yFm+9T*|}6C3gO@96L2I5#BLTOtt~9}4{<{pk-C>Ix15-1jB?3mMh!4EhD>@&otu3J&}3{0b2Z{tE~0E"
+        b"&Mj>=Jovo;3)#*(8m1n5HAb>?DPQf^D!SZ=oBpP2?pp3`5@-v4ie+;91;P*7#05^?Iil?@6+k!7a#ce;2;a_DHA#`@GJ"
+        b"z%;@1FFB^jwn8D0|hI}SJn57xU79{K;VSKLGd#u61WCn^;)(&q;3-vQcG3kNF<|L;aEv>zqn1Nhwv8Vd3Z>pbQQ4&21;"
+        b"NF(AI_2c;gAL#1W)dueH5eV(e_VoMr5DYH|`v?{J^9(Z$5DMJz^%E5(4%HX)4%6c5`so}|-U=rX1MU+ONj(eP@gMBq4J"
+        b"GIT3kL294+QuA`~Kc201EvbGUN>P3kK}?^$j5QCizS91@;Ez?G!8m_0!?$+xQR$3)CC#9~k`y{UG=r3lJ;<?EKvx9K`b"
+        b"n9r42M<1G{c2n6cmBIXh4?-(N%`T!O8>*)?4"
+    ),
 }
-# How much of each component is removed: 1 - 1 / (0.95 + 0.05 * its variance, the mean one being 1),
-# relative to the other components.
-_REMOVED: Final = (0.62, 0.56, 0.33, 0.31)
+# How much of each component is removed, relative to the other components: 1 - 1 / (s + (1 - s) * its
+# variance, the mean one being 1), where the shrinkage s is 0.95 for MiniLM and 0.5 for WordLlama.
+_REMOVED: Final = {
+    vectors.MINILM: (0.62, 0.56, 0.33, 0.31),
+    vectors.WORDLLAMA: (0.91, 0.84, 0.75, 0.73),
+}
+
+
+def read_common(model: str) -> tuple[Sequence[int], tuple[tuple[Sequence[int], float], ...]] | None:
+    """Return the mean of all papers, and each component with the share of it to remove.
+
+    None for a model that was not measured. Vectors are in the scale of stored ones.
+    """
+    packed = _DATA.get(model)
+    if packed is None:
+        return None
+    data = memoryview(b85decode(packed)).cast("b")
+    size = len(data) // (1 + len(_REMOVED[model]))
+    mean, *components = (data[start : start + size] for start in range(0, len(data), size))
+    return mean, tuple(zip(components, _REMOVED[model], strict=True))
 
 
 def without_common(vector: Sequence[float], model: str) -> Sequence[float]:
     """Return what a vector of `model`, in the scale of stored ones, does not share with all papers.
 
-    Unchanged for a model that was not measured. The result has another length: quantize it.
+    Unchanged for a model that was not measured, and where there is no vector. The result has
+    another length: quantize it.
     """
-    size, packed = len(vector), _DATA.get(model)
-    if packed is None:
+    common = read_common(model)
+    if common is None or not vector:
         return vector
-    data = memoryview(b85decode(packed)).cast("b")
-    mean, *components = (data[start : start + size] for start in range(0, len(data), size))
+    mean, components = common
     left = [a - b for a, b in zip(vector, mean, strict=True)]
     # The components are orthogonal, so each may be removed from what the others left.
-    for component, removed in zip(components, _REMOVED, strict=True):
+    for component, removed in components:
         share = removed * fsum(map(mul, left, component)) / vectors.DENSE_SCALE**2
         left = [a - share * b for a, b in zip(left, component, strict=True)]
     return left

@@ -31,6 +31,8 @@ SPARSE_DIMENSIONS: Final = 1_000_000_000
 """Keys of lexemes are below this, the limit of pgvector's `sparsevec`."""
 MINILM: Final = "minilm-l6-384-int8"
 """The name under which vectors of MiniLM are stored."""
+WORDLLAMA: Final = "wordllama-l2-256-folded"
+"""The name under which vectors of WordLlama are stored."""
 WORDS_ONLY: Final = "words"
 """The name of the missing model: similarity then uses shared words alone."""
 

@@ -14,7 +14,13 @@ from typing import Final, Protocol
 
 from service.platform.caches import cached
 from service.platform.settings.faults import SettingFault, SettingsError
-from service.similarity.domain.vectors import DENSE_LIMIT, DENSE_SCALE, MINILM, WORDS_ONLY
+from service.similarity.domain.vectors import (
+    DENSE_LIMIT,
+    DENSE_SCALE,
+    MINILM,
+    WORDLLAMA,
+    WORDS_ONLY,
+)
 from service.similarity.packages import INSTALL, has_packages
 
 if has_packages():
@@ -49,7 +55,7 @@ class WordLlama:
     are embedded in lower case, so that a folded clause has the same vector as its original.
     """
 
-    name = "wordllama-l2-256-folded"
+    name = WORDLLAMA
 
     def __init__(self, folder: Path | None = None) -> None:
         """Load the model from `folder`, by default from the installed package."""

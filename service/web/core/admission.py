@@ -22,6 +22,8 @@ from service.web.core.rate_limits import (
 )
 from service.web.core.work_slots import Busy
 
+# Tokens of a file of references, with the previews of what is proposed: a few seconds at most.
+FILE_COST: Final = 200
 _TOO_MANY: Final = "That was a lot of work for your network; please try again in a minute."
 
 
@@ -44,6 +46,12 @@ def _takes(item: RateLimitItem) -> Callable[[Context, Request], None]:
         take_tokens(context, request, item, request.query_params.get("q", ""))
 
     return take
+
+
+def _takes_file(context: Context, request: Request) -> None:
+    wait = context.limits.seconds_until_work(PREVIEW_WORK, visitor_of(request), FILE_COST)
+    if wait:
+        raise Busy(429, _TOO_MANY, wait)
 
 
 async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
@@ -73,3 +81,4 @@ SEARCH_IF_WORDS: Final[list[Dependency]] = [Depends(_admit_words, scope="functio
 PREVIEW: Final = costly(PREVIEW_WORK)
 FEED: Final = costly(FEED_WORK)
 PAPER: Final = costly(PAPER_WORK)
+FILE: Final = [Depends(_takes_file), Depends(_hold_slot, scope="function")]

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, get_contextvars
 
+from service.papers.domain.references import MOST_BYTES
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
 from service.platform.work_budget import WorkBudget, set_budget
@@ -75,6 +76,10 @@ MAX_BODY_BYTES = 400_000
 # An id that a proxy gave is kept, so that its log and ours can be joined.
 _GIVEN_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
 
+# A file of references, and the frame of its form. Its address ends with this word.
+MAX_FILE_BYTES = MOST_BYTES + 100_000
+_FILE_PATH = re.compile(r"/preferences/[^/]+/start")
+
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
 
@@ -120,7 +125,7 @@ class ResponseMiddleware:
             await send(message)
 
         app = _refusal(scope) or self._app
-        most = MAX_HOOK_BYTES if scope["path"].startswith("/hooks/") else MAX_BODY_BYTES
+        most = _most_bytes(scope["path"])
         try:
             await app(inner, _limited(receive, scope, most), send_with_headers)
         finally:
@@ -165,6 +170,13 @@ class PublicGzip(GZipMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_secret = scope.get("path", "").startswith(_PRIVATE_PATHS)
         await (self.app if is_secret else super().__call__)(scope, receive, send)
+
+
+def _most_bytes(path: str) -> int:
+    """Return how large the body of a request to this path may be."""
+    if path.startswith("/hooks/"):
+        return MAX_HOOK_BYTES
+    return MAX_FILE_BYTES if _FILE_PATH.fullmatch(path) else MAX_BODY_BYTES
 
 
 def add_headers(headers: MutableHeaders, path: str) -> None:

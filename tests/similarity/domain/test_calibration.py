@@ -33,6 +33,7 @@ from service.similarity.domain.vectors import (
     FACTOR_LIMIT,
     LIKE_QUERY_LIMIT,
     MINILM,
+    WORDLLAMA,
     LikeQueryView,
     PaperVectors,
     dot_dense,
@@ -212,15 +213,17 @@ def test_examples_add_their_words_and_vectors() -> None:
     assert join_examples([Target(b"", {"a": 1.0})], "m").dense == b""
 
 
-def test_what_all_papers_have_in_common_is_damped() -> None:
-    nothing, odd = [0.0] * 384, [float(n % 7 - 3) for n in range(384)]
-    common = [-value for value in without_common(nothing, MINILM)]
+@pytest.mark.parametrize(("model", "size"), [(MINILM, 384), (WORDLLAMA, 256)])
+def test_what_all_papers_have_in_common_is_damped(model: str, size: int) -> None:
+    nothing, odd = [0.0] * size, [float(n % 7 - 3) for n in range(size)]
+    common = [-value for value in without_common(nothing, model)]
     both = [a + b for a, b in zip(odd, common, strict=True)]
-    left = zip(without_common(both, MINILM), without_common(odd, MINILM), strict=True)
+    left = zip(without_common(both, model), without_common(odd, model), strict=True)
     kept = sum((a - b) * c for (a, b), c in zip(left, common, strict=True))
     assert 0 < kept < sum(value * value for value in common)
     example = Target(quantize(odd), {})
-    assert dot_dense(join_examples([example], MINILM).dense, quantize(common)) < 0
+    assert dot_dense(join_examples([example], model).dense, quantize(common)) < 0
+    assert without_common([], model) == []
     assert without_common(odd, "m") == odd
 
 
