@@ -156,7 +156,7 @@ def test_a_reader_signs_up_reads_three_days_pauses_finds_the_link_and_leaves(
 
 
 PATHS = (
-    "/", "/daily/2026-09-18", "/daily/2026-09-19", "/weekly/2026-W38",
+    "/", "/daily/2026-09-18", "/daily/2026-09-19",
     "/monthly/2026-09?sort=relevance", "/calendar", "/search", "/search?q=parsing", "/topics",
     "/topics/preview", "/topics/preview?q=parsing", "/status", "/link", "/privacy", "/mailbox",
     "/papers/arxiv:2609.00001", "/nowhere",

@@ -20,13 +20,13 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.work_budget import WorkBudget
 from service.web.app import _PAGES, create_app
-from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH
+from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH, SEARCH_IF_WORDS
 from service.web.core.rate_limits import SEARCH_WORK, SignUpLimits
 
 COSTLY = "This needs more work than one page may take; please ask with fewer words."
 TOO_MANY = "That was a lot of work for your network; please try again in a minute."
 QUERIES = ("/search", "/topics/preview", "/topics/preview/live", "/feeds/search.atom",
-           "/feeds/search.rss", "/feeds/search.json")  # fmt: skip
+           "/feeds/search.rss", "/feeds/search.json", "/weekly/2026-W38")  # fmt: skip
 LIKE = 'like:"a text"'
 
 
@@ -49,8 +49,9 @@ def poor(
 
 def test_every_route_that_evaluates_a_query_takes_tokens_and_a_slot() -> None:
     """A query is a parameter `q`, or what a form or link of a topic or a paper holds."""
-    others = {"/topics/preview", "/papers/{key:path}", "/change/{token}", "/feeds/daily.atom"}
-    guards = [SEARCH, PREVIEW, FEED, PAPER]
+    others = {"/topics/preview", "/papers/{key:path}", "/change/{token}", "/feeds/daily.atom",
+              "/feeds/weekly.atom", "/", "/daily/{name}", "/weekly/{name}", "/monthly/{name}"}  # fmt: skip
+    guards = [SEARCH, PREVIEW, FEED, PAPER, SEARCH_IF_WORDS]
     guarded = set()
     for route in (each for page in _PAGES for each in page.router.routes):
         assert isinstance(route, APIRoute)
@@ -60,7 +61,7 @@ def test_every_route_that_evaluates_a_query_takes_tokens_and_a_slot() -> None:
         if not route.path.startswith("/admin"):
             assert route.dependencies in guards, route.path
             guarded.add((route.path, *(route.methods or ())))
-    assert len(guarded) >= 11
+    assert len(guarded) >= 16
 
 
 def assert_refused(answer: httpx2.Response, status: int, sentence: str) -> None:
@@ -102,6 +103,17 @@ def test_a_visitor_who_compares_texts_without_end_has_to_wait(
     for other in others:
         assert web.get(other, params={"q": "cats"}).status_code == 200
     assert web.get("/").status_code == 200
+
+
+def test_words_on_a_list_cost_what_a_search_costs_and_a_list_without_them_nothing(
+    web: httpx2.Client,
+) -> None:
+    costly = {"q": " OR ".join(f'like:"text {n}"' for n in range(3))}
+    answers = [web.get("/monthly/2026-09", params=costly) for _ in range(40)]
+    assert answers[0].status_code == 200
+    assert_refused(answers[-1], 429, TOO_MANY)
+    assert web.get("/search", params=costly).status_code == 429
+    assert web.get("/monthly/2026-09").status_code == 200
 
 
 def test_the_preview_of_a_posted_form_takes_tokens_as_its_link_does(web: httpx2.Client) -> None:
