@@ -23,7 +23,7 @@ from service.editions.domain.merge import join_waiting
 from service.editions.domain.waiting import (
     DigestDay,
     TopicMatch,
-    Waiting,
+    WaitingTopic,
     describe_waits,
     hold_topics,
 )
@@ -47,12 +47,12 @@ class ChunkWaiting:
     """
 
     measures: Mapping[int, Mapping[int, TopicMeasure]] = field(default_factory=dict)
-    waiting: Mapping[int, Sequence[Waiting]] = field(default_factory=dict)
+    waiting: Mapping[int, Sequence[WaitingTopic]] = field(default_factory=dict)
     gaps: Mapping[int, frozenset[int]] = field(default_factory=dict)
     seen: Mapping[int, frozenset[int]] = field(default_factory=dict)
     topics: Mapping[int, Sequence[MatchedTopic]] = field(default_factory=dict)
     index: EditionIndex | None = None
-    saved: dict[int, tuple[Waiting, ...]] = field(default_factory=dict)
+    saved: dict[int, tuple[WaitingTopic, ...]] = field(default_factory=dict)
     extras: set[int] = field(default_factory=set)
 
     def concerns(self, subscriber_id: int) -> bool:
@@ -170,7 +170,7 @@ def _compose_waited(
     chunk: ChunkWaiting,
     recipient: EditionSubscriber,
     wanted: frozenset[int],
-    waiting: Sequence[Waiting],
+    waiting: Sequence[WaitingTopic],
 ) -> Digest | None:
     """Return the digest of these papers, which waited or are of a gap; None where there are none."""
     index = chunk.index

@@ -81,7 +81,7 @@ def test_a_mail_has_at_most_the_papers_that_its_reader_wants_and_names_the_other
     (anne,) = press.add_subscribers(ANNE)
     press.change(anne, max_papers=2)
     titles = {f"p{n}": f"Parsing number {n}" for n in range(1, 6)}
-    number, subject, text = publish(press, MONDAY, **titles)
+    number, subject, text = publish(press, MONDAY, Cadence.DAILY, **titles)
     assert len(press.row(number).paper_ids) == 2
     assert "5 new" in subject
     assert "And 3 more papers. See them all in your browser:" in text

@@ -13,7 +13,7 @@ from service.topics.domain.types import TopicMeasure
 LONGEST_WAIT = timedelta(days=28)
 
 
-class Waiting(NamedTuple):
+class WaitingTopic(NamedTuple):
     """Papers of a topic that wait, the first since `since_on`; `topic_id` is 0 where it is deleted."""
 
     topic_id: int
@@ -61,9 +61,9 @@ class TopicMatch:
 def hold_topics(
     topics: Sequence[TopicMatch],
     measures: Mapping[int, TopicMeasure],
-    waiting: Iterable[Waiting],
+    waiting: Iterable[WaitingTopic],
     day: DigestDay,
-) -> dict[int, Waiting]:
+) -> dict[int, WaitingTopic]:
     """Return what waits after today by topic, which may be nothing; all other topics come now.
 
     A paper that another topic shows today comes with that and does not wait. After `LONGEST_WAIT`
@@ -71,13 +71,13 @@ def hold_topics(
     """
     before = {one.topic_id: one for one in waiting}
     free = frozenset[int]().union(*(one.new for one in topics if one.topic_id not in measures))
-    held: dict[int, Waiting] = {}
+    held: dict[int, WaitingTopic] = {}
     for topic in topics:
         measure = measures.get(topic.topic_id)
-        earlier = before.get(topic.topic_id, Waiting(topic.topic_id, day.on, ()))
+        earlier = before.get(topic.topic_id, WaitingTopic(topic.topic_id, day.on, ()))
         ids = (*earlier.paper_ids, *sorted(topic.new - free - {*earlier.paper_ids}))
         if measure and ids and not _comes(measure, earlier.since_on, len(ids), day):
-            held[topic.topic_id] = Waiting(topic.topic_id, earlier.since_on, ids)
+            held[topic.topic_id] = WaitingTopic(topic.topic_id, earlier.since_on, ids)
     shown = frozenset[int]().union(*(one.new for one in topics if one.topic_id not in held))
     return {
         number: one._replace(paper_ids=tuple(i for i in one.paper_ids if i not in shown))
@@ -94,7 +94,7 @@ def _comes(measure: TopicMeasure, since: date, count: int, day: DigestDay) -> bo
 
 
 def describe_waits(
-    held: Iterable[Waiting],
+    held: Iterable[WaitingTopic],
     titles: Mapping[int, str],
     measures: Mapping[int, TopicMeasure],
     day: DigestDay,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence
 from service.editions.domain.schedule import LOOKBACK_DAYS, last_covered
-from service.editions.domain.waiting import Waiting
+from service.editions.domain.waiting import WaitingTopic
 from service.editions.store.models import Edition, EditionExtra
 from service.platform.database.copy_rows import copy_rows
 from service.platform.database.text_formats import is_among, write_numbers
@@ -36,7 +36,7 @@ def load_measures(
     return measures
 
 
-def load_waiting(session: Session, subscriber_ids: Sequence[int]) -> dict[int, list[Waiting]]:
+def load_waiting(session: Session, subscriber_ids: Sequence[int]) -> dict[int, list[WaitingTopic]]:
     """Return the papers that wait, by subscriber; their rows are locked until the commit."""
     rows = session.scalars(
         select(WaitingPapers)
@@ -44,15 +44,15 @@ def load_waiting(session: Session, subscriber_ids: Sequence[int]) -> dict[int, l
         .order_by(WaitingPapers.id)
         .with_for_update()
     )
-    waiting: dict[int, list[Waiting]] = {}
+    waiting: dict[int, list[WaitingTopic]] = {}
     for row in rows:
-        one = Waiting(row.topic_id or 0, row.since_on, tuple(row.paper_ids))
+        one = WaitingTopic(row.topic_id or 0, row.since_on, tuple(row.paper_ids))
         waiting.setdefault(row.subscriber_id, []).append(one)
     return waiting
 
 
 def save_waiting(
-    session: Session, waiting: Mapping[int, Iterable[Waiting]], old: Iterable[int]
+    session: Session, waiting: Mapping[int, Iterable[WaitingTopic]], old: Iterable[int]
 ) -> None:
     """Replace the waiting papers of the subscribers in `old`, who had some, and in `waiting`."""
     had = [*old]

@@ -14,7 +14,7 @@ from service.editions.domain.waiting import (
     LONGEST_WAIT,
     DigestDay,
     TopicMatch,
-    Waiting,
+    WaitingTopic,
     describe_waits,
     hold_topics,
 )
@@ -36,7 +36,10 @@ def match(topic_id: int, *new: int) -> TopicMatch:
 
 
 def held(
-    measures: Mapping[int, TopicMeasure], on: DigestDay, *matches: TopicMatch, **more: list[Waiting]
+    measures: Mapping[int, TopicMeasure],
+    on: DigestDay,
+    *matches: TopicMatch,
+    **more: list[WaitingTopic],
 ) -> dict[int, tuple[int, ...]]:
     found = hold_topics(matches, measures, more.get("waiting", []), on)
     return {number: one.paper_ids for number, one in found.items()}
@@ -46,19 +49,19 @@ def test_a_weekly_topic_waits_for_its_weekday() -> None:
     for number in (0, 1, 2, 4, 5, 6):
         assert held({1: WEEKLY}, day(number), match(1, 7)) == {1: (7,)}
     assert held({1: WEEKLY}, day(3), match(1, 7)) == {}
-    before = [Waiting(1, MONDAY, (5, 6))]
+    before = [WaitingTopic(1, MONDAY, (5, 6))]
     assert held({1: WEEKLY}, day(1), match(1, 7), waiting=before) == {1: (5, 6, 7)}
     assert held({1: WEEKLY}, day(3), match(1), waiting=before) == {}
 
 
 def test_a_weekly_topic_comes_with_the_next_digest_where_that_of_its_day_was_missed() -> None:
-    before = [Waiting(1, MONDAY, (5,))]
+    before = [WaitingTopic(1, MONDAY, (5,))]
     assert held({1: WEEKLY}, day(4), match(1, 7), waiting=before) == {}
 
 
 def test_a_weekdays_digest_brings_the_topics_of_a_weekend_on_monday() -> None:
     weekend = [day(n, Cadence.WEEKDAYS, weekday=6) for n in (4, 7)]
-    before = [Waiting(1, MONDAY + timedelta(days=1), (5,))]
+    before = [WaitingTopic(1, MONDAY + timedelta(days=1), (5,))]
     assert held({1: WEEKLY}, weekend[0], match(1), waiting=before) == {1: (5,)}
     assert held({1: WEEKLY}, weekend[1], match(1), waiting=before) == {}
 
@@ -69,7 +72,7 @@ def test_digests_of_weeks_and_months_have_every_weekly_topic(cadence: Cadence) -
 
 
 def test_papers_wait_until_there_are_enough_or_four_weeks_are_over() -> None:
-    before = [Waiting(1, MONDAY, (5,))]
+    before = [WaitingTopic(1, MONDAY, (5,))]
     assert held({1: THREE}, day(1), match(1, 7), waiting=before) == {1: (5, 7)}
     assert held({1: THREE}, day(1), match(1, 7, 8), waiting=before) == {}
     assert held({1: THREE}, day(27), match(1), waiting=before) == {1: (5,)}
@@ -86,7 +89,7 @@ def test_a_paper_that_another_topic_shows_does_not_wait() -> None:
 
 
 def test_a_topic_that_comes_at_once_again_brings_what_waited() -> None:
-    assert held({}, day(), match(1), waiting=[Waiting(1, MONDAY, (5,))]) == {}
+    assert held({}, day(), match(1), waiting=[WaitingTopic(1, MONDAY, (5,))]) == {}
 
 
 @given(
@@ -100,7 +103,7 @@ def test_no_paper_waits_longer_than_four_weeks_and_the_next_digest(
     counts: list[int], cadence: Cadence, is_weekly: bool, at_least: int, weekday: int
 ) -> None:
     measures = {1: TopicMeasure(is_weekly, at_least)}
-    waiting: list[Waiting] = []
+    waiting: list[WaitingTopic] = []
     came, arrived = dict[int, date](), dict[int, date]()
     for number, count in enumerate(counts):
         on = day(number, cadence, weekday)
@@ -121,7 +124,11 @@ def test_no_paper_waits_longer_than_four_weeks_and_the_next_digest(
 
 def test_a_mail_names_what_waits_and_how_long() -> None:
     waits = describe_waits(
-        [Waiting(1, MONDAY, (5, 6)), Waiting(2, MONDAY, (7,)), Waiting(3, MONDAY, ())],
+        [
+            WaitingTopic(1, MONDAY, (5, 6)),
+            WaitingTopic(2, MONDAY, (7,)),
+            WaitingTopic(3, MONDAY, ()),
+        ],
         {1: "Robots", 2: "Cells", 3: "Rain"},
         {1: WEEKLY, 2: THREE, 3: WEEKLY},
         day(3),
