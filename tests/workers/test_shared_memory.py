@@ -5,7 +5,7 @@ import gc
 from workers.app import share_memory
 
 
-def test_the_collector_of_a_forked_process_leaves_alone_what_the_worker_imported():
+def test_the_collector_of_a_forked_process_leaves_alone_what_the_worker_imported() -> None:
     gc.unfreeze()
     try:
         share_memory()

@@ -5,10 +5,9 @@ import re
 import httpx2
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 from support.web.papers import make_announcement, store_papers
 
-from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
 from service.subscribers.store.models import Subscriber
@@ -19,11 +18,11 @@ DOGS = [f"Barking dogs at night, volume {n}" for n in "abcde"]
 
 
 @pytest.fixture
-def papers(session: Session, settings: Settings) -> list[str]:
+def papers(session: Session, sessions: sessionmaker[Session], settings: Settings) -> list[str]:
     """Store ten invented papers of two kinds, embedded; return their titles."""
     titles = [*CATS, *DOGS]
     store_papers(session, [make_announcement(n, title) for n, title in enumerate(titles, 1)])
-    learn_meanings(make_sessions(session.get_bind()), settings)
+    learn_meanings(sessions, settings)
     return titles
 
 
