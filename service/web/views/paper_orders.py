@@ -69,17 +69,17 @@ class PaperOrder:
 TREND: Final = PaperOrder(
     "trend",
     "Trend",
-    "By upvotes on Hugging Face per hour since the announcement; a vote counts half after "
+    "By upvotes per hour since the announcement, on Hugging Face and, where they are asked for, here; one counts half after "
     f"{DEFAULT_SCALE.half_life_hours:g} hours. Each paper is compared with those of its own day and main "
     "field: the best of n stands at 100 − 50/n, equal ones share a place, and where no paper of a day "
-    "has votes, all stand at 50. Ties: more upvotes, then new before cross-listed, then newest.",
+    "has any, all stand at 50. Ties: more upvotes, then new before cross-listed, then newest.",
     _score_trend,
 )
 NEWEST: Final = PaperOrder(
     "newest",
     "Newest",
     "The latest day first; within a day new papers before cross-listed ones, then the highest "
-    "identifier, which at arXiv is the order of announcement. Votes count nothing.",
+    "identifier, which at arXiv is the order of announcement. Upvotes count nothing.",
     _score_nothing,
     BY_DAY,
     says_score=False,
@@ -89,7 +89,7 @@ RELEVANCE: Final = PaperOrder(
     "Relevance",
     f"Only papers that match your words: {BASE_RELEVANCE} for the match, and for each word or phrase "
     f"{TITLE_WEIGHT} in the title or else {ABSTRACT_WEIGHT} in the abstract. Authors, fields and like: "
-    "count nothing, nor do votes. Ties: by trend.",
+    "count nothing, nor do upvotes. Ties: by trend.",
     _score_relevance,
     needs_words=True,
 )

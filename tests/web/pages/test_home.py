@@ -192,7 +192,7 @@ def test_a_field_without_papers_says_so_although_the_day_has_some(
         ("/monthly/2026-9", "Months are written like 2026-04."),
         ("/monthly/1990-12", "Months are written like 2026-04."),
         ("/calendar/2026-13", "Months are written like 2026-04."),
-        ("/?sort=best", "Orders are trend, newest, relevance."),
+        ("/?sort=best", "Orders are trend, newest, relevance, votes."),
     ],
 )
 def test_future_and_malformed_periods_are_404_pages(

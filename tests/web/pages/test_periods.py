@@ -77,10 +77,10 @@ def test_fields_and_orders_keep_each_other_and_pages_keep_both(
 def test_each_order_says_why_and_each_paper_its_place(web: httpx2.Client, session: Session) -> None:
     store_week(session)
     trend = web.get("/weekly/2026-W38", params={"sort": "trend"}).text
-    assert "a vote counts half after 12 hours" in trend
+    assert "one counts half after 12 hours" in trend
     assert trend.count("<span>trend 50</span>") == 1
     newest = web.get("/weekly/2026-W38", params={"sort": "newest"}).text
-    assert "Votes count nothing." in newest
+    assert "Upvotes count nothing." in newest
     assert "<span>trend" not in newest
     unvoted = web.get("/daily/2026-09-18", params={"sort": "trend"}).text
     assert "None of these papers has an upvote yet." in unvoted
