@@ -64,7 +64,7 @@ class Draw:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="--papers 2600 --draws 2")
-    parser.add_argument("--papers", type=int, help="stored papers beside the 90; 6,000 by default")
+    parser.add_argument("--papers", type=int, help="stored papers beside the 90; 4,000 by default")
     parser.add_argument("--draws", type=int, help="10 by default")
     parser.add_argument("--embedder", choices=("minilm", "wordllama"), default="wordllama")
     given = parser.parse_args()
@@ -73,7 +73,7 @@ def main() -> int:
         print(f"bench/seed.py: no real data at {folder}", file=sys.stderr)
         return 2
     seeds = read_seeds(folder)
-    count = given.papers or (2_600 if given.quick else 6_000)
+    count = given.papers or (2_600 if given.quick else 4_000)
     papers = read_others(folder, seeds, count) | seeds
     with (
         tempfile.TemporaryDirectory() as home,

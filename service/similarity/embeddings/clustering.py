@@ -17,6 +17,9 @@ _Array = NDArray[np.float32]
 # Words of fewer papers connect nothing; of more than so many the heaviest are enough.
 _MOST_WORDS = 4_096
 _NONE = np.float32(-1e9)
+# In a small file, groups that are so far below its average pair stay apart: one clause for two
+# subjects finds neither. In a large one, what is left over is joined.
+_UNLIKE, _SMALL_FILE = np.float32(-1.0), 30
 
 
 def cluster_papers(
@@ -28,7 +31,8 @@ def cluster_papers(
 ) -> list[list[int]]:
     """Return groups of indexes, the largest first, of at most `most` papers each, best first.
 
-    The nearest groups are joined until `group_count` are left or all others would be too large.
+    The nearest groups are joined until `group_count` are left, or all others would be too large or,
+    in a small file, are unlike.
     `dense` are vectors by `model`, empty where there is none; `words` are weights by lexeme.
     """
     count = len(dense)
@@ -97,11 +101,12 @@ def _join(similarity: _Array, group_count: int, most: int) -> list[list[int]]:
     groups: dict[int, list[int]] = {n: [n] for n in range(len(means))}
     sizes = np.ones(len(means), dtype=np.float32)
     nearest = means.argmax(axis=1)
+    least = _UNLIKE if len(means) <= _SMALL_FILE else _NONE
     while len(groups) > group_count:
         rows = np.arange(len(means))
         first = int(means[rows, nearest].argmax())
         second = int(nearest[first])
-        if means[first, second] <= _NONE:
+        if means[first, second] <= least:
             break
         joined = sizes[first] * means[first] + sizes[second] * means[second]
         sizes[first] += sizes[second]

@@ -162,8 +162,8 @@ def test_no_entry_is_lost(written: list[tuple[str, str]], tail: str) -> None:
     ]
     file = read_references("".join(chunks).encode() + tail.encode())
     assert file.entry_count >= len(written)
-    read = [each.place for each in file.references]
-    places = sorted([*read, *(each.place for each in file.unreadable)])
+    read, unread = file.references, file.unreadable
+    places = sorted([*(each.place for each in read), *(each.place for each in unread)])
     assert places == list(range(1, len(places) + 1))
 
 
