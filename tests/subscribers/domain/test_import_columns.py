@@ -24,6 +24,16 @@ def parse(header: str, row: str) -> ImportRow:
 def test_a_row_may_say_how_many_papers_are_in_full() -> None:
     assert parse("email,Full_Cards", "ada@example.org,3").form.full_cards == "3"
     assert parse("email,full_cards", "ada@example.org,").form.full_cards == "10"
+    own = parse(
+        "email,max_papers,weekly_topics_on,topic1,topic_name1,topic_comes1,topic2,topic_comes2",
+        "ada@example.org,12,friday,cats,,weekly,robots,",
+    ).form
+    assert (own.topics, own.max_papers, own.weekly_topics_on) == (
+        ("cats", "robots"),
+        "12",
+        "friday",
+    )
+    assert own.measures == ("weekly", "")
 
 
 def test_a_row_may_name_its_timing() -> None:

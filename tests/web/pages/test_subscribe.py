@@ -97,7 +97,7 @@ def test_a_filled_honeypot_stores_nothing(
     [
         ({"email": "not an address"}, "This is not an email address"),
         ({"email": ""}, "This is not an email address"),
-        ({"cadence": "hourly"}, "Choose daily, weekdays, weekly."),
+        ({"cadence": "hourly"}, "Choose daily, weekdays, weekly, weekly-tuesday"),
         ({"hour": "25"}, "whole number from 0 to 23"),
         ({"timing": "soon"}, "Choose at_hour or when_complete."),
         ({"hour": "9" * 5000}, "whole number from 0 to 23"),
