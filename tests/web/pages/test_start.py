@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 from support.web.papers import make_announcement, store_papers
 
+from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.similarity.embed_papers import learn_meanings
 from service.subscribers.store.models import Subscriber
