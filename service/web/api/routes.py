@@ -4,9 +4,9 @@ GET answers have an ETag and are 304 for who has them; lists have `Link` headers
 key opens is `private, no-store`; every failure is a problem (RFC 9457).
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -93,7 +93,7 @@ def _make_endpoint(operation: Operation) -> Callable[..., BaseModel | None]:
     own = inspect.signature(operation.run)
     takes_request = "request" in own.parameters
 
-    @functools.wraps(operation.run)
+    @wraps(operation.run)
     def endpoint(request: Request, response: Response, **values: object) -> BaseModel | None:
         answer = operation.run(**values, **({"request": request} if takes_request else {}))
         response.headers["Cache-Control"] = cache if operation.method == "GET" else "no-store"

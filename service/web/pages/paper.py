@@ -14,7 +14,7 @@ from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_i
 from service.papers.domain.periods import Period, PeriodKind, period_of
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import PaperVersion
-from service.papers.store.read import find_paper, get_announcements, get_papers
+from service.papers.store.read import find_paper, get_announcements, get_papers, get_snapshots
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
@@ -22,6 +22,7 @@ from service.similarity.embed_papers import meaning_note, similar_papers
 from service.web.core.admission import PAPER
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
+from service.web.views.charts import Chart, chart_upvotes
 from service.web.views.references import list_references
 
 SIMILAR_COUNT = 6
@@ -61,6 +62,7 @@ class PaperPage:
     periods: tuple[Period, ...]
     versions: tuple[VersionLine, ...]
     similar: tuple[PaperView, ...]
+    upvotes: Chart | None
 
 
 @router.get("/papers/{key:path}", dependencies=PAPER)
@@ -114,6 +116,7 @@ def load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPa
         ),
         versions=_list_versions(paper, {number: seen_at.date() for number, seen_at in versions}),
         similar=_load_similar(session, settings, paper),
+        upvotes=chart_upvotes(get_snapshots(session, [paper.id]).get(paper.id, ())),
     )
 
 

@@ -6,7 +6,7 @@ that every chart is accessible to screen readers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from service.presentation.dates import short_date
 from service.presentation.phrases import count_of
@@ -18,6 +18,7 @@ _GAP = 3
 # Minimum sizes: one paper stays visible beside a thousand, and one row beside a million.
 _SHORTEST = 2.0
 _NARROWEST = 3.0
+_FEWEST_DAYS, _MOST_DAYS = 2, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,27 @@ def chart_days(per_day: Sequence[tuple[date, int]]) -> Chart:
         for on, count in per_day
     }
     return draw_columns(columns, describe_days(per_day))
+
+
+def chart_upvotes(observed: Sequence[tuple[datetime, int]]) -> Chart | None:
+    """Draw a paper's upvotes by the end of each UTC day, oldest first; None for fewer than two days.
+
+    `observed`: when, and how many upvotes it had, oldest first. A day without an observation has those
+    of the day before; the last two months are drawn.
+    """
+    last_of = {at.date(): count for at, count in observed}
+    if len(last_of) < _FEWEST_DAYS:
+        return None
+    first, last = min(last_of), max(last_of)
+    columns, count = {}, 0
+    for number in range((last - first).days + 1):
+        on = first + timedelta(days=number)
+        count = last_of.get(on, count)
+        label = f"{short_date(on)}: {count_of(count, 'upvote')}"
+        columns[on] = [ChartPart(count, "", label)] if count else []
+    drawn = list(columns)[-_MOST_DAYS:]
+    text = f"{count_of(count, 'upvote')} by {short_date(last)}; {last_of[first]} on {short_date(first)}."
+    return draw_columns({on: columns[on] for on in drawn}, text)
 
 
 def describe_days(per_day: Sequence[tuple[date, int]]) -> str:

@@ -16,7 +16,7 @@ from support.newsletter.press import PlannedTransport
 from support.web.papers import FRIDAY, make_announcement, store_papers
 from support.web.site import Subscribers
 
-API_KEY = "-".join(("a-key", "of", "this", "test", "alone", "0123456789"))
+ADMISSION = "a-key-of-this-test-alone-0123456789"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi import checks
 from service.platform.settings.settings import Settings
 from service.web.api.operations import OPERATIONS, ROOT, Part
 from service.web.core.rate_limits import SignUpLimits
-from support.web.api import API_KEY, bearer
+from support.web.api import ADMISSION, bearer
 from support.web.server import serve
 
 CHECKS = [
@@ -84,7 +84,7 @@ def run_cases(
     end = time.monotonic() + seconds
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=_CONFIG)
     outcome = Outcome()
-    keys = {Part.SUBSCRIBER: bearer(token), Part.OPERATOR: bearer(API_KEY)}
+    keys = {Part.SUBSCRIBER: bearer(token), Part.OPERATOR: bearer(ADMISSION)}
     with requests.Session() as session:
         # An operation without parameters has one case only, which the others make up for.
         while outcome.cases < count and time.monotonic() < end:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from support.newsletter.press import Turnable
-from support.web.api import API_KEY, ApiReader, add_reader, bearer
+from support.web.api import ADMISSION, ApiReader, add_reader, bearer
 from support.web.site import EnqueuedTasks, Subscribers
 
 from service.platform.database.engine import make_sessions
@@ -16,7 +16,7 @@ from service.web.app import create_app
 
 @pytest.fixture
 def app(settings: Settings, engine: Engine, clock: Turnable, enqueued: EnqueuedTasks) -> FastAPI:
-    here = settings.model_copy(update={"api_key": API_KEY})
+    here = settings.model_copy(update={"api_key": ADMISSION})
     return create_app(here, make_sessions(engine), enqueue=enqueued, clock=clock)
 
 
@@ -27,5 +27,5 @@ def reader(session: Session, engine: Engine, subscribers: Subscribers) -> ApiRea
 
 @pytest.fixture
 def operator(web: httpx2.Client) -> httpx2.Client:
-    web.headers.update(bearer(API_KEY))
+    web.headers.update(bearer(ADMISSION))
     return web
