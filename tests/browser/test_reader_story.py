@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import feedparser
 import pytest
-from bibtexparser import parse_string
+from bibtexparser.entrypoint import parse_string
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, func, select
 from support.newsletter.press import PlannedTransport, Press, make_press, read_mail
