@@ -9,7 +9,7 @@ from support.newsletter.commands import NOW, Paperboy
 @pytest.mark.parametrize(
     ("typed", "complaint"),
     [
-        (["nonsense"], "No such command 'nonsense'; see: paperboy --help"),
+        (["gibberish"], "No such command 'gibberish'; see: paperboy --help"),
         (["statsu"], "No such command 'statsu'"),
         (["status", "--bad"], "No such option: --bad; see: paperboy status --help"),
         (["subscribers"], "Missing command; see: paperboy subscribers --help"),

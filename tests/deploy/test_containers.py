@@ -29,7 +29,15 @@ SENDERS = {"database_url", "redis_url", "broker_url", "secret_key", "smtp_url", 
 # The secrets of each role that is no worker. An address without a password is no secret.
 KNOWN = {
     "migrate": {"database_url"},
-    "web": {"database_url", "redis_url", "broker_url", "secret_key", "admin_password", "hooks"},
+    "web": {
+        "database_url",
+        "redis_url",
+        "broker_url",
+        "secret_key",
+        "admin_password",
+        "api_key",
+        "hooks",
+    },
     "beat": {"redis_url", "broker_url"},
 }
 
