@@ -78,7 +78,7 @@ def test_the_form_says_at_once_what_another_timing_or_hour_means(
     page.get_by_label("Time zone").blur()
     expect(example).to_contain_text("reach you on Tuesday at about 06:30; at your hour")
     page.get_by_label("How often").select_option("weekly")
-    expect(example).to_contain_text("on the Monday after it at 15:00, whichever you choose.")
+    expect(example).to_contain_text("on the Monday after them at 15:00, whichever you choose.")
     assert "Mondays, 15:00 Berlin" in summary.inner_text()
     page.get_by_label("How often").select_option("daily")
     page.get_by_label("Email").fill("reader@example.org")

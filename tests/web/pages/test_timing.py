@@ -108,7 +108,7 @@ def test_the_preferences_say_what_the_schedule_means_and_change_the_timing(
     assert 'id="timing-fault" role="alert">Choose at_hour or when_complete.' in wrong.text
     assert ANY_EXAMPLE in wrong.text
     weekly = web.post(path, data={"cadence": "weekly"}).text
-    assert "on the Monday after it at 07:00, whichever you choose." in weekly
+    assert "on the Monday after them at 07:00, whichever you choose." in weekly
 
 
 @pytest.mark.parametrize(
