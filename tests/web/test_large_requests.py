@@ -66,11 +66,16 @@ def test_twenty_large_topics_are_saved_within_the_budget_and_one_more_is_refused
     assert "At most 20 topics are allowed" in answer.text
 
 
-@pytest.mark.parametrize("page", ["51", str(10**9), "9" * 5_000])
-@pytest.mark.parametrize("path", ["/", "/search?q=cats", "/daily/2026-09-17"])
+# A month of all of arXiv has some 600 pages, a search 50 at most.
+@pytest.mark.parametrize("page", ["1000", str(10**9), "9" * 5_000])
+@pytest.mark.parametrize("path", ["/", "/search?q=cats", "/monthly/2026-09"])
 def test_a_page_past_all_lists_is_not_there(web: httpx2.Client, path: str, page: str) -> None:
     separator = "&" if "?" in path else "?"
     assert web.get(f"{path}{separator}page={page}").status_code == 404
+
+
+def test_a_search_ends_after_fifty_pages(web: httpx2.Client) -> None:
+    assert web.get("/search?q=cats&page=51").status_code == 404
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-09-17T00:00", "9" * 5_000])
