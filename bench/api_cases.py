@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "")]
 
 from support.newsletter.press import Turnable  # noqa: E402  # the path must come first
-from support.web.api import API_KEY, add_reader  # noqa: E402
+from support.web.api import ADMISSION, add_reader  # noqa: E402
 from support.web.api_cases import describe, run_cases, serve_without_limits  # noqa: E402
 from support.web.site import Subscribers, settling_tasks  # noqa: E402
 
@@ -54,7 +54,7 @@ def main() -> int:
             database_url=servers.database_url,
             redis_url=servers.redis_url,
             secret_key=("a key that is only used in benches",),
-            api_key=API_KEY,
+            api_key=ADMISSION,
         )
         engine = make_engine(settings.database_url)
         stack.callback(engine.dispose)
