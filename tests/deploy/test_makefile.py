@@ -360,6 +360,17 @@ def test_ci_with_the_real_data_requires_it_and_runs_on_two_versions_of_postgresq
     assert "|siege\n" in calls
 
 
+def test_ci_begins_nothing_late_that_others_do_and_names_it(
+    project: Path, ci: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = ci(project, SECONDS="4000")
+    assert done.returncode == 0, done.stderr
+    for left_out in (".ci/spam_check.py", "make checks", "make docs", "make siege", "make image"):
+        assert re.search(rf"NOT DONE, since 6\d minutes are over: .*{left_out}", done.stdout)
+    calls = (project / "calls").read_text()
+    assert not re.search("siege|checks|docs|spam", calls)
+
+
 @pytest.fixture(scope="module")
 def coverage_check() -> ModuleType:
     spec = importlib.util.spec_from_file_location("coverage_check", ROOT / ".ci/coverage_check.py")
