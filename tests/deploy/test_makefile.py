@@ -354,7 +354,8 @@ def test_ci_with_the_real_data_requires_it_and_runs_on_two_versions_of_postgresq
     assert done.returncode == 0, done.stderr
     assert "not run" not in done.stdout
     calls = (project / "calls").read_text()
-    assert "\nPostgreSQL 18, Valkey 9|1|test JOBS=3 ARGS=--durations=10" in calls
+    assert "\nPostgreSQL 18, Valkey 9|1|test JOBS=3 ARGS=--durations=10 -m 'not long'" in calls
+    assert "\nPostgreSQL 18, Valkey 9|1|test JOBS=3 ARGS=--durations=10 -m long\n" in calls
     again = ".ci/servers.py --postgres 16 --queue redis make test-service JOBS=3 ARGS=-m 'servers and not slow' -k 'store or platform'"
     assert f"\nPostgreSQL 16, Redis 7|1|{again}\n" in calls
     assert "|siege\n" in calls
@@ -365,10 +366,17 @@ def test_ci_begins_nothing_late_that_others_do_and_names_it(
 ) -> None:
     done = ci(project, SECONDS="4000")
     assert done.returncode == 0, done.stderr
-    for left_out in (".ci/spam_check.py", "make checks", "make docs", "make siege", "make image"):
+    for left_out in (
+        "-m long",
+        ".ci/spam_check.py",
+        "make checks",
+        "make docs",
+        "make siege",
+        "make image",
+    ):
         assert re.search(rf"NOT DONE, since 6\d minutes are over: .*{left_out}", done.stdout)
     calls = (project / "calls").read_text()
-    assert not re.search("siege|checks|docs|spam", calls)
+    assert not re.search("-m long|siege|checks|docs|spam", calls)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ KEYS = {
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.program("smtp-sink")
 @pytest.mark.timeout(600)
 def test_a_small_morning_ends_with_every_figure(real_data: Path) -> None:

@@ -33,6 +33,7 @@ GOOD = {
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_small_year_ends_with_every_figure(real_data: Path) -> None:
     size = ["--subscribers=100", "--days=40", "--papers=12"]

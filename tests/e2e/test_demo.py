@@ -22,7 +22,7 @@ import pytest
 from support.rules import ROOT
 from support.smtp.smtp_sink import SmtpSink, free_port, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(400)]
 
 SUBSCRIBER = "reader@example.org"
 WEEKLY = "weekly@example.org"

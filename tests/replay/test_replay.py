@@ -26,7 +26,7 @@ from support.replay.replaying import (
 
 from service.platform.settings.settings import Settings
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 DAYS = int(os.environ.get("PAPERBOY_REPLAY_DAYS", "60"))
 PAPERS = int(os.environ.get("PAPERBOY_REPLAY_PAPERS", "12"))

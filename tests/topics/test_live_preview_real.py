@@ -52,6 +52,7 @@ def make_topics(papers: list[dict[str, list[str]]], count: int) -> Iterator[str]
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.no_cover
 @pytest.mark.timeout(900)
 def test_preview_archive_and_daily_match_agree_on_real_papers(
