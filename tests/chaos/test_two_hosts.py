@@ -128,6 +128,7 @@ def story(lane: Lane) -> Iterator[StoryOfHosts]:
 
 @pytest.mark.hosts
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
     story: StoryOfHosts,
 ) -> None:
