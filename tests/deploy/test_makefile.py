@@ -358,7 +358,6 @@ def test_ci_with_the_real_data_requires_it_and_runs_on_two_versions_of_postgresq
     assert "\nPostgreSQL 18, Valkey 9|1|test JOBS=3 ARGS=--durations=10 -m long\n" in calls
     again = ".ci/servers.py --postgres 16 --queue redis make test-service JOBS=3 ARGS=-m 'servers and not slow' -k 'store or platform'"
     assert f"\nPostgreSQL 16, Redis 7|1|{again}\n" in calls
-    assert "|siege\n" in calls
 
 
 def test_ci_begins_nothing_late_that_others_do_and_names_it(
