@@ -365,14 +365,7 @@ def test_ci_begins_nothing_late_that_others_do_and_names_it(
 ) -> None:
     done = ci(project, SECONDS="4000")
     assert done.returncode == 0, done.stderr
-    for left_out in (
-        "-m long",
-        ".ci/spam_check.py",
-        "make checks",
-        "make docs",
-        "make siege",
-        "make image",
-    ):
+    for left_out in ("-m long", ".ci/spam_check.py", "make checks", "make docs", "make image"):
         assert re.search(rf"NOT DONE, since 6\d minutes are over: .*{left_out}", done.stdout)
     calls = (project / "calls").read_text()
     assert not re.search("-m long|siege|checks|docs|spam", calls)
