@@ -27,19 +27,26 @@ if TYPE_CHECKING:
     from service.operations.subscriber_record import SubscriberRecord
     from service.subscribers.store.models import Subscriber
 
-TIMINGS = "at_hour|when_complete"
-CARDS = "NUMBER"
-CARDS_HELP = "So many papers are shown in full, the others as one line each; 0 to 100."
-TIMING_HELP = "At the hour, or as soon as a day's papers are complete."
-CADENCES = "daily|weekdays|weekly[-DAY]|monthly"
-CADENCE_HELP = "How often; weekly is on Mondays, weekly-thursday on Thursdays."
-COMES = "TEXT"
-COMES_HELP = (
-    "When papers of the topic come: 'at once', weekly, 'at least 3'; in the order of topics."
+# Options of `add` and `edit`.
+ZONE = typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
+HOUR = typer.Option(metavar="HOUR", help="0 to 23, local.")
+CADENCE = typer.Option(
+    metavar="daily|weekdays|weekly[-DAY]|monthly",
+    help="How often; weekly is on Mondays, weekly-thursday on Thursdays.",
 )
-PAPERS = "NUMBER|usual"
-PAPERS_HELP = "At most so many papers in a mail, 1 to 100."
-WEEKLY_HELP = "When weekly topics come in a daily digest."
+TIMING = typer.Option(
+    metavar="at_hour|when_complete", help="At the hour, or as soon as a day's papers are complete."
+)
+CARDS = typer.Option(
+    metavar="NUMBER",
+    help="So many papers are shown in full, the others as one line each; 0 to 100.",
+)
+COMES = typer.Option(
+    metavar="TEXT",
+    help="When papers of the topic come: 'at once', weekly, 'at least 3'; in the order of topics.",
+)
+PAPERS = typer.Option(metavar="NUMBER|usual", help="At most so many papers in a mail, 1 to 100.")
+WEEKDAY = typer.Option(metavar="WEEKDAY", help="When weekly topics come in a daily digest.")
 LIST_HEAD = ("email", "state", "cadence", ">hour", "zone", "timing", "topics")
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
@@ -190,22 +197,18 @@ def edit(
         typer.Option(metavar="QUERY", help="A topic, instead of all present ones; repeatable."),
     ] = None,
     no_topics: Annotated[bool, typer.Option("--no-topics", help="Remove all topics.")] = False,
-    timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
-    ] = None,
-    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
-    cadence: Annotated[str | None, typer.Option(metavar=CADENCES, help=CADENCE_HELP)] = None,
-    timing: Annotated[str | None, typer.Option(metavar=TIMINGS, help=TIMING_HELP)] = None,
+    timezone: Annotated[str | None, ZONE] = None,
+    hour: Annotated[str | None, HOUR] = None,
+    cadence: Annotated[str | None, CADENCE] = None,
+    timing: Annotated[str | None, TIMING] = None,
     empty_digests: Annotated[
         bool | None,
         typer.Option("--empty-digests/--no-empty-digests", help="A mail if nothing matched."),
     ] = None,
-    full_cards: Annotated[str | None, typer.Option(metavar=CARDS, help=CARDS_HELP)] = None,
-    comes: Annotated[list[str] | None, typer.Option(metavar=COMES, help=COMES_HELP)] = None,
-    max_papers: Annotated[str | None, typer.Option(metavar=PAPERS, help=PAPERS_HELP)] = None,
-    weekly_topics_on: Annotated[
-        str | None, typer.Option(metavar="WEEKDAY", help=WEEKLY_HELP)
-    ] = None,
+    full_cards: Annotated[str | None, CARDS] = None,
+    comes: Annotated[list[str] | None, COMES] = None,
+    max_papers: Annotated[str | None, PAPERS] = None,
+    weekly_topics_on: Annotated[str | None, WEEKDAY] = None,
     as_json: Json = False,
 ) -> None:
     """Change a reader's topics, cadence, hour, timing or time zone."""

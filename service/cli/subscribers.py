@@ -42,32 +42,17 @@ def add(
     topic: Annotated[
         list[str] | None, typer.Option(metavar="QUERY", help="A topic; may be repeated.")
     ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Like Europe/Berlin.")
-    ] = None,
-    hour: Annotated[str | None, typer.Option(metavar="HOUR", help="0 to 23, local.")] = None,
-    cadence: Annotated[
-        str, typer.Option(metavar=subscriber_edits.CADENCES, help=subscriber_edits.CADENCE_HELP)
-    ] = "daily",
-    timing: Annotated[
-        str, typer.Option(metavar=subscriber_edits.TIMINGS, help=subscriber_edits.TIMING_HELP)
-    ] = "at_hour",
+    timezone: Annotated[str | None, subscriber_edits.ZONE] = None,
+    hour: Annotated[str | None, subscriber_edits.HOUR] = None,
+    cadence: Annotated[str, subscriber_edits.CADENCE] = "daily",
+    timing: Annotated[str, subscriber_edits.TIMING] = "at_hour",
     empty_digests: Annotated[
         bool, typer.Option("--empty-digests", help="Send a short mail if nothing matched.")
     ] = False,
-    full_cards: Annotated[
-        str | None, typer.Option(metavar=subscriber_edits.CARDS, help=subscriber_edits.CARDS_HELP)
-    ] = None,
-    comes: Annotated[
-        list[str] | None,
-        typer.Option(metavar=subscriber_edits.COMES, help=subscriber_edits.COMES_HELP),
-    ] = None,
-    max_papers: Annotated[
-        str | None, typer.Option(metavar=subscriber_edits.PAPERS, help=subscriber_edits.PAPERS_HELP)
-    ] = None,
-    weekly_topics_on: Annotated[
-        str | None, typer.Option(metavar="WEEKDAY", help=subscriber_edits.WEEKLY_HELP)
-    ] = None,
+    full_cards: Annotated[str | None, subscriber_edits.CARDS] = None,
+    comes: Annotated[list[str] | None, subscriber_edits.COMES] = None,
+    max_papers: Annotated[str | None, subscriber_edits.PAPERS] = None,
+    weekly_topics_on: Annotated[str | None, subscriber_edits.WEEKDAY] = None,
     confirmed: Confirmed = False,
     as_json: Json = False,
 ) -> None:
