@@ -83,10 +83,18 @@ def queue_confirmation(
 
 
 def _queue(
-    session: Session, subscriber: Subscriber, kind: DeliveryKind, occasion: str, now: datetime
+    session: Session,
+    subscriber: Subscriber,
+    kind: DeliveryKind,
+    occasion: str,
+    now: datetime,
+    shown: Digest | None = None,
 ) -> bool:
+    """Queue a mail once for its occasion; `shown` has the papers that stand in it."""
+    digest = digest_to_json(shown) if shown else None
     until = now + MAIL_LIFETIME
-    return deliveries.insert_mail(session, kind, subscriber.id, occasion, now, until) is not None
+    row = deliveries.MailRow(kind, subscriber.id, occasion, now, now, until, digest=digest)
+    return deliveries.insert_mail_row(session, row) is not None
 
 
 def queue_personal_link(
@@ -103,14 +111,10 @@ def queue_personal_link(
     With the id of a paper to `vote_for`, it has the link that does so, too.
     """
     kind, allowed = DeliveryKind.PERSONAL_LINK, Allowed(gap, most)
-    if not vote_for:
-        return _queue_rarely(session, subscriber, kind, now, allowed, now - _DAY)
     if not _has_room(session, subscriber, kind, now, allowed, now - _DAY):
         return False
-    occasion, until = _hour(now), now + MAIL_LIFETIME
-    shown = digest_to_json(Digest((DigestGroup("", (DigestEntry(vote_for),)),)))
-    row = deliveries.MailRow(kind, subscriber.id, occasion, now, now, until, digest=shown)
-    return deliveries.insert_mail_row(session, row) is not None
+    voted = Digest((DigestGroup("", (DigestEntry(vote_for),)),)) if vote_for else None
+    return _queue(session, subscriber, kind, _hour(now), now, voted)
 
 
 def queue_fresh_links(session: Session, subscriber: Subscriber, now: datetime) -> None:
@@ -128,22 +132,7 @@ def queue_way_back(
     """
     left_at = subscriber.unsubscribed_at or subscriber.created_at
     kind, since = DeliveryKind.FAREWELL, max(left_at, now - CONFIRMATIONS_LAPSE)
-    return _queue_rarely(session, subscriber, kind, now, Allowed(_DAY, most), since)
-
-
-def _queue_rarely(
-    session: Session,
-    subscriber: Subscriber,
-    kind: DeliveryKind,
-    now: datetime,
-    allowed: Allowed,
-    since: datetime,
-) -> bool:
-    """Queue a mail of a kind, as often as is `allowed`; those before `since` have lapsed.
-
-    Exact where the caller holds the subscriber's row; the occasion catches most other races.
-    """
-    if not _has_room(session, subscriber, kind, now, allowed, since):
+    if not _has_room(session, subscriber, kind, now, Allowed(_DAY, most), since):
         return False
     return _queue(session, subscriber, kind, _hour(now), now)
 
@@ -156,6 +145,10 @@ def _has_room(
     allowed: Allowed,
     since: datetime,
 ) -> bool:
+    """Return whether another mail of a kind is `allowed`; those before `since` have lapsed.
+
+    Exact where the caller holds the subscriber's row; the occasion catches most other races.
+    """
     last = deliveries.latest_mail_at(session, kind, subscriber.id)
     return allowed.has_room(last, deliveries.count_mails(session, kind, subscriber.id, since), now)
 
