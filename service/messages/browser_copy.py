@@ -74,7 +74,7 @@ def _missing_parts(
         for fragment, _ in copy.part.fragments:
             if fragment.key and fragment.key not in known:
                 missing.setdefault(fragment.key, fragment)
-    return {key: one.plain_body for key, one in missing.items()}
+    return {key: one.plain for key, one in missing.items()}
 
 
 def sent_html(

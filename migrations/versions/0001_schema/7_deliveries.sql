@@ -45,7 +45,7 @@ CREATE TABLE deliveries (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     -- All rows of an edition are in the partition of its month, so that the partition's unique key
-    -- (edition_id, subscriber_id) holds for all of them.
+    -- (subscriber_id, edition_id) holds for all of them.
     CONSTRAINT fk_deliveries_edition_id_edition_month_editions
         FOREIGN KEY (edition_id, edition_month) REFERENCES editions (id, month) ON DELETE CASCADE,
     CONSTRAINT ck_deliveries_digest_has_edition
@@ -63,7 +63,6 @@ CREATE INDEX ix_deliveries_in_doubt ON deliveries (edition_id, subscriber_id)
     WHERE state = 'in_doubt';
 CREATE INDEX ix_deliveries_edition_id_state ON deliveries (edition_id, state);
 CREATE INDEX ix_deliveries_sent_at ON deliveries (sent_at) WHERE sent_at IS NOT NULL;
-CREATE INDEX ix_deliveries_subscriber_id ON deliveries (subscriber_id);
 -- Mails whose papers the subscriber's next digest carries over: a few of millions.
 CREATE INDEX ix_deliveries_unsent ON deliveries (subscriber_id) WHERE carried_into_id IS NULL
     AND (state IN ('carried', 'failed') OR state = 'skipped' AND reason = 'late');
@@ -115,6 +114,7 @@ CREATE INDEX ix_deliveries_patient ON deliveries_single (due_at, id)
     WHERE edition_id IS NULL AND state = 'queued'
         AND send_not_after - created_at > interval '5 days';
 CREATE INDEX ix_deliveries_created_at ON deliveries_single (created_at);
+CREATE INDEX ix_deliveries_subscriber_id ON deliveries_single (subscriber_id);
 CREATE TABLE delivery_events_single PARTITION OF delivery_events (
     CONSTRAINT fk_delivery_events_single_delivery_id
         FOREIGN KEY (delivery_id) REFERENCES deliveries_single ON DELETE CASCADE
@@ -146,7 +146,7 @@ BEGIN
     EXECUTE format('CREATE TABLE deliveries_%s (LIKE deliveries %s)', month, like_all);
     EXECUTE format(
         'ALTER TABLE deliveries_%1$s ALTER edition_id SET NOT NULL, ADD CONSTRAINT'
-        ' uq_deliveries_%1$s_edition_id_subscriber_id UNIQUE (edition_id, subscriber_id)', month
+        ' uq_deliveries_%1$s_subscriber_id_edition_id UNIQUE (subscriber_id, edition_id)', month
     );
     EXECUTE format('ALTER TABLE deliveries ATTACH PARTITION deliveries_%s %s', month, bounds);
     FOREACH name IN ARRAY ARRAY['delivery_events', 'mail_copies'] LOOP

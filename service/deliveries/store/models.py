@@ -69,7 +69,6 @@ class Delivery(Base):
         ),
         Index("ix_deliveries_edition_id_state", "edition_id", "state"),
         Index("ix_deliveries_sent_at", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
-        Index("ix_deliveries_subscriber_id", "subscriber_id"),
         Index(
             "ix_deliveries_unsent",
             "subscriber_id",

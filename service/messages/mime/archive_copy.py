@@ -78,7 +78,7 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
             after = number + 1
         else:
             new = len(own) + 1
-            known = own.setdefault(fragment.body, new)
+            known = own.setdefault(fragment.plain, new)
             if known == new:
                 add(_OWN)
             else:

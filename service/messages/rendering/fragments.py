@@ -36,32 +36,32 @@ _LATE_BLANK = re.compile(rb"(?m)^([^\r\n]{74})(=20|=09)(?=\r$)")
 
 
 class Fragment(NamedTuple):
-    """`body` is the text in UTF-8 with CRLF, `wire` the same in quoted-printable.
+    """`wire` is the text in quoted-printable, `plain` without a topic's marks, in UTF-8 with CRLF.
 
     Both may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails
-    share, empty for one that belongs to a single mail. `marks` are a topic's words in it: `key` is
-    that of the text without them, which mails of other topics share.
+    share, empty for one that belongs to a single mail. `marks` are a topic's words in it, as
+    `take_marks` returns them: `plain` and `key` are those of all topics.
     """
 
-    body: bytes
+    plain: bytes
     wire: bytes
     key: bytes = b""
     marks: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
-        """The bytes that a cache keeps for it, with its objects."""
-        return len(self.body) + len(self.wire) + 220
+        """The bytes that a cache keeps for it, with its objects; a marked text shares the plain one."""
+        return len(self.wire) + 220 + (0 if self.marks else len(self.plain))
 
     @property
     def has_topic(self) -> bool:
         """Whether the text differs from topic to topic."""
-        return _TOPIC_WIRE in self.body
+        return _TOPIC_WIRE in self.plain
 
     @property
-    def plain_body(self) -> bytes:
-        """The text without marks, which `key` is of."""
-        return take_marks(self.body)[0] if self.marks else self.body
+    def body(self) -> bytes:
+        """The text in UTF-8 with CRLF."""
+        return _show_marks(self.plain, self.marks)
 
 
 # Fragments in their order, each with the id of its topic (0 without one).
@@ -142,6 +142,17 @@ def take_marks(body: bytes) -> tuple[bytes, tuple[int, ...]]:
     return b"".join(plain), tuple(marks)
 
 
+def _show_marks(plain: bytes, marks: Sequence[int]) -> bytes:
+    """Return a text with its marks."""
+    shown: list[bytes] = []
+    at = 0
+    for gap, size in zip(marks[::2], marks[1::2], strict=True):
+        start, end = at + gap, at + gap + size
+        shown += (plain[at:start], _MARK, plain[start:end], _END_MARK)
+        at = end
+    return b"".join((*shown, plain[at:]))
+
+
 def put_back_marks(plain: Fragment, marks: Sequence[int]) -> Fragment:
     """Return the fragment whose marks `take_marks` took."""
     places = list(accumulate(marks))
@@ -193,8 +204,7 @@ def put_marks(plain: Fragment, words: WordPlaces, spans: Iterable[tuple[int, int
     Spans come in their order and do not overlap. The text is not encoded again, since a marked word
     has its own line; where it is too long for one, all of it is.
     """
-    body, wire = plain.body, plain.wire
-    bodies: list[bytes] = []
+    wire = plain.wire
     wires: list[bytes] = []
     marks: list[int] = []
     at = wire_at = 0
@@ -202,7 +212,6 @@ def put_marks(plain: Fragment, words: WordPlaces, spans: Iterable[tuple[int, int
     for first, last in spans:
         start, end = words.starts[first], words.ends[last]
         marks += (start - at, end - start)
-        bodies += (body[at:start], _MARK, body[start:end], _END_MARK)
         at = end
         start, end = words.wire_starts[first], words.wire_ends[last]
         marked = wire[start:end].replace(_SOFT_END, b"")
@@ -215,9 +224,10 @@ def put_marks(plain: Fragment, words: WordPlaces, spans: Iterable[tuple[int, int
             wires.append(_SOFT_END)
         wires += (_MARK, marked, _END_MARK, wire[end:after], _SOFT_END)
         wire_at = after
-    marked_body = b"".join((*bodies, body[at:]))
-    marked_wire = b"".join((*wires, wire[wire_at:])) if fits else encode_body(marked_body)
-    return Fragment(marked_body, marked_wire, plain.key, tuple(marks))
+    if not fits:
+        wires, wire_at = [encode_body(_show_marks(plain.plain, marks))], len(wire)
+    wires.append(wire[wire_at:])
+    return Fragment(plain.plain, b"".join(wires), plain.key, tuple(marks))
 
 
 def to_body(text: str) -> bytes:

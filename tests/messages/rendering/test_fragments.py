@@ -148,7 +148,7 @@ def test_marked_words_are_put_back_where_they_were(pieces: list[tuple[str, bool]
     text = "".join(f"<mark>{text}</mark>" if is_marked else text for text, is_marked in pieces)
     fragment = encode_shared(text)
     plain = encode_shared("".join(text for text, _ in pieces))
-    assert (fragment.plain_body, fragment.key) == (plain.body, plain.key)
+    assert (fragment.plain, fragment.key) == (plain.plain, plain.key)
     assert fragment.body == to_body(text)
     assert quopri.decodestring(fragment.wire) == fragment.body
     lines = fragment.wire.split(b"\r\n")
@@ -191,7 +191,7 @@ def test_any_words_can_be_marked_without_encoding_the_text_again(
 )
 def test_marks_that_are_no_pairs_stay_in_the_text(text: str) -> None:
     fragment = encode_shared(text)
-    assert (fragment.plain_body, fragment.marks) == (text.encode(), ())
+    assert (fragment.plain, fragment.marks) == (text.encode(), ())
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1])

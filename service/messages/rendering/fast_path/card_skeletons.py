@@ -67,7 +67,7 @@ class CardSkeleton:
 
 def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int) -> CardSkeleton:
     """Return the skeleton of these parts; None is a slot. Raises `CannotShare`."""
-    shown = [part for part in parts if not isinstance(part, Segment) or part.whole[0].body]
+    shown = [part for part in parts if not isinstance(part, Segment) or part.whole[0].plain]
     segments = [(at, part) for at, part in enumerate(shown) if isinstance(part, Segment)]
     excerpts = [(at, part) for at, part in enumerate(shown) if isinstance(part, ShownExcerpt)]
     if len(excerpts) > 1:
