@@ -50,8 +50,7 @@ from service.topics.domain.types import Reason
 # titles, bylines and links; the sentences of their abstracts.
 _MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
 # Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
-# Where none is in an excerpt, filling a card takes no longer than looking it up.
-_MOST_FILLED_BYTES, _LEAST_FILLED_BYTES = 16_000_000, 800
+_MOST_FILLED_BYTES = 16_000_000
 # Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
 _MOST_NOTE_BYTES = 8_000_000
 _NOTE_BYTES, _WANTED_BYTES = 450, 300
@@ -174,15 +173,13 @@ class _CardPlacer:
         kept = self.kept
         note = kept.note(entry)
         key = (self.name, entry.shown, view, note.serial)
-        # A text part has no marks.
-        filled = None if self.kind.is_text else kept.filled.get(key)
+        filled = kept.filled.get(key)
         if filled is None:
             filled = self._fill(entry, view, note)
             if filled is None:
                 self.place_whole(entry, view, topic, placed)
                 return
-            if filled.size >= _LEAST_FILLED_BYTES:
-                kept.filled.add(key, filled)
+            kept.filled.add(key, filled)
         placed += filled.texts
         for at in filled.with_topic:
             placed[at] = (placed[at][0], topic)
