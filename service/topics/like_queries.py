@@ -146,13 +146,14 @@ def _build_for_text(
     target = calibration.Target(dense, weights)
     tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, ())
-    is_long = like_paper.is_long(origin.text)
-    if like_paper.is_word_list(origin.text) or (is_long and tuning.is_sentence_model):
+    is_list = like_paper.is_word_list(origin.text)
+    if is_list or (tuning.is_sentence_model and like_paper.is_long(origin.text)):
         # Treated as the papers that it describes would be: by their common subject.
         if pool.is_large_enough:
             target = calibration.join_examples([target], origin.model)
             pool = scan(session, origin.model, target, ())
-        return _measure(origin, target, pool, tuning.words_of_long)
+        share = tuning.words_of_list if is_list else tuning.words_of_long
+        return _measure(origin, target, pool, share)
     if pool.is_large_enough and any(tuning.added):
         best = _find_best(session, target, pool, tuning.words)
         target = calibration.expand(target, best, tuning.added)

@@ -64,6 +64,7 @@ def test_a_long_description_is_embedded_in_parts(settings: Settings) -> None:
     without = embed_text(settings, " ".join(f"- {text};" for text in INTERESTS[:-1] * 4))
     assert dot_dense(whole, last) > 0.3 * dot_dense(last, last)
     assert dot_dense(without, last) < dot_dense(whole, last)
+    assert embed_text(settings, INTERESTS[-1]) is last  # cached: a topic is embedded several times
 
 
 def test_a_long_description_loses_what_it_shares_with_all_papers(
