@@ -6,16 +6,19 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from service.platform.caches import Generations
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import Corpus, ShippedCorpus, pack_paper, rarity, weigh_paper
 from service.similarity.domain.calibration import Target, join_vectors
 from service.similarity.domain.vectors import PaperVectors
-from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.embeddings.embedders import MODEL_NAMES, Embedder, load_embedder
 from service.similarity.store.corpus import get_corpus, get_generation
 from service.similarity.store.vectors import PaperText, get_meanings, select_texts
 
 # Of a description that is embedded as a whole: 85 words are some 128 word pieces.
 MOST_WORDS: Final = 85
+# Of a cached description, with the objects around it; a clause has 2,000 characters at most.
+_TEXT_BYTES: Final = 2_500
 _PART_END: Final = re.compile(r"[.;:]+(?:\s|$)|\s[-*•]\s")
 
 
@@ -40,12 +43,21 @@ def meanings_of(session: Session, settings: Settings, ids: Sequence[int]) -> lis
     return [known[i] for i in ids]
 
 
+# A topic is embedded for its live preview, for the page, and once more when it is saved.
+_embedded = Generations[bytes]("embedded texts", 500_000, lambda vector: len(vector) + _TEXT_BYTES)
+
+
 def embed_text(settings: Settings, text: str) -> bytes:
     """Return the vector of a description, the mean of its parts where it is long.
 
     Raises `SettingsError` where the model is missing.
     """
     embedder = load_embedder(settings.embedder)
+    known = _embedded.get((embedder.name, text))
+    return known or _embedded.add((embedder.name, text), _embed_parts(embedder, text))
+
+
+def _embed_parts(embedder: Embedder, text: str) -> bytes:
     parts = [part for part in map(str.strip, _PART_END.split(text)) if len(part) > 3]
     if not is_long(text) or not parts:
         return embedder.embed([text])[0]

@@ -146,15 +146,19 @@ def _build_for_text(
     target = calibration.Target(dense, weights)
     tuning = calibration.find_tuning(origin.model)
     pool = scan(session, origin.model, target, ())
-    if like_paper.is_word_list(origin.text) and pool.is_large_enough:
-        # The words of many papers: treated as these papers would be, by their common subject.
-        target = calibration.join_examples([target], origin.model)
-        pool = scan(session, origin.model, target, ())
-    elif pool.is_large_enough and any(tuning.added):
+    is_list = like_paper.is_word_list(origin.text)
+    if is_list or (tuning.is_sentence_model and like_paper.is_long(origin.text)):
+        # Treated as the papers that it describes would be: by their common subject.
+        if pool.is_large_enough:
+            target = calibration.join_examples([target], origin.model)
+            pool = scan(session, origin.model, target, ())
+        share = tuning.words_of_list if is_list else tuning.words_of_long
+        return _measure(origin, target, pool, share)
+    if pool.is_large_enough and any(tuning.added):
         best = _find_best(session, target, pool, tuning.words)
         target = calibration.expand(target, best, tuning.added)
         pool = scan(session, origin.model, target, ())
-    elif pool.is_large_enough and tuning.is_sentence_model and not like_paper.is_long(origin.text):
+    elif pool.is_large_enough and tuning.is_sentence_model:
         nearest = [i for _, i in pool.find_best(calibration.DENSE_ONLY, calibration.NEAREST)]
         counts = count_papers_with(session, nearest, weights)
         weights = calibration.reweigh(weights, counts, len(nearest), corpus)

@@ -11,8 +11,8 @@ from support.web.papers import make_announcement, store_papers
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import lexeme_key
-from service.similarity.domain.calibration import ReferenceScores, Target
-from service.similarity.domain.vectors import LikeQueryView, dot_dense
+from service.similarity.domain.calibration import ReferenceScores, Target, join_examples
+from service.similarity.domain.vectors import MINILM, LikeQueryView, dot_dense
 from service.similarity.embed_papers import (
     count_waiting,
     learn_meanings,
@@ -64,6 +64,19 @@ def test_a_long_description_is_embedded_in_parts(settings: Settings) -> None:
     without = embed_text(settings, " ".join(f"- {text};" for text in INTERESTS[:-1] * 4))
     assert dot_dense(whole, last) > 0.3 * dot_dense(last, last)
     assert dot_dense(without, last) < dot_dense(whole, last)
+    assert embed_text(settings, INTERESTS[-1]) is last  # cached: a topic is embedded several times
+
+
+def test_a_long_description_loses_what_it_shares_with_all_papers(
+    sessions: sessionmaker[Session], settings: Settings, session: Session
+) -> None:
+    store_papers(session, [make_announcement(n, LENSING.format(n)) for n in range(1, 31)])
+    learn_meanings(sessions, settings)
+    text = " ".join(f"- {text.lower()};" for text in INTERESTS * 3)
+    for asked, is_long in ((text, True), (INTERESTS[0].lower(), False)):
+        own = Target(embed_text(settings, asked), {})
+        kept = join_examples([own], MINILM) if is_long else own
+        assert load_like_query(session, settings, asked, scan_few).dense == kept.dense
 
 
 def test_vectors_of_two_models_are_never_compared(

@@ -48,11 +48,14 @@ _UNIT: Final = 2**26
 class Tuning:
     """How a model's vectors are combined with words, as measured (docs/relevance.md).
 
-    Words count `words` times the vector, on the page of a paper `words_of_page` times. Feedback adds lexemes and shifts the vector by these shares
-    of their lengths. `dense` is the mean and the deviation of dot products with descriptions.
+    Words count `words` times the vector, in a long description `words_of_long` times, in a list of
+    words `words_of_list` times, on the page of a paper `words_of_page` times. Feedback adds lexemes and shifts the vector by these shares of their
+    lengths. `dense` is the mean and the deviation of dot products with descriptions.
     """
 
     words: float = WORDS_SHARE
+    words_of_long: float = WORDS_SHARE
+    words_of_list: float = WORDS_SHARE
     words_of_page: float = WORDS_SHARE
     added: tuple[float, float] = (0.5, 0.5)
     added_to_paper: tuple[float, float] = (0.0, 0.0)
@@ -64,6 +67,8 @@ class Tuning:
 _TUNINGS: Final = {
     vectors.MINILM: Tuning(
         words=0.5,
+        words_of_long=0.75,
+        words_of_list=1.0,
         words_of_page=0.25,
         added=(0.0, 0.0),
         added_to_paper=(1.0, 0.5),

@@ -158,10 +158,11 @@ def test_a_better_match_weighs_more(better: tuple[Reason, ...], worse: tuple[Rea
     assert weigh_reasons(better) > weigh_reasons(worse)
 
 
-def test_a_clause_counts_once_at_its_best_place_and_categories_do_not() -> None:
+def test_a_clause_counts_once_at_its_best_place_and_categories_and_likeness_do_not() -> None:
     inside = Reason("cat:cs.CL", "category", ("cs.CL",))
+    near = Reason('like:"graphs"', "meaning")
     assert weigh_reasons((A, A_BELOW)) == weigh_reasons((A_BELOW, A)) == weigh_reasons((A,))
-    assert weigh_reasons((A, inside)) == weigh_reasons((A,))
+    assert weigh_reasons((A, inside)) == weigh_reasons((A, near)) == weigh_reasons((A,))
     assert weigh_reasons((A,), FOLLOWED) == weigh_reasons((A, BY_NAME))
 
 

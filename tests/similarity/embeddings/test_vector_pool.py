@@ -37,6 +37,7 @@ class Library:
         self.model = model
         self.chance = Random(11)  # the same papers in every run
         self.ids: list[int] = []
+        self.same = self.vector()  # asked again and again, also after papers changed
 
     def vector(self) -> bytes:
         return array("b", (self.chance.randint(-127, 127) for _ in range(6))).tobytes()
@@ -74,6 +75,7 @@ class Library:
         for dense, sparse in (
             (self.vector(), self.words(1023)),
             (self.vector(), ()),
+            (self.same, self.words(1023)),
             (b"", self.words(1023)),
         ):
             target = Target(dense, {str(key): float(weight) for key, weight in sparse})
@@ -99,7 +101,8 @@ def _scores_by_id(pool: ReferenceScores) -> dict[int, tuple[float, float]]:
 
 
 @pytest.fixture
-def library(session: Session, settings: Settings) -> Library:
+def library(session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Library:
+    monkeypatch.setattr("service.similarity.embeddings.vector_pool._ROWS_AT_ONCE", 7)
     return Library(session, MODEL_NAMES[settings.embedder])
 
 
