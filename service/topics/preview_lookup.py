@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from time import monotonic
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 from rapidfuzz.fuzz import token_sort_ratio
-from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from service.papers.domain.categories import is_foreign
@@ -119,8 +117,6 @@ class PreviewLookup:
         self._is_replaced = wants_replaced(query)
         self._reach = days.index.reach(is_replaced=self._is_replaced)
         self._lexicon: dict[str, Lexemes] = {}
-        # The canonical text of each leaf; suggestions repeat all leaves of the topic.
-        self._texts: dict[syntax.Leaf, str] = {}
 
     def preview(self, text: str) -> LivePreview:
         """Return the preview of the query, which was written as `text`."""
@@ -222,10 +218,8 @@ class PreviewLookup:
         answer = self._own_answers.get(key, self._answers.get(key))
         if answer is not None:
             return within & answer
-        unknown = self._unknown(normal)
-        if len(unknown) > _MOST_SINGLE_LOOKUPS:
+        if len(self._unknown(normal)) > _MOST_SINGLE_LOOKUPS:
             return self._cache(normal, within & self._fetch(normal))
-        self._fetch_each([leaf for leaf in unknown if not self._is_in_memory(leaf)])
         return self._cache(normal, self._index.find(normal, within, self._known, self._look_up))
 
     def _unknown(self, query: Query) -> set[syntax.Leaf]:
@@ -236,9 +230,7 @@ class PreviewLookup:
         # Of larger parts no results are cached, and to write each of them would be quadratic.
         if isinstance(query, syntax.And | syntax.Or | syntax.Not):
             return None
-        if (text := self._texts.get(query)) is None:
-            text = self._texts[query] = canonical(query)
-        key = (text, self._is_replaced)
+        key = (canonical(query), self._is_replaced)
         answer = self._own_answers.get(key, self._answers.get(key))
         if answer is not None:
             return answer
@@ -255,28 +247,12 @@ class PreviewLookup:
         if isinstance(query, syntax.Like) and self._vectors is not None:
             like_query = like_query_on(self._session, self._settings, query.text, self._vectors)
             return self._index.bits_of(self._vectors.find_like(like_query))
-        return self._select([query])[0]
-
-    def _fetch_each(self, leaves: Sequence[syntax.Leaf]) -> None:
-        """Cache the results of these leaves, which one statement fetches."""
-        if leaves:
-            for leaf, found in zip(leaves, self._select(leaves), strict=True):
-                self._cache(leaf, found)
-
-    def _is_in_memory(self, leaf: syntax.Leaf) -> bool:
-        return isinstance(leaf, syntax.Like) and self._vectors is not None
-
-    def _select(self, queries: Sequence[Query]) -> list[PaperSet]:
-        """Return the papers of each query, by one statement."""
-        conditions = [self._to_condition(query) for query in queries]
-        found = find_ids(self._session, conditions, self._span, is_replaced=self._is_replaced)
-        return [self._index.bits_of(ids) for ids in found]
-
-    def _to_condition(self, query: Query) -> ColumnElement[bool]:
         if self._is_replaced and not wants_replaced(query):
             query = syntax.And((query, syntax.Announced(replaced=True)))
         spend(sum(1 for _ in syntax.iterate_leaves(query)) * _STEPS_A_CONDITION)
-        return topic_condition(self._session, self._settings, query)
+        condition = topic_condition(self._session, self._settings, query)
+        found = find_ids(self._session, condition, self._span, is_replaced=self._is_replaced)
+        return self._index.bits_of(found)
 
     def _cache(self, query: Query, found: PaperSet) -> PaperSet:
         if not any(isinstance(leaf, _UNCACHED_LEAVES) for leaf in syntax.iterate_leaves(query)):

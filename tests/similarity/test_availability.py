@@ -97,7 +97,7 @@ def test_nothing_is_embedded_and_no_paper_is_similar(press: Press, remove: Remov
         assert embed_in_transaction(session, settings, [*ids.values()]) == 0
         assert similar_papers(session, settings, ids["arxiv:2609.00001"], 5) == []
         condition = topic_condition(session, settings, parse_query(f"number OR {LIKE}"))
-        (found,) = find_ids(session, [condition], (THURSDAY, FRIDAY), is_replaced=False)
+        found = find_ids(session, condition, (THURSDAY, FRIDAY), is_replaced=False)
         assert set(found) == set(ids.values())
         assert preview_topic(session, settings, "number", FRIDAY).total == 2
     previews = LivePreviews(sessions, settings)
