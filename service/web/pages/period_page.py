@@ -33,7 +33,7 @@ from service.web.views.sign_up_form import Pointer, point_at
 
 PAGE_SIZE: Final = 40
 # A month of all of arXiv has 25,000 papers.
-_MOST_PAGES: Final = 999
+MOST_PAGES: Final = 999
 _THEN: Final = {
     PeriodKind.DAILY: "on this day",
     PeriodKind.WEEKLY: "in this week",
@@ -112,7 +112,7 @@ def load_period(
         condition = topic_condition(session, settings, words.topic)
         prefer_indexes(session)
     choice = store.PaperChoice(period.span, codes, condition)
-    number = parse_page_number(request.page, _MOST_PAGES)
+    number = parse_page_number(request.page, MOST_PAGES)
     ranked = _turn_to(session, choice, order, words, number)
     papers = get_papers(session, [each.id for each in ranked.listed.items])
     archive = load_archive(session, period.span, today)
