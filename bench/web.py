@@ -1,8 +1,8 @@
 """The web site under real requests: front page, weeks, months, search, live preview, unsubscribing.
 
 Starts PostgreSQL, Valkey and uvicorn on this machine, stores 100,000 real papers over a year (a
-quarter of them in the last 30 days), and sends requests over loopback, one after the other. Reads
-`PAPERBOY_REAL_DATA`. Progress on stderr, one JSON object as the last line on stdout.
+quarter of them in the last 30 days), and sends requests over loopback: one after the other, and for
+`load_…` 100 a second from this process on the same cores. Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON object as the last line on stdout.
 
 `preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
 it has read the last days; `preview_at_start_ms` is a preview before that, and
@@ -29,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from website.corpus import (
     store_papers,
 )
 from website.learn import read_memory_mib
+from website.load import SECONDS, find_papers, send_steadily
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
@@ -61,7 +62,7 @@ _LONGEST_START_SECONDS = 120.0
 # What a preview may take and what a model may add to a process.
 MOST_PREVIEW_MS, MOST_MODEL_MIB = 100, 200
 _INGESTS, _INGESTED = 5, 300
-_CLIENTS = 4
+_CLIENTS, _LEAVING = 4, 2_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Size:
 
 _VISITORS = count()
 
-FULL = Size(100_000, 30, 200, 2_000)
+FULL = Size(100_000, 30, 200, 100_000)
 QUICK = Size(20_000, 6, 40, 300)
 
 
@@ -123,8 +124,9 @@ def main() -> int:
         hello, _ = stack.enter_context(serve("website.hello:app"))
         result |= measure(site, hello, maker, size)
         result |= measure_periods(site, until, size)
+        result |= measure_load(site, maker, SECONDS if size is FULL else SECONDS // 4)
         result |= measure_following(site, servers.database_url, papers, maker, size)
-        result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers)}
+        result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers[:_LEAVING])}
     result |= describe(size, len(papers)) | {"embedder": given.embedder}
     print(json.dumps(result))
     return 0
@@ -257,6 +259,22 @@ def measure_periods(site: str, until: date, size: Size) -> dict[str, float]:
             for name, (path, query) in pages.items()
         }
     return {f"{name}_p95_ms": percentile(taken, 0.95) for name, taken in times.items()}
+
+
+def measure_load(site: str, maker: TopicMaker, seconds: int) -> dict[str, float]:
+    """Measure front page, searches and papers at 100 requests a second, with the sender beside."""
+    say("100 requests a second")
+    papers = cycle(find_papers(site))
+    times = send_steadily(
+        site,
+        {
+            "front": lambda: ("/", {}),
+            "search": lambda: ("/search", {"q": maker.kinds["word"]()}),
+            "paper": lambda: (next(papers), {}),
+        },
+        seconds,
+    )
+    return {f"load_{kind}_p95_ms": percentile(taken, 0.95) for kind, taken in times.items()}
 
 
 def ask(client: httpx2.Client, address: str, **query: str) -> float:

@@ -52,3 +52,7 @@ CREATE TRIGGER tell_changed_meanings AFTER UPDATE ON paper_meanings
 CREATE TRIGGER tell_gone_meanings AFTER DELETE ON paper_meanings
     REFERENCING OLD TABLE AS touched
     FOR EACH STATEMENT EXECUTE FUNCTION tell_meaning_changes();
+
+-- The rarity of words, by which the pages of papers find similar ones, is that of the newest generation.
+CREATE TRIGGER tell_page_change AFTER INSERT ON meaning_generations
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_page_change();

@@ -29,7 +29,7 @@ DROP TABLE
     mail_requests, subscribers,
     paper_changes, picks, harvests, gates, signals, announcements, batches,
     paper_versions, paper_events, paper_identifiers, papers;
-DROP FUNCTION forget_canonical(), note_gap(), tell_paper_changes(), make_month(integer);
+DROP FUNCTION forget_canonical(), note_gap(), tell_paper_changes(), tell_page_change(), make_month(integer);
 DROP TYPE
     bounce_verdict, breaker_state, delivery_state, delivery_kind, edition_state, topic_change_kind,
     clause_kind, submission_state, opinion_kind, suppression_reason, timing, cadence, subscriber_state, paper_event_kind,

@@ -15,7 +15,6 @@ from service.papers.domain.references import Reference, ReferenceFile, Unreadabl
 from service.papers.domain.types import PaperView
 from service.papers.store.match_references import match_references
 from service.papers.store.read import get_papers
-from service.platform import linear_regex
 from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.similarity import like_paper
@@ -31,6 +30,7 @@ from service.topics.domain.proposal import (
     FilePaper,
     ProposedTopic,
     count_groups,
+    find_words,
     has_description,
     propose,
 )
@@ -47,7 +47,6 @@ _MOST_COMPARED: Final = 600
 # Papers not stored here are embedded while the reader waits, about a second at most.
 _MOST_EMBEDDED: Final[Mapping[str, int]] = {"wordllama": 300, "minilm": 40, "none": 300}
 
-_WORD = linear_regex.compile(r"[\pL][\pL\pN]+")
 _LONGEST_WORD: Final = 40
 
 Preview = Callable[[Session, str, date], LivePreview]
@@ -190,8 +189,8 @@ def _describe(
     written = Counter(
         word
         for paper in papers
-        for word in _WORD.findall(f"{paper.title} {paper.abstract}".lower())
-        if len(word) < _LONGEST_WORD
+        for word in find_words(f"{paper.title} {paper.abstract}".replace("-", " "))
+        if 1 < len(word) < _LONGEST_WORD
     )
     lexicon = fetch_lexemes(session, written)
     spelled: dict[str, str] = {}

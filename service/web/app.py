@@ -29,6 +29,7 @@ from service.web.core.cached_response import CachedResponse
 from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
 from service.web.core.middleware import PublicGzip, ResponseMiddleware
+from service.web.core.page_cache import PageCache
 from service.web.core.rate_limits import SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.endpoints import health, webhooks
@@ -117,6 +118,7 @@ def create_app(
         previews=LivePreviews(sessions, settings),
         metrics=CachedResponse(METRICS_SECONDS),
         slots=WorkSlots(),
+        page_cache=PageCache(sessions),
     )
     event.listen(sessions, "do_orm_execute", spend_statement)
     # A pool of its own: probes of a hanging database must not use up the threads for pages.

@@ -27,7 +27,6 @@ _ARXIV = linear_regex.compile(
 )
 _DOI = linear_regex.compile(r"\b10\.\d{4,9}/[^\s\"<>{}|\\^`]+", "a")
 _CATEGORY = linear_regex.compile(r"[a-z]+(?:-[a-z]+)?(?:\.[A-Za-z-]{2,})?", "a")
-_NOT_LETTERS = linear_regex.compile(r"[\W_]+")
 
 
 class ReferenceFileError(ValueError):
@@ -139,7 +138,7 @@ def _iterate_arxiv_ids(texts: Iterable[str]) -> Iterator[str]:
 
 def title_key(title: str) -> str:
     """Return a title for comparing: letters and digits alone, folded; empty for none."""
-    return _NOT_LETTERS.sub("", fold(to_readable_line(title)))
+    return "".join(filter(str.isalnum, fold(to_readable_line(title))))
 
 
 def _iterate_authors(names: Sequence[str]) -> Iterator[str]:

@@ -275,6 +275,7 @@ class Harvest(Base):
 class PaperChange(Base):
     """A paper that a transaction inserted, deleted, or changed in what previews read or in vectors.
 
+    Paper 0 stands for anything that pages of papers show: a trend, a vote, the state of a batch.
     Written by triggers, to invalidate caches. `changed_in` is the transaction id (xid8), which a
     snapshot includes or not. Kept for two days.
     """

@@ -1,9 +1,33 @@
-"""Find the papers that changed since a snapshot of the database."""
+"""Find the papers that changed since a snapshot of the database, and whether any page did."""
 
 from sqlalchemy import delete, func, text
 from sqlalchemy.orm import Session
 
 from service.papers.store.models import PaperChange
+
+_IS_NEWER = """
+    changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
+    AND NOT pg_visible_in_snapshot(
+        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
+    )
+"""
+_LIST_CHANGES = text(
+    f"SELECT DISTINCT paper_id FROM paper_changes WHERE paper_id > 0 AND {_IS_NEWER}"  # noqa: S608
+)
+# The order makes Postgres walk the index from its end; for EXISTS it would read the table, hoping to
+# find a row at once.
+_LAST_CHANGE = text(
+    f"SELECT changed_in FROM paper_changes WHERE {_IS_NEWER} ORDER BY changed_in DESC LIMIT 1"  # noqa: S608
+)
+
+
+def begin_snapshot(session: Session) -> str:
+    """Make this transaction REPEATABLE READ, READ ONLY; returns its `pg_snapshot` as text.
+
+    Must be its first statement.
+    """
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    return str(session.scalar(text("SELECT pg_current_snapshot()")))
 
 
 def list_changes(session: Session, since: str) -> list[int]:
@@ -11,13 +35,9 @@ def list_changes(session: Session, since: str) -> list[int]:
     return list(session.scalars(_LIST_CHANGES, {"since": since}))
 
 
-_LIST_CHANGES = text("""
-    SELECT DISTINCT paper_id FROM paper_changes
-    WHERE changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
-    AND NOT pg_visible_in_snapshot(
-        CAST(CAST(changed_in AS text) AS xid8), CAST(:since AS pg_snapshot)
-    )
-""")
+def has_changed(session: Session, since: str) -> bool:
+    """Return whether anything that pages of papers show changed since a `pg_snapshot`."""
+    return session.scalar(_LAST_CHANGE, {"since": since}) is not None
 
 
 def delete_old_changes(session: Session) -> None:

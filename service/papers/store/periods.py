@@ -116,7 +116,9 @@ def list_ranked(
         # Compared by octets, as Python does, and as no locale's rules for punctuation disturb.
         SortKey.KEY: collate(chosen.c.key, "C").desc(),
     }
-    statement = select(chosen.c.id, chosen.c.score, func.count().over())
+    # Counted apart, since a window function would keep and pass on every row of a month.
+    total = select(func.count()).select_from(chosen).scalar_subquery()
+    statement = select(chosen.c.id, chosen.c.score, total)
     if SortKey.UPVOTES in order:
         statement = statement.outerjoin(upvotes, upvotes.c.paper_id == chosen.c.id)
     rows = session.execute(

@@ -19,9 +19,17 @@ def weigh_clauses(
     A clause is a word, a phrase or the beginning of a word; it counts once, at its best place, as in
     `weigh_reasons`. Other clauses and those under a NOT count nothing.
     """
+    normal = normalize(query)
+    # What every match has is in the abstract where it is not in the title; to look, Postgres would have
+    # to decompress the words of each abstract.
+    sure = normal.operands if isinstance(normal, syntax.And) else (normal,)
     weights = [
-        case((_is_in(leaf, "title"), in_title), (_is_in(leaf, "abstract"), in_abstract), else_=0)
-        for leaf in {write_leaf(leaf): leaf for leaf in _wanted(normalize(query))}.values()
+        case((_is_in(leaf, "title"), in_title), else_=in_abstract)
+        if leaf in sure
+        else case(
+            (_is_in(leaf, "title"), in_title), (_is_in(leaf, "abstract"), in_abstract), else_=0
+        )
+        for leaf in {write_leaf(leaf): leaf for leaf in _wanted(normal)}.values()
     ]
     return sum(weights, start=literal(base))
 

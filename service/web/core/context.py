@@ -15,6 +15,7 @@ from service.platform.settings.settings import Settings
 from service.topics.live_preview import LivePreviews
 from service.web.core.cached_response import CachedResponse
 from service.web.core.middleware import OPERATOR_PATHS
+from service.web.core.page_cache import PageCache
 from service.web.core.rate_limits import SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.views.environment import Pages
@@ -40,6 +41,7 @@ class AppContext:
     previews: LivePreviews
     metrics: CachedResponse
     slots: WorkSlots
+    page_cache: PageCache
     measuring_seconds: int = MOST_SECONDS
 
     @property
@@ -56,4 +58,9 @@ def get_context(request: Request) -> AppContext:
     return context
 
 
-Context = Annotated[AppContext, Depends(get_context)]
+async def _provide_context(request: Request) -> AppContext:
+    # FastAPI runs what is not async in a thread, for which a busy process would make it wait.
+    return get_context(request)
+
+
+Context = Annotated[AppContext, Depends(_provide_context)]

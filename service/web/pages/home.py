@@ -1,11 +1,13 @@
 """The front page, and the pages of a day, a week and a month: announced papers, in a chosen order."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.periods import Period, PeriodKind, parse_period, period_of
@@ -15,8 +17,10 @@ from service.platform.settings.settings import Settings
 from service.web.core.admission import SEARCH_IF_WORDS
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
+from service.web.core.page_cache import FORM_TOKEN
 from service.web.core.signed_links import sign_form
-from service.web.pages.period_page import ListRequest, PeriodPage, load_period
+from service.web.pages.period_page import MOST_PAGES, ListRequest, PeriodPage, load_period
+from service.web.views.pagination import parse_page_number
 from service.web.views.paper_orders import list_orders
 from service.web.views.periods import period_title
 from service.web.views.sign_up_form import blank_form
@@ -29,17 +33,27 @@ _EXAMPLES: Final = {
 }
 
 router = APIRouter(include_in_schema=False)
-Wanted = Annotated[ListRequest, Depends()]
+
+
+async def _read_request(
+    field: str = "", sort: str = "", q: str = "", page: str = "1"
+) -> ListRequest:
+    return ListRequest(field, sort, q, page)
+
+
+Wanted = Annotated[ListRequest, Depends(_read_request)]
 
 
 @router.get("/", dependencies=SEARCH_IF_WORDS)
 def show_front(context: Context, wanted: Wanted) -> HTMLResponse:
     """Show the latest day that has papers."""
     today = announcement_date(context.clock())
-    with transaction(context.sessions) as session:
+
+    def load(session: Session) -> PeriodPage:
         day = period_of(PeriodKind.DAILY, latest_day(session, today) or today)
-        page = load_period(session, context.settings, day, today, wanted)
-    return _show(context, page, wanted, path="/")
+        return load_period(session, context.settings, day, today, wanted)
+
+    return _show(context, load, wanted, today, path="/")
 
 
 @router.get("/daily/{name}", dependencies=SEARCH_IF_WORDS)
@@ -62,9 +76,11 @@ def _show_period(
 ) -> HTMLResponse:
     today = announcement_date(context.clock())
     period = find_come(kind, name, today)
-    with transaction(context.sessions) as session:
-        page = load_period(session, context.settings, period, today, wanted)
-    return _show(context, page, wanted, path=period.path)
+
+    def load(session: Session) -> PeriodPage:
+        return load_period(session, context.settings, period, today, wanted)
+
+    return _show(context, load, wanted, today, path=period.path)
 
 
 def find_come(kind: PeriodKind, name: str, today: date) -> Period:
@@ -86,18 +102,36 @@ def find_period(kind: PeriodKind, name: str) -> Period:
     return period
 
 
-def _show(context: AppContext, page: PeriodPage, wanted: ListRequest, path: str) -> HTMLResponse:
+def _show(
+    context: AppContext,
+    load: Callable[[Session], PeriodPage],
+    wanted: ListRequest,
+    today: date,
+    path: str,
+) -> HTMLResponse:
+    def render(page: PeriodPage) -> tuple[int, str]:
+        return 422 if page.words.fault else 200, _write(context, page, wanted, path)
+
+    if wanted.q:  # Hardly two visitors write the same words.
+        with transaction(context.sessions) as session:
+            page = load(session)
+        status, text = render(page)
+        return HTMLResponse(text.replace(FORM_TOKEN, sign_form(context)), status)
+    key = (path, today, wanted.field, wanted.sort, parse_page_number(wanted.page, MOST_PAGES))
+    return context.page_cache.show(key, load, render, sign_form(context))
+
+
+def _write(context: AppContext, page: PeriodPage, wanted: ListRequest, path: str) -> str:
     def link(**changes: str) -> str:
         """Return the address of this list with another field or order, from its first page."""
         chosen = {"field": wanted.field, "sort": wanted.sort, "q": page.words.text} | changes
         query = urlencode({name: value for name, value in chosen.items() if value})
         return f"{path}?{query}" if query else path
 
-    return context.pages.show(
+    return context.pages.write(
         "front.html",
-        status=422 if page.words.fault else 200,
         page=page,
-        form=blank_form(context.settings, sign_form(context)),
+        form=blank_form(context.settings, FORM_TOKEN),
         path=path,
         link=link,
         tabs=_tabs(context.settings, page.field),

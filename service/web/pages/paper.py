@@ -15,7 +15,6 @@ from service.papers.domain.periods import Period, PeriodKind, period_of
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import PaperVersion
 from service.papers.store.read import find_paper, get_announcements, get_papers, get_snapshots
-from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.similarity.embed_papers import meaning_note, similar_papers
@@ -68,24 +67,32 @@ class PaperPage:
 @router.get("/papers/{key:path}", dependencies=PAPER)
 def show_paper(context: Context, key: str) -> Response:
     wanted = clean(key)
-    with transaction(context.sessions) as session:
+
+    def load(session: Session) -> PaperPage:
         paper = find_paper(session, wanted)
-        page = load_page(session, context.settings, paper) if paper else None
-    if page:
-        return context.pages.show(
+        if paper is None:
+            raise PageNotFound(
+                "We do not know this paper",
+                "It may be older than this service, or in a category that is not watched here.",
+            )
+        return load_page(session, context.settings, paper)
+
+    def render(page: PaperPage) -> tuple[int, str]:
+        return 200, context.pages.write(
             "paper.html",
             page=page,
             refs=list_references(page.paper, context.settings.base_url),
             note=meaning_note(context.settings),
             most_authors=MOST_AUTHORS,
         )
-    canonical = canonical_key(wanted)
-    if canonical and canonical != wanted:
-        return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
-    raise PageNotFound(
-        "We do not know this paper",
-        "It may be older than this service, or in a category that is not watched here.",
-    )
+
+    try:
+        return context.page_cache.show(("paper", wanted), load, render)
+    except PageNotFound:
+        canonical = canonical_key(wanted)
+        if canonical and canonical != wanted:
+            return RedirectResponse(f"/papers/{quote(canonical, safe=':/')}", status_code=301)
+        raise
 
 
 def canonical_key(text: str) -> str:

@@ -33,7 +33,7 @@ from service.web.views.sign_up_form import Pointer, point_at
 
 PAGE_SIZE: Final = 40
 # A month of all of arXiv has 25,000 papers.
-_MOST_PAGES: Final = 999
+MOST_PAGES: Final = 999
 _THEN: Final = {
     PeriodKind.DAILY: "on this day",
     PeriodKind.WEEKLY: "in this week",
@@ -76,7 +76,8 @@ class PeriodPage:
 
     `note` is that of the day's daily edition, in Markdown. `scores` has what is said of each paper's place. `count` is the number of papers of the whole
     period, `total` of the list. `outage` says that today's papers could not be read, on a page that
-    shows an earlier day. `begins` is the first day with papers at all.
+    shows an earlier day. `begins` is the first day with papers at all. `has_upvotes` is of a list by
+    trend alone.
     """
 
     period: Period
@@ -105,14 +106,16 @@ def load_period(
     """Return a period's page. Raises `PageNotFound` for an unknown field or order."""
     codes = _codes(request.field) if request.field else frozenset()
     words = _read_words(session, request.q)
-    has_upvotes = store.has_upvotes(session, period.span)
+    # Where no paper of a month has any, that is 25,000 look-ups: only a list by trend asks.
+    asks = request.sort == TREND.name or not (request.sort or words.topic)
+    has_upvotes = asks and store.has_upvotes(session, period.span)
     order = _choose_order(settings, request.sort, words, has_upvotes=has_upvotes)
     condition = None
     if words.topic:
         condition = topic_condition(session, settings, words.topic)
         prefer_indexes(session)
     choice = store.PaperChoice(period.span, codes, condition)
-    number = parse_page_number(request.page, _MOST_PAGES)
+    number = parse_page_number(request.page, MOST_PAGES)
     ranked = _turn_to(session, choice, order, words, number)
     papers = get_papers(session, [each.id for each in ranked.listed.items])
     archive = load_archive(session, period.span, today)
