@@ -60,6 +60,31 @@ def test_a_second_visit_costs_one_statement_and_has_a_form_of_its_own(
         assert len(tokens[0]) > 40
 
 
+@pytest.mark.parametrize("path", [*PAGES, PAPER])
+@pytest.mark.usefixtures("paper")
+def test_every_table_that_a_page_reads_tells_what_changes(
+    web: httpx2.Client, session: Session, engine: Engine, path: str
+) -> None:
+    with counting(engine) as statements:
+        assert web.get(path).status_code == 200
+    read = {
+        table
+        for table in session.scalars(
+            text("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')")
+        )
+        if any(re.search(rf"\b(?:FROM|JOIN)\s+{table}\b", each) for each in statements)
+    }
+    told = set(
+        session.scalars(
+            text(
+                "SELECT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE tgname LIKE 'tell%'"
+            )
+        )
+    )
+    assert "papers" in read
+    assert read - told - {"paper_changes"} == set()
+
+
 def _store_another(session: Session, _paper: int) -> None:
     store_papers(session, [make_announcement(1, "Cats"), make_announcement(2, "Dogs")])
 
