@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,15 +106,6 @@ def _await(process: subprocess.Popen[bytes], out: Path, mailbox: Path) -> Demo:
     raise SystemExit("gallery: the demo did not begin")
 
 
-def titles_of(demo: Demo) -> str:
-    """Return the titles of the last two days, one on each line, as a reader would paste them."""
-    lines: list[str] = []
-    for on in demo.days[-2:]:
-        with urllib.request.urlopen(f"{demo.base}/daily/{on}.md") as answer:  # noqa: S310  # our own
-            lines += answer.read().decode().splitlines()
-    return "\n".join(line.removeprefix("## ") for line in lines if line.startswith("## "))
-
-
 def show_front(page: Page, demo: Demo) -> None:
     page.goto(demo.base)
     page.locator("#topic-0").fill("diffusion")
@@ -123,9 +113,12 @@ def show_front(page: Page, demo: Demo) -> None:
 
 
 def show_proposal(page: Page, demo: Demo) -> None:
+    """Show what the titles of papers about one subject make, as a reader would paste them."""
+    page.goto(f"{demo.base}/search?q=diffusion")
+    titles = page.locator(".paper h2").all_inner_texts()
     preferences = demo.link(r'preferences/[^"#?]+')
     page.goto(f"{preferences}/start")
-    page.locator("#text").fill(titles_of(demo))
+    page.locator("#text").fill("\n".join(titles))
     page.get_by_role("button", name="Propose topics").click()
     page.get_by_role("button", name="Save the ticked topics").wait_for()
 
