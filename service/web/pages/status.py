@@ -70,7 +70,10 @@ def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> Status
             name = f"{source_title(batch.source)} {batch.category}".strip()
             by_name.setdefault(name, {})[batch.announced_on] = batch
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    rows = tuple(_draw_row(name, found, days) for name, found in sorted(by_name.items()))
+    rows = tuple(
+        _draw_row(name, found, days)
+        for name, found in sorted(by_name.items(), key=lambda row: row[0].casefold())
+    )
     latest_on = max((batch.announced_on for batch in batches), default=None)
     latest = tuple(batch for batch in batches if batch.announced_on == latest_on)
     return StatusPicture(rows, first, last, latest)
