@@ -181,6 +181,10 @@ gallery: $(STAMP) chromium ## take the pictures in docs/gallery/ again
 	@test -f bench/gallery.py || { echo "bench/gallery.py: not there yet" >&2; exit 1; }
 	@$(BIN)/python bench/gallery.py $(ARGS)
 
+.PHONY: gallery-pages
+gallery-pages: $(STAMP) chromium ## take the pictures of pages in docs/gallery/ again, from a demo of ten days
+	@$(BIN)/python bench/gallery_pages.py $(ARGS)
+
 # -- containers ----------------------------------------------------------------------------------
 
 .PHONY: image

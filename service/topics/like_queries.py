@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.papers.store.read import find_paper
+from service.papers.store.read import find_paper_ids
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
 from service.platform.settings.settings import Settings
@@ -113,22 +113,23 @@ def _build(session: Session, settings: Settings, text: str, scan: Scan) -> LikeQ
     keys = like_keys(text)
     if not keys:
         return _build_for_text(session, settings, origin, scan)
-    ids = [_find_paper(session, key) for key in keys]
+    ids = _find_papers(session, keys)
     papers = like_paper.meanings_of(session, settings, ids)
     if len(papers) == 1:
         return _build_for_paper(session, origin, papers[0], scan)
     return _build_for_examples(session, origin, papers, scan)
 
 
-def _find_paper(session: Session, key: str) -> int:
-    paper = find_paper(session, key)
-    if paper is None:
-        name = key.removeprefix("arxiv:")
-        raise LikeError(
-            f"like:{name} names a paper that is not stored here;"
-            f' say what it is about instead: like:"…"'
-        )
-    return paper.id
+def _find_papers(session: Session, keys: Sequence[str]) -> list[int]:
+    known = find_paper_ids(session, keys)
+    for key in keys:
+        if key not in known:
+            name = key.removeprefix("arxiv:")
+            raise LikeError(
+                f"like:{name} names a paper that is not stored here;"
+                f' say what it is about instead: like:"…"'
+            )
+    return [known[key] for key in keys]
 
 
 def _find_generation(session: Session, model: str) -> int:

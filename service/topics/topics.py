@@ -8,7 +8,7 @@ from itertools import chain
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperView
-from service.papers.store.read import announced_day, count_by_day, find_paper, find_papers
+from service.papers.store.read import announced_day, count_by_day, find_paper_ids, find_papers
 from service.platform.settings.settings import Settings
 from service.similarity.availability import NOT_HERE, is_available
 from service.similarity.domain.vectors import like_keys
@@ -82,11 +82,12 @@ def _check_words(
     likes = like_leaves(query).values()
     if likes and not is_saved and not is_available(session):
         raise TopicError(text, NOT_HERE, max(0, text.casefold().find("like:")))
-    for leaf in likes:
-        for key in like_keys(leaf.text) if leaf.is_key else ():
-            if find_paper(session, key) is None:
-                message = f'There is no paper {key} here yet; describe it: like:"some words".'
-                raise TopicError(text, message, max(0, text.find(key.partition(":")[2])))
+    keys = [key for leaf in likes if leaf.is_key for key in like_keys(leaf.text)]
+    known = find_paper_ids(session, keys)
+    for key in keys:
+        if key not in known:
+            message = f'There is no paper {key} here yet; describe it: like:"some words".'
+            raise TopicError(text, message, max(0, text.find(key.partition(":")[2])))
 
 
 def check_topics(

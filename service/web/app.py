@@ -48,6 +48,7 @@ from service.web.pages import (
     address_change,
     browser_copy,
     calendar,
+    card,
     citations,
     community,
     feeds,
@@ -73,7 +74,7 @@ from service.web.pages import (
 from service.web.views.environment import Pages
 
 _PAGES = (
-    markdown, home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, start, saved, saved_export, your_papers, community, citations, paper, search, topics,
+    markdown, home, calendar, subscribe, personal_link, unsubscribe, address_change, preferences, topic_links, start, saved, saved_export, your_papers, community, citations, card, paper, search, topics,
     feeds, period_feeds, private_feed, browser_copy, dev_mailbox, status, privacy, health, metrics, admin, admin_community, restored, sending, directory, one_subscriber,
     mail_preview, webhooks, assets, document, api,
 )  # fmt: skip

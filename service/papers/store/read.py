@@ -1,6 +1,6 @@
 """Read papers: as values for messages and pages, as counts, and for compiled topics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -122,6 +122,14 @@ def find_paper(session: Session, key: str) -> PaperView | None:
     """Return the paper with this key, or None."""
     row = session.execute(_select_papers().where(Paper.key == key)).one_or_none()
     return _to_paper(row) if row else None
+
+
+def find_paper_ids(session: Session, keys: Collection[str]) -> dict[str, int]:
+    """Return the ids of the papers with these keys, in one statement: key -> id."""
+    if not keys:
+        return {}
+    rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
+    return dict(rows.all())
 
 
 class ListedPaper(NamedTuple):

@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from service.papers.domain.references import MOST_BYTES
 from service.platform.logs import get_logger
 from service.platform.queue import REQUEST_ID
-from service.platform.work_budget import WorkBudget, set_budget
+from service.platform.work_budget import MOST_STATEMENTS, WorkBudget, set_budget
 from service.web.core.problems import ApiProblem, answer_problem, is_api
 
 log = get_logger(__name__)
@@ -79,6 +79,8 @@ _GIVEN_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
 # A file of references, and the frame of its form. Its address ends with this word.
 MAX_FILE_BYTES = MOST_BYTES + 100_000
 _FILE_PATH = re.compile(r"/preferences/[^/]+/start")
+# Some thirty previews, each of which costs five database statements, or seventeen with a `like:`.
+MOST_FILE_STATEMENTS = 600
 
 # Providers send their events in batches (SendGrid: up to 768 kB).
 MAX_HOOK_BYTES = 1_000_000
@@ -109,7 +111,7 @@ class ResponseMiddleware:
         # at the end, so that uvicorn's line about an error has the id as well.
         bind_contextvars(**{REQUEST_ID: _request_id(scope)})
         is_limited = not scope["path"].startswith(_UNLIMITED_PATHS)
-        set_budget(self._make_budget() if is_limited else None)
+        set_budget(self._budget_for(scope["path"]) if is_limited else None)
         started, status = time.perf_counter(), 500
         is_head = scope["method"] == "HEAD"
         # Link checkers send HEAD; routes only know GET, so the response's body is dropped.
@@ -136,6 +138,12 @@ class ResponseMiddleware:
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
+
+    def _budget_for(self, path: str) -> WorkBudget:
+        budget = self._make_budget()
+        if budget.statements == MOST_STATEMENTS and _FILE_PATH.fullmatch(path):
+            budget.statements = MOST_FILE_STATEMENTS
+        return budget
 
 
 def _refusal(scope: Scope) -> ASGIApp | None:

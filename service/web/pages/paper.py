@@ -21,6 +21,7 @@ from service.similarity.embed_papers import meaning_note, similar_papers
 from service.web.core.admission import PAPER
 from service.web.core.context import Context
 from service.web.core.errors import PageNotFound
+from service.web.paper_picture.draw import HEIGHT, WIDTH
 from service.web.views.charts import Chart, chart_upvotes
 from service.web.views.references import list_references
 
@@ -84,6 +85,7 @@ def show_paper(context: Context, key: str) -> Response:
             refs=list_references(page.paper, context.settings.base_url),
             note=meaning_note(context.settings),
             most_authors=MOST_AUTHORS,
+            picture_size=(WIDTH, HEIGHT),
         )
 
     try:

@@ -13,6 +13,7 @@ from service.papers.domain.announcement_days import announcement_date
 from service.presentation.dates import short_date
 from service.web.core.context import Context
 from service.web.views.charts import Chart, ChartPart, draw_cells
+from service.web.views.labels import source_title
 
 DAYS = 30
 KEYS = {
@@ -66,10 +67,13 @@ def draw_status(batches: Sequence[BatchLine], first: date, last: date) -> Status
     by_name: dict[str, dict[date, BatchLine]] = {}
     for batch in batches:
         if first <= batch.announced_on <= last:
-            name = f"{batch.source} {batch.category}".strip()
+            name = f"{source_title(batch.source)} {batch.category}".strip()
             by_name.setdefault(name, {})[batch.announced_on] = batch
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    rows = tuple(_draw_row(name, found, days) for name, found in sorted(by_name.items()))
+    rows = tuple(
+        _draw_row(name, found, days)
+        for name, found in sorted(by_name.items(), key=lambda row: row[0].casefold())
+    )
     latest_on = max((batch.announced_on for batch in batches), default=None)
     latest = tuple(batch for batch in batches if batch.announced_on == latest_on)
     return StatusPicture(rows, first, last, latest)

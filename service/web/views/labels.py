@@ -1,6 +1,7 @@
 """Short texts used only by the pages."""
 
 from service.deliveries.domain.recipients import Cadence
+from service.papers.domain.source_names import SOURCES
 from service.papers.domain.types import AnnounceType, PaperView
 from service.presentation.phrases import count_of, weekday_name
 
@@ -9,6 +10,8 @@ _CADENCES = {
     Cadence.WEEKDAYS: ("Weekdays", "Weekdays"),
     Cadence.MONTHLY: ("Once a month, on the first", "Monthly"),
 }
+
+_SOURCES = {source.name: source.title for source in SOURCES}
 
 _ANNOUNCED = {
     AnnounceType.NEW: "new in",
@@ -41,6 +44,11 @@ def edition_name(cadence: str) -> str:
     if chosen.is_weekly and chosen is not Cadence.WEEKLY:
         return f"{weekday_name(chosen)}’s weekly"
     return str(cadence).capitalize()
+
+
+def source_title(name: str) -> str:
+    """Return a source's name as people write it: `Hugging Face Daily Papers`."""
+    return _SOURCES.get(name, name)
 
 
 def announced_how(announce_type: AnnounceType) -> str:

@@ -49,7 +49,7 @@ def poor(
 
 def test_every_route_that_evaluates_a_query_takes_tokens_and_a_slot() -> None:
     """A query is a parameter `q`, or what a form or link of a topic or a paper holds."""
-    others = {"/topics/preview", "/papers/{key:path}", "/change/{token}", "/feeds/daily.atom",
+    others = {"/topics/preview", "/papers/{key:path}", "/papers/{key:path}/card.png", "/change/{token}", "/feeds/daily.atom",
               "/feeds/weekly.atom", "/", "/daily/{name}", "/weekly/{name}", "/monthly/{name}"}  # fmt: skip
     guards = [SEARCH, PREVIEW, FEED, PAPER, SEARCH_IF_WORDS]
     guarded = set()

@@ -131,6 +131,18 @@ def test_a_large_file_is_within_the_budget_of_a_request(
     assert "1,910 references in your BibTeX: 10 are known here, 1900 not" in page.text
 
 
+def test_many_papers_that_are_known_here_are_within_the_budget_of_a_request(
+    web: httpx2.Client, session: Session, engine: Engine, settings: Settings, link: str
+) -> None:
+    kinds = ("Sleeping cats in winter", "Galaxies with bars", "Proofs of lemmas", "Rusty bridges")
+    titles = [f"{kind}, part {n}" for kind in kinds for n in range(20)]
+    store_papers(session, [make_announcement(n, title) for n, title in enumerate(titles, 1)])
+    learn_meanings(make_sessions(engine), settings)
+    page = web.post(f"{link}/start", data={"text": "\n".join(titles)})
+    assert page.status_code == 200
+    assert page.text.count('name="topic" value="like:') >= 4
+
+
 @pytest.mark.settings(embedder="none")
 def test_without_a_model_words_are_compared(
     web: httpx2.Client, papers: list[str], link: str

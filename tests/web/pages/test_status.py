@@ -35,7 +35,7 @@ def test_each_of_thirty_days_has_a_label(
     make_batch(session, FRIDAY - timedelta(days=30), BatchState.PARTIAL, now)
     session.commit()
     page = web.get("/status").text
-    assert "arxiv cs.CL: 1 of 2 days complete" in page
+    assert "arXiv cs.CL: 1 of 2 days complete" in page
     assert "Fri 18 Sep: complete, 412 papers" in page
     assert "Thu 17 Sep: closed, 412 papers, 3 late, closed with 409 of 412 papers" in page
     assert page.count('class="none"') == 28
@@ -46,7 +46,7 @@ def test_the_chart_has_a_row_a_category_and_a_square_a_day(session: Session, now
     batch = make_batch(session, FRIDAY, BatchState.EXPECTED, now)
     line = batch_line(batch)
     picture = draw_status([line], FRIDAY - timedelta(days=2), FRIDAY)
-    assert [row.name for row in picture.rows] == ["arxiv cs.CL"]
+    assert [row.name for row in picture.rows] == ["arXiv cs.CL"]
     assert [cell.look for cell in picture.rows[0].chart.pieces] == ["none", "none", "expected"]
     assert picture.latest == (line,)
     assert describe_batch(FRIDAY, None) == "Fri 18 Sep: not fetched"
