@@ -24,6 +24,7 @@ from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.directory import PAGE_SIZE, SubscriberFilter, list_page
 from service.subscribers.store.models import Subscriber
+from service.subscribers.store.subscribers import get_named_topics
 from service.web.app import create_app
 
 PASSWORD = "a long password of the operator's"
@@ -223,6 +224,42 @@ def test_the_operator_sets_the_timing_and_a_form_without_it_keeps_it(
     assert "daily, as soon as a day’s papers are complete, Asia/Tokyo" in listed
 
 
+def test_the_operator_edits_names_and_measures_of_topics_as_their_reader_does(
+    operator: httpx2.Client, anne: int, press: Press
+) -> None:
+    path = f"/admin/subscribers/{anne}/edit"
+    page = operator.get(path)
+    assert '<select name="comes" aria-label="When papers of topic 1 come">' in page.text
+    form = {
+        "token": token_in(page),
+        "topic": ["graph tree", "robots", ""],
+        "name": ["", "Machines", ""],
+        "comes": ["weekly", "at least 3", "at once"],
+        "max_papers": ["usual", "12"],
+        "weekly_topics_on": "thursday",
+    }
+    done = operator.post(path, data=form).text
+    assert "edited (papers in a mail usual → 12, weekly topics monday → thursday, topics)" in done
+    assert "<code>graph tree</code> (weekly); Machines <code>robots</code> (at least 3)" in done
+    assert "Weekly topics come on Thursdays. At most 12 papers in a mail" in done
+    again = operator.get(path).text
+    assert '<option value="weekly" selected>once a week</option>' in again
+    assert 'value="Machines"' in again
+    assert '<option value="thursday" selected>' in again
+    changed = operator.post(path, data=form | {"name": ["", "Robots of all kinds", ""]}).text
+    assert "edited (names of topics) by" in changed
+    changed = operator.post(
+        path, data=form | {"name": ["", "Robots of all kinds", ""], "comes": ["at once"] * 2}
+    )
+    assert "edited (when topics come) by" in changed.text
+    wrong = operator.post(path, data=form | {"comes": ["never", "weekly"], "max_papers": "0"})
+    assert wrong.status_code == 422
+    assert 'id="measure-fault-0"' in wrong.text
+    assert "Papers in a mail: a whole number from 1 to 100." in wrong.text
+    with press.sessions() as session:
+        assert [one.measure for one in get_named_topics(session, [anne])[anne]] == [(False, 1)] * 2
+
+
 def test_a_subscriber_is_added_with_or_without_a_confirmation(
     operator: httpx2.Client, press: Press, enqueued: EnqueuedTasks
 ) -> None:
@@ -230,6 +267,7 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
         "token": token_in(operator.get("/admin/subscribers/new")),
         "email": "new@example.org",
         "topic": ["graph", ""],
+        "comes": ["at least 2", "at once"],
         "cadence": "weekly",
         "hour": "6",
         "timezone": "Europe/Berlin",
@@ -239,6 +277,7 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
     assert "Added." in done.text
     assert "requested by the operator ada on /admin" in done.text
     assert "Active. Once a week, on Mondays at 06:00, Europe/Berlin" in done.text
+    assert "<code>graph</code> (at least 2)" in done.text
     again = operator.post("/admin/subscribers/new", data=form)
     assert again.status_code == 422
     assert "subscribed already or suppressed; nothing was changed" in again.text
