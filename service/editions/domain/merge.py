@@ -60,9 +60,9 @@ def join_waiting(
 ) -> Digest:
     """Return a digest with the papers that waited among the new ones of their topics.
 
-    Groups are in the order of `topic_ids`, those without a topic last. Whoever lets a topic come once
-    a week reads a week of it, so its papers are in the `order` of a week, and what is cut is the worst
-    of the week; behind the new ones, the best paper of Monday would stand below all of Thursday.
+    Groups are in the order of `topic_ids`, those without a topic last. A topic that comes once a week
+    reads as a week does: its papers are in one `order`, and what a limit cuts is the worst of the week.
+    Behind the new ones, the best paper of Monday would stand below all of Thursday.
     """
     mixed = {_key(group) for group in waited.groups}
     joined = _add(digest, waited)
