@@ -9,6 +9,7 @@ the last step touch the database.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -342,11 +343,8 @@ def _learn(chunk: _Chunk, subscriber: Candidate) -> dict[int, int]:
     taste = chunk.tastes.get(subscriber.id)
     if taste is None:
         return {}
-    factors = learn_factors(taste.kept, taste.dismissed, chunk.candidates)
-    if chunk.waiting.concerns(subscriber.id):
-        waiting = chunk.waiting.candidates
-        factors = learn_factors(taste.kept, taste.dismissed, waiting) | factors
-    return factors
+    learn = partial(learn_factors, taste.kept, taste.dismissed)
+    return learn(chunk.waiting.candidates) | learn(chunk.candidates)
 
 
 class _Due(NamedTuple):

@@ -2,7 +2,6 @@
 
 import csv
 import re
-from collections.abc import Iterator
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -13,53 +12,19 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 from support.newsletter.press import PlannedTransport, Press, dump_tables, plain_text
-from support.web.server import serve
+from support.web.operator import PASSWORD, token_in
 from support.web.site import EnqueuedTasks
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState, Timing
-from service.platform.database.engine import make_sessions
 from service.sending.deliver import deliver
 from service.subscribers.bulk_import import ImportChoices, blank_sign_up, import_file
 from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import suppress_address
 from service.subscribers.store.directory import PAGE_SIZE, SubscriberFilter, list_page
-from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_named_topics
-from service.web.app import create_app
 
-PASSWORD = "a long password of the operator's"
 ANNE = "anne@example.org"
 
 pytestmark = pytest.mark.settings(admin_password=PASSWORD)
-
-
-@pytest.fixture
-def enqueued() -> EnqueuedTasks:
-    return EnqueuedTasks()
-
-
-@pytest.fixture
-def operator(press: Press, engine: Engine, enqueued: EnqueuedTasks) -> Iterator[httpx2.Client]:
-    app = create_app(press.settings, make_sessions(engine), enqueue=enqueued, clock=press.clock)
-    with (
-        serve(app) as address,
-        httpx2.Client(
-            base_url=address, auth=("ada", PASSWORD), timeout=20, follow_redirects=True
-        ) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def anne(press: Press) -> int:
-    (number,) = press.add_subscribers(ANNE, topics=("graph tree",))
-    return number
-
-
-def token_in(page: httpx2.Response) -> str:
-    found = re.search(r'name="token" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
 
 
 def addresses(page: httpx2.Response) -> list[str]:
@@ -208,56 +173,6 @@ def test_one_subscribers_data_is_a_json_file(operator: httpx2.Client, anne: int)
     assert f"paperboy-subscriber-{anne}.json" in answer.headers["content-disposition"]
 
 
-def test_the_operator_sets_the_timing_and_a_form_without_it_keeps_it(
-    operator: httpx2.Client, anne: int
-) -> None:
-    path = f"/admin/subscribers/{anne}/edit"
-    form = {"token": token_in(operator.get(path)), "cadence": "daily", "hour": "7"}
-    form |= {"timezone": "Asia/Tokyo", "topic": "graph tree"}
-    done = operator.post(path, data={**form, "timing": "when_complete"})
-    assert "timing at_hour → when_complete" in done.text
-    assert "Every day as soon as a day’s papers are complete, Asia/Tokyo" in done.text
-    assert '<option value="when_complete" selected>' in operator.get(path).text
-    kept = operator.post(path, data={**form, "hour": "8"})
-    assert "edited (hour 7 → 8) by the operator ada on /admin" in kept.text
-    listed = operator.get("/admin/subscribers").text
-    assert "daily, as soon as a day’s papers are complete, Asia/Tokyo" in listed
-
-
-def test_the_operator_edits_names_and_measures_of_topics_as_their_reader_does(
-    operator: httpx2.Client, anne: int, press: Press
-) -> None:
-    path = f"/admin/subscribers/{anne}/edit"
-    page = operator.get(path)
-    assert '<select name="comes" aria-label="When papers of topic 1 come">' in page.text
-    form = {
-        "token": token_in(page),
-        "topic": ["graph tree", "robots", ""],
-        "name": ["", "Machines", ""],
-        "comes": ["weekly", "at least 3", "at once"],
-        "max_papers": ["usual", "12"],
-        "weekly_topics_on": "thursday",
-    }
-    done = operator.post(path, data=form).text
-    assert "edited (papers in a mail usual → 12, weekly topics monday → thursday, topics)" in done
-    assert "<code>graph tree</code> (weekly); Machines <code>robots</code> (at least 3)" in done
-    assert "Weekly topics come on Thursdays. At most 12 papers in a mail" in done
-    again = operator.get(path).text
-    assert '<option value="weekly" selected>once a week</option>' in again
-    assert 'value="Machines"' in again
-    assert '<option value="thursday" selected>' in again
-    renamed = form | {"name": ["", "Robots of all kinds", ""]}
-    assert "edited (names of topics) by" in operator.post(path, data=renamed).text
-    timed = renamed | {"comes": ["at once"] * 2}
-    assert "edited (when topics come) by" in operator.post(path, data=timed).text
-    wrong = operator.post(path, data=form | {"comes": ["never", "weekly"], "max_papers": "0"})
-    assert wrong.status_code == 422
-    assert 'id="measure-fault-0"' in wrong.text
-    assert "Papers in a mail: a whole number from 1 to 100." in wrong.text
-    with press.sessions() as session:
-        assert [one.measure for one in get_named_topics(session, [anne])[anne]] == [(False, 1)] * 2
-
-
 def test_a_subscriber_is_added_with_or_without_a_confirmation(
     operator: httpx2.Client, press: Press, enqueued: EnqueuedTasks
 ) -> None:
@@ -288,33 +203,6 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
     assert wrong.status_code == 422
     assert 'id="topic-fault-0"' in wrong.text
     assert 'id="hour-fault"' in wrong.text
-
-
-def test_an_edit_shows_all_faults_and_is_in_the_history(
-    operator: httpx2.Client, anne: int, press: Press
-) -> None:
-    path = f"/admin/subscribers/{anne}/edit"
-    page = operator.get(path)
-    assert 'value="graph tree"' in page.text
-    form = {"token": token_in(page), "topic": ["graph", "cat:cs.CL"], "cadence": "weekdays"}
-    form |= {"hour": "9", "timezone": "UTC", "empty_digests": "no"}
-    wrong = operator.post(
-        path, data={**form, "hour": "30", "topic": ["(", "x"], "timezone": "Mars", "timing": "soon"}
-    )
-    assert wrong.status_code == 422
-    fields = ("topic", "hour", "timezone", "timing")
-    assert all(f'id="{name}-fault' in wrong.text for name in fields)
-    with press.sessions.begin() as session:
-        session.get_one(Subscriber, anne).has_ai_summaries = False
-    done = operator.post(path, data=form)
-    with press.sessions() as session:
-        assert not session.get_one(Subscriber, anne).has_ai_summaries
-    assert "Saved. The next digest uses these settings." in done.text
-    assert (
-        "edited (cadence daily → weekdays, hour 7 → 9, topics) by the operator ada on /admin"
-        in done.text
-    )
-    assert "Nothing was changed." in operator.post(path, data=form).text
 
 
 def test_a_pause_a_return_and_an_end_are_in_the_story(
