@@ -143,8 +143,9 @@ def _lines(file: Path, source: ImportSource, result: ImportReport) -> list[str]:
     lines = [f"{file}: {result.format}{note}."]
     lines.append(f"{sum(result.added.values())} {would}added{_states(result.added)}.")
     if result.added.get("pending"):
+        pending = result.added["pending"]
         lines.append(
-            f"{counted(result.added['pending'], 'person', 's')} {would or 'are '}sent a"
+            f"{counted(pending, 'person', 's')} {would or ('is ' if pending == 1 else 'are ')}sent a"
             " confirmation mail: the file does not prove their consent (--confirmed: you do)."
         )
     if result.suppressed:

@@ -91,6 +91,11 @@ def _lines(proposal: Proposal, previewed: list[PreviewedTopic]) -> list[str]:
         lines += ["", f"{topic.name} ({topic.kind} of {made}; {count})", f"  {topic.query}"]
         newest = preview.matched.newest[:_TITLES] if preview else ()
         lines += [f"  - {paper.title}" for paper in newest]
+    if not previewed:
+        lines += [
+            "",
+            "They have too little in common for a proposal. Add more of them, with titles.",
+        ]
     if proposal.not_found:
         lines += ["", "Not known here:", *(f"  {label}" for label in proposal.not_found)]
     if proposal.unreadable:

@@ -90,6 +90,7 @@ def _plain(record: SubscriberRecord) -> dict[str, Any]:
 
 def _lines(record: SubscriberRecord) -> Iterator[str]:
     from service.presentation.phrases import comes_when
+    from service.topics.domain.measure import AT_ONCE
 
     until = f" until {record.paused_until}" if record.paused_until else ""
     yield f"{record.email} is {record.state}{until}: number {record.id}, since {moment(record.created_at)}."
@@ -97,7 +98,15 @@ def _lines(record: SubscriberRecord) -> Iterator[str]:
         yield f"The address is suppressed: {record.suppressed}."
     when = comes_when(record.cadence, record.hour, record.timing)
     yield f"{record.cadence.capitalize()} {when}, {record.timezone}."
-    yield f"Topics: {'; '.join(record.topics) or 'none: trending papers'}."
+    topics = [
+        query if comes == AT_ONCE else f"{query} ({comes})"
+        for query, comes in zip(record.topics, record.comes, strict=True)
+    ]
+    yield f"Topics: {'; '.join(topics) or 'none: trending papers'}."
+    if any("weekly" in comes for comes in record.comes):
+        yield f"Weekly topics come on {record.weekly_topics_on.capitalize()}s."
+    if record.max_papers:
+        yield f"At most {counted(record.max_papers, 'paper')} in a mail."
     yield from ("", "History, newest first:")
     yield from (f"  {moment(line.at)}  {line.text}" for line in record.history)
     if record.mails:
@@ -214,7 +223,8 @@ def edit(
     """Change a reader's topics, cadence, hour, timing or time zone."""
     from dataclasses import replace
 
-    from service.subscribers.by_operator import edit_subscriber, form_of
+    from service.subscribers.by_operator import edit_subscriber
+    from service.subscribers.stored_form import form_of
 
     if topic and no_topics:
         raise CommandError("give --topic or --no-topics, not both", 2)
@@ -232,8 +242,8 @@ def edit(
     }
     wanted = {name: value for name, value in given.items() if value is not None}
     if "topics" in wanted:
-        # Those of the present topics are not for the new ones.
-        wanted.setdefault("measures", ())
+        # Names and measures of the present topics are not for the new ones.
+        wanted = {"names": (), "measures": ()} | wanted
     if not wanted:
         message = "nothing to change; give --topic, --hour or another option"
         raise CommandError(message, 2)

@@ -9,6 +9,7 @@ the last step touch the database.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,7 @@ from service.editions.waiting import (
     load_chunk_waiting,
     lock_changing,
     save_chunk_waiting,
+    weigh_waiting,
 )
 from service.papers.domain.types import PaperView
 from service.papers.store.read import get_papers
@@ -277,12 +279,12 @@ def _load_chunk(
     topics = load_matched_topics(session, settings, index, ids, all_likes=True)
     carried = {i for subscriber_id in ledger.carried for i in ledger.carried_ids(subscriber_id)}
     carried_papers = get_papers(session, carried - index.papers.keys())
-    tastes, candidates = _load_tastes(session, loaded, ids)
+    waiting = load_chunk_waiting(session, settings, edition, index, subscribers)
+    tastes, candidates = _load_tastes(session, loaded, ids, waiting)
     when = "today"
     if edition.cadence.collects_days:
         when = "this month" if edition.cadence is Cadence.MONTHLY else "this week"
     coverage, watched = parse_coverage(edition.coverage), gating_categories(settings)
-    waiting = load_chunk_waiting(session, settings, edition, subscribers)
     return _Chunk(
         index, topics, ledger, carried_papers, tastes, candidates, coverage, watched, when,
         edition.cadence, waiting,
@@ -290,26 +292,28 @@ def _load_chunk(
 
 
 def _load_tastes(
-    session: Session, loaded: LoadedEdition, ids: Sequence[int]
+    session: Session, loaded: LoadedEdition, ids: Sequence[int], waiting: ChunkWaiting
 ) -> tuple[dict[int, Taste], Candidates]:
     """Return the tastes of subscribers who may get suggestions, often none, and the candidates."""
     rated = load_rated_papers(session, ids)
     if not rated:
         return {}, Candidates({})
     pool = loaded.load_pool(session)
+    weigh_waiting(session, waiting, pool.rarity)
     return load_tastes(session, rated, pool), pool.candidates
 
 
 def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int, on: date) -> Digest | None:
     """Return the digest of a local date with its recommendations, which alone make no digest."""
     ledger, waits = chunk.ledger, tuple[TopicWait, ...]()
+    learned = _learn(chunk, subscriber)
     recipient = EditionSubscriber(
         topics=tuple(chunk.topics.get(subscriber.id, ())),
         seen_ids=ledger.seen_ids(subscriber.id),
         carried_ids=ledger.carried_ids(subscriber.id),
         unsent_ids=ledger.unsent_ids(subscriber.id),
         updates=ledger.updates.get(subscriber.id, ()),
-        learned=_learn(chunk, subscriber),
+        learned=place_factors(learned, chunk.index.ids),
     )
 
     def compose(who: EditionSubscriber) -> Digest | None:
@@ -318,7 +322,7 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int, on: date) ->
     if chunk.waiting.concerns(subscriber.id):
         day = DigestDay(on, chunk.cadence, subscriber.weekly_topics_on)
         digest, waits = compose_with_waiting(
-            chunk.waiting, recipient, subscriber.id, day, chunk.index, compose
+            chunk.waiting, recipient, subscriber.id, day, learned, compose
         )
         digest = digest and replace(limit_papers(digest, max_papers), waits=waits)
     else:
@@ -334,13 +338,13 @@ def _compose(chunk: _Chunk, subscriber: Candidate, max_papers: int, on: date) ->
     return None
 
 
-def _learn(chunk: _Chunk, subscriber: Candidate) -> Sequence[int] | None:
+def _learn(chunk: _Chunk, subscriber: Candidate) -> dict[int, int]:
+    """Return what was learned: factors of papers in thousandths, also of some that waited."""
     taste = chunk.tastes.get(subscriber.id)
     if taste is None:
-        return None
-    return place_factors(
-        learn_factors(taste.kept, taste.dismissed, chunk.candidates), chunk.index.ids
-    )
+        return {}
+    learn = partial(learn_factors, taste.kept, taste.dismissed)
+    return learn(chunk.waiting.candidates) | learn(chunk.candidates)
 
 
 class _Due(NamedTuple):

@@ -91,9 +91,14 @@ def _load_vectors(
     session: Session, rated: Iterable[RatedPapers], rarity: Rarity
 ) -> dict[int, Vector]:
     wanted = {i for r in rated for ids in (r.kept, r.dismissed) for i in ids[:MOST_FEEDBACK]}
+    return weigh_papers(session, wanted, rarity)
+
+
+def weigh_papers(session: Session, paper_ids: Iterable[int], rarity: Rarity) -> dict[int, Vector]:
+    """Return the vectors of stored papers, by id."""
     return {
         paper.paper_id: rarity.weigh(count_terms(paper.title, paper.abstract))
-        for paper in index_papers(session, sorted(wanted))
+        for paper in index_papers(session, sorted(paper_ids))
     }
 
 

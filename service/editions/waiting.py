@@ -17,9 +17,13 @@ from service.editions.domain.compose import (
     EditionSubscriber,
     MatchedTopic,
     compose_digest,
+    find_followed,
 )
 from service.editions.domain.edition_index import EditionIndex
+from service.editions.domain.learned_order import place_factors
 from service.editions.domain.merge import join_waiting
+from service.editions.domain.ranking import order_entries
+from service.editions.domain.recommendations import Candidates, Rarity
 from service.editions.domain.waiting import (
     DigestDay,
     TopicMatch,
@@ -29,6 +33,7 @@ from service.editions.domain.waiting import (
 )
 from service.editions.edition_cache import load_index
 from service.editions.match_topics import load_matched_topics
+from service.editions.recommend import weigh_papers
 from service.editions.store import waiting_papers as store
 from service.editions.store.models import Edition
 from service.editions.store.sent_editions import find_places
@@ -42,9 +47,12 @@ WAITED_TITLE = "Papers that waited"
 
 @dataclass(slots=True)
 class ChunkWaiting:
-    """What waits of a chunk's subscribers, by their ids; `saved` and
-    `extras`, papers beyond the edition's own, fill while they are composed.
+    """What waits of a chunk's subscribers, by their ids, with an `index` of these papers.
+
+    `saved` and `extras`, papers beyond the edition's own, fill while they are composed.
     """
+
+    edition_index: EditionIndex
 
     measures: Mapping[int, Mapping[int, TopicMeasure]] = field(default_factory=dict)
     waiting: Mapping[int, Sequence[WaitingTopic]] = field(default_factory=dict)
@@ -52,6 +60,7 @@ class ChunkWaiting:
     seen: Mapping[int, frozenset[int]] = field(default_factory=dict)
     topics: Mapping[int, Sequence[MatchedTopic]] = field(default_factory=dict)
     index: EditionIndex | None = None
+    candidates: Candidates = field(default_factory=lambda: Candidates({}))
     saved: dict[int, tuple[WaitingTopic, ...]] = field(default_factory=dict)
     extras: set[int] = field(default_factory=set)
 
@@ -71,11 +80,16 @@ def lock_changing(session: Session, subscribers: Sequence[Candidate]) -> None:
 
 
 def load_chunk_waiting(
-    session: Session, settings: Settings, edition: Edition, subscribers: Sequence[Candidate]
+    session: Session,
+    settings: Settings,
+    edition: Edition,
+    edition_index: EditionIndex,
+    subscribers: Sequence[Candidate],
 ) -> ChunkWaiting:
     """Return what waits of these subscribers, with an index of those papers where there are any."""
     ids = [one.id for one in subscribers]
-    chunk = ChunkWaiting(store.load_measures(session, ids), store.load_waiting(session, ids))
+    measures, waiting = store.load_measures(session, ids), store.load_waiting(session, ids)
+    chunk = ChunkWaiting(edition_index, measures, waiting)
     with_gap = [one.id for one in subscribers if one.gap_since is not None]
     if with_gap:
         chunk.gaps = store.find_gap_papers(session, edition, with_gap)
@@ -91,6 +105,12 @@ def load_chunk_waiting(
     sent = find_seen(session, concerned, siblings, places, edition.id)
     chunk.seen = {i: frozenset(siblings[p] for p in found) for i, found in sent.items()}
     return chunk
+
+
+def weigh_waiting(session: Session, chunk: ChunkWaiting, rarity: Rarity) -> None:
+    """Let what digests learn concern the papers that wait, too."""
+    if chunk.index is not None:
+        chunk.candidates = Candidates(weigh_papers(session, chunk.index.ids, rarity))
 
 
 def save_chunk_waiting(
@@ -110,12 +130,13 @@ def compose_with_waiting(
     recipient: EditionSubscriber,
     subscriber_id: int,
     day: DigestDay,
-    index: EditionIndex,
+    learned: Mapping[int, int],
     compose: Callable[[EditionSubscriber], Digest | None],
 ) -> tuple[Digest | None, tuple[TopicWait, ...]]:
     """Return the digest of a subscriber whose papers may wait, and what waits after it.
 
-    `compose` makes the digest of the edition's papers, in `index`. What waits is noted to be saved.
+    `compose` makes the digest of the edition's papers. What waits is noted to be saved.
+    `learned` factors are of both kinds of papers.
     """
     number, measures = subscriber_id, chunk.measures.get(subscriber_id, {})
     seen = chunk.seen.get(number, frozenset())
@@ -124,29 +145,37 @@ def compose_with_waiting(
         one._replace(paper_ids=tuple(i for i in one.paper_ids if i not in seen))
         for one in chunk.waiting.get(number, ())
     ]
-    matches = _match(chunk, recipient, number, index, gap)
+    matches = _match(chunk, recipient, number, gap)
     held = hold_topics(matches, measures, waiting, day)
     chunk.saved[number] = tuple(held.values())
     coming = tuple(topic for topic in recipient.topics if topic.topic_id not in held)
     recipient = replace(recipient, topics=coming, all_wait=bool(held) and not coming)
     come = gap.union(*(one.paper_ids for one in waiting if one.topic_id not in held))
     digest = compose(recipient)
-    waited = _compose_waited(chunk, recipient, come, waiting)
-    if waited is not None:
+    waited = _compose_waited(chunk, recipient, come, waiting, learned)
+    if waited is not None and chunk.index is not None:
         chunk.extras.update(waited.paper_ids)
-        digest = join_waiting(digest or Digest(()), waited, [each.topic_id for each in coming])
+        followed = {
+            number
+            for each in (chunk.edition_index, chunk.index)
+            for number in each.ids_of(find_followed(recipient, each))
+        }
+        papers = {**chunk.edition_index.papers, **chunk.index.papers}
+        digest = join_waiting(
+            digest or Digest(()),
+            waited,
+            [each.topic_id for each in coming],
+            lambda entries: order_entries(entries, papers, followed, learned),
+        )
     titles = {match.topic_id: match.title for match in matches}
     return digest, describe_waits(held.values(), titles, measures, day)
 
 
 def _match(
-    chunk: ChunkWaiting,
-    recipient: EditionSubscriber,
-    subscriber_id: int,
-    index: EditionIndex,
-    extra: frozenset[int],
+    chunk: ChunkWaiting, recipient: EditionSubscriber, subscriber_id: int, extra: frozenset[int]
 ) -> list[TopicMatch]:
     """Return what is new for each topic, among the edition's papers and those of a gap."""
+    index = chunk.edition_index
     seen = index.find_seen(recipient.seen_ids)
     more = {}
     if extra and chunk.index is not None:
@@ -171,6 +200,7 @@ def _compose_waited(
     recipient: EditionSubscriber,
     wanted: frozenset[int],
     waiting: Sequence[WaitingTopic],
+    learned: Mapping[int, int],
 ) -> Digest | None:
     """Return the digest of these papers, which waited or are of a gap; None where there are none."""
     index = chunk.index
@@ -179,8 +209,9 @@ def _compose_waited(
     orphans = frozenset(i for one in waiting if not one.topic_id for i in one.paper_ids)
     others = frozenset(index.ids) - wanted
     of_these = replace(
-        recipient, seen_ids=others, carried_ids=orphans, unsent_ids=orphans, updates=()
-    )
+        recipient, seen_ids=others, carried_ids=orphans, unsent_ids=orphans, updates=(),
+        learned=place_factors(learned, index.ids),
+    )  # fmt: skip
     digest = compose_digest(of_these, index, len(index.ids), {})
     if digest is None:
         return None

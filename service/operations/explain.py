@@ -24,6 +24,7 @@ from service.sending.domain.providers import provider_of
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email, get_named_topics
 from service.subscribers.store.suppressions import find_reason
+from service.topics.domain.measure import write_measure
 from service.topics.domain.types import Reason
 
 
@@ -101,7 +102,7 @@ class DeliveryStory:
 class Story:
     """The mails of a subscriber on one date.
 
-    `topics` are the queries of the topics with these `topic_names`. `suppressed` is the reason why the address gets no mail, or empty; `limit_state` is the current
+    `topics` are the queries of the topics with these `topic_names`, and `comes` says when their papers come. `suppressed` is the reason why the address gets no mail, or empty; `limit_state` is the current
     limit of its mail `provider`; `bounces` are those that belong to no delivery.
     """
 
@@ -110,6 +111,7 @@ class Story:
     state: str
     topics: tuple[str, ...]
     topic_names: tuple[str, ...]
+    comes: tuple[str, ...]
     deliveries: tuple[DeliveryStory, ...]
     suppressed: str = ""
     provider: str = ""
@@ -170,6 +172,7 @@ def explain_date(
         state=subscriber.state,
         topics=tuple(topic.query for topic in topics),
         topic_names=tuple(topic.name for topic in topics),
+        comes=tuple(write_measure(topic.measure) for topic in topics),
         deliveries=tuple(deliveries),
         suppressed=find_reason(session, subscriber.email_key, secrets) or "",
         provider=provider,

@@ -26,9 +26,12 @@ from service.operations.domain.retention import is_overdue
 from service.operations.store import edition_reports
 from service.papers.domain.announcement_days import ARXIV_ZONE, announcement_date
 from service.papers.domain.completeness import unfinished
+from service.papers.domain.latex.readable import to_readable_line
 from service.papers.domain.source_names import JOURNALS
+from service.papers.domain.votes import WINDOW
 from service.papers.store.gates import list_closed_gates
 from service.papers.store.models import Gate
+from service.papers.store.votes import VotedPaper, list_voted
 from service.platform.database.engine import limit_time, transaction
 from service.platform.settings.settings import Settings
 from service.presentation.dates import moment
@@ -50,6 +53,9 @@ BETWEEN_QUARANTINES = timedelta(hours=1)
 # The reason of a gate whose host answered 403.
 FORBIDDEN = "HTTP 403"
 QUARANTINED = "quarantine after "
+STUFFED = "votes after "
+# An alert about votes names so many papers.
+_MOST_STUFFED = 5
 # The start of the occasions of mails about failed pages.
 CRASHES = "crash after "
 # The most time for a statement: a visitor waits for the page meanwhile.
@@ -121,6 +127,7 @@ def find_troubles(session: Session, settings: Settings, now: datetime) -> Iterat
     yield from _waiting_mail(session, now)
     yield from _quarantined_mail(session, now)
     yield from _overdue_months(session, settings, now)
+    yield from _stuffed_votes(session, settings, now)
 
 
 def _overdue_months(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
@@ -336,3 +343,34 @@ def _quarantined_mail(session: Session, now: datetime) -> Iterator[Problem]:
         " is a bug in Paperboy; the others you may delete.",
     )
     yield Problem(f"{QUARANTINED}{last.id if last is not None else 0}", alert)
+
+
+def _stuffed_votes(session: Session, settings: Settings, now: datetime) -> Iterator[Problem]:
+    """Yield one problem for all papers whose votes of the last 24 hours look like one person's.
+
+    At most one in 24 hours, since strangers choose how often they try.
+    """
+    last = find_last_alert(session, STUFFED)
+    if not settings.votes or (last is not None and now - last.created_at < WINDOW):
+        return
+    found = [one for one in list_voted(session, now - WINDOW) if one.votes.is_outlier]
+    if not found:
+        return
+    more = len(found) - _MOST_STUFFED
+    alert = Alert(
+        subject=f"Votes for {count_of(len(found), 'paper')} look like one person’s",
+        detail=" ".join(map(_tell_votes, found[:_MOST_STUFFED]))
+        + (f" And {count_of(more, 'more paper')}." if more > 0 else ""),
+        hint="You need do nothing: such votes count for less. They are all at"
+        f" {settings.base_url}/admin/community. paperboy subscribers search shows the readers of a"
+        " domain; erasing one erases the votes. You get at most one such mail in 24 hours.",
+    )
+    yield Problem(f"{STUFFED}{last.id if last is not None else 0}", alert)
+
+
+def _tell_votes(one: VotedPaper) -> str:
+    votes = one.votes
+    return (
+        f"“{to_readable_line(one.title)}” ({one.key}): {count_of(votes.count, 'vote')} in 24 hours count"
+        f" as {votes.weight:.1f}, the most of them, {votes.of_domain}, from {votes.domain}."
+    )

@@ -10,6 +10,7 @@ from service.operations.store.edition_reports import SubscriberDay, list_subscri
 from service.platform.database.engine import transaction
 from service.subscribers.directory import ChangeLine, list_history
 from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.validate import WEEKDAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class SubscriberRecord:
     created_at: datetime
     confirmed_at: datetime | None
     paused_until: date | None
+    max_papers: int | None
+    weekly_topics_on: str
     topics: tuple[str, ...]
+    comes: tuple[str, ...]
     suppressed: str
     history: tuple[ChangeLine, ...]
     mails: tuple[SubscriberDay, ...]
@@ -55,7 +59,10 @@ def find_record(
             created_at=subscriber.created_at,
             confirmed_at=subscriber.confirmed_at,
             paused_until=subscriber.paused_until,
+            max_papers=subscriber.max_papers,
+            weekly_topics_on=WEEKDAYS[subscriber.weekly_topics_on],
             topics=story.topics,
+            comes=story.comes,
             suppressed=story.suppressed,
             history=tuple(list_history(session, subscriber.id)),
             mails=tuple(list_subscriber_days(session, subscriber.id)),

@@ -17,9 +17,10 @@ from service.subscribers import lifecycle
 from service.subscribers.domain.sign_up import Preferences, SignUpForm
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import get_named_topics, record_consent
+from service.subscribers.store.subscribers import record_consent
+from service.subscribers.stored_form import form_of
 from service.subscribers.validate import WEEKDAYS, FormFault, SignUpError, validate_preferences
-from service.topics.domain.measure import parse_measure, write_measure
+from service.topics.domain.measure import parse_measure
 
 _LONGEST_NAME = 40
 
@@ -28,25 +29,6 @@ def operator_name(name: str, place: str) -> str:
     """Return `operator ada on /admin`, as a history names an operator; the name may be empty."""
     printable = "".join(char for char in name if char.isprintable()).strip()
     return " ".join(filter(None, ("operator", printable[:_LONGEST_NAME], place)))
-
-
-def form_of(session: Session, subscriber: Subscriber) -> SignUpForm:
-    """Return a subscriber's preferences as a form, to be changed."""
-    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
-    return SignUpForm(
-        email=subscriber.email,
-        topics=tuple(topic.query for topic in topics),
-        measures=tuple(write_measure(topic.measure) for topic in topics),
-        cadence=subscriber.cadence,
-        hour=str(subscriber.hour),
-        timezone=subscriber.timezone,
-        timing=subscriber.timing,
-        has_empty_digests=subscriber.has_empty_digests,
-        has_ai_summaries=subscriber.has_ai_summaries,
-        full_cards=str(subscriber.full_cards),
-        max_papers=str(subscriber.max_papers or ""),
-        weekly_topics_on=WEEKDAYS[subscriber.weekly_topics_on],
-    )
 
 
 def edit_subscriber(
@@ -91,8 +73,16 @@ def _list_changes(before: SignUpForm, chosen: Preferences) -> Iterator[str]:
         yield f"mail when nothing matched {'on' if chosen.has_empty_digests else 'off'}"
     if before.topics != tuple(text for text, _ in chosen.topics):
         yield "topics"
-    elif _changes_measures(before, chosen):
+        return
+    if _changes_names(before, chosen):
+        yield "names of topics"
+    if _changes_measures(before, chosen):
         yield "when topics come"
+
+
+def _changes_names(before: SignUpForm, chosen: Preferences) -> bool:
+    pairs = zip(before.written_names(), chosen.topics, strict=False)
+    return any(chosen.names.get(canonical, old) != old for (_, _, old), (_, canonical) in pairs)
 
 
 def _changes_measures(before: SignUpForm, chosen: Preferences) -> bool:

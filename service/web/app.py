@@ -19,6 +19,8 @@ from service.messages.rendering.renderer import Renderer
 from service.platform.settings.settings import Settings
 from service.platform.time_zones import zone_suggestions
 from service.platform.work_budget import WorkBudget, spend_statement
+from service.subscribers.validate import WEEKDAYS
+from service.topics.domain.names import LONGEST_NAME
 from service.topics.domain.ready_made import READY_FIELDS
 from service.topics.live_preview import LivePreviews
 from service.web import mcp
@@ -162,6 +164,9 @@ def _make_pages(settings: Settings) -> Pages:
         brand=BRAND,
         asset=assets.asset,
         cadences=tuple(Cadence),
+        weekdays=WEEKDAYS,
+        longest_name=LONGEST_NAME,
+        usual_papers=settings.digest_max_papers,
         zone_options=_zone_options(),
         default_zone=settings.digest_timezone,
         ready_fields=READY_FIELDS,

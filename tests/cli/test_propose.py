@@ -28,6 +28,12 @@ def test_a_file_is_answered_with_topics(
     assert value["topics"]
 
 
+def test_a_file_with_too_little_says_so(paperboy: Paperboy, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("2609.00001\n")
+    told = paperboy(*NOW, "topics", "propose", str(tmp_path / "one.txt"))
+    assert (told.code, "too little in common for a proposal" in told.out) == (0, True)
+
+
 def test_a_file_of_no_use_is_one_line(paperboy: Paperboy, tmp_path: Path) -> None:
     missing = paperboy(*NOW, "topics", "propose", str(tmp_path / "none.bib"))
     assert (missing.code, "cannot read" in missing.complaint) == (2, True)

@@ -82,6 +82,40 @@ def test_an_edit_is_recorded_with_what_changed(paperboy: Paperboy, two: None) ->
     assert paperboy("--json", "subscribers", "show", ADA).value["topics"] == []
 
 
+def test_the_measure_of_topics_is_edited_shown_and_stays_with_its_topic(
+    paperboy: Paperboy, two: None
+) -> None:
+    def edit(*options: str) -> list[str]:
+        changes: list[str] = paperboy(*LATER, "--json", "subscribers", "edit", ADA, *options).value[
+            "changes"
+        ]
+        return changes
+
+    edit(
+        "--topic",
+        "graph tree",
+        "--comes",
+        "weekly",
+        "--topic",
+        "cat:cs.CL",
+        "--comes",
+        "at least 3",
+    )
+    assert edit("--weekly-topics-on", "friday", "--max-papers", "8") == [
+        "papers in a mail usual → 8", "weekly topics monday → friday",
+    ]  # fmt: skip
+    edit("--topic", "cat:cs.CL", "--topic", "robots")
+    shown = paperboy("--json", "subscribers", "show", ADA).value
+    assert shown["comes"] == ["at least 3", "at once"]
+    assert (shown["max_papers"], shown["weekly_topics_on"]) == (8, "friday")
+    assert edit("--comes", "weekly, at least 2") == ["when topics come"]
+    printed = paperboy("subscribers", "show", ADA).out
+    assert "Topics: cat:cs.CL (weekly, at least 2); robots.\n" in printed
+    assert "Weekly topics come on Fridays.\nAt most 8 papers in a mail.\n" in printed
+    wrong = paperboy(*LATER, "subscribers", "edit", ADA, "--comes", "hourly")
+    assert (wrong.code, wrong.complaint[:28]) == (2, "A topic comes “at once”, “we")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [

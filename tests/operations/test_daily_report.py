@@ -32,6 +32,7 @@ from service.subscribers.import_file import inspect_file
 from service.subscribers.lifecycle import unsubscribe
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import find_by_email
+from service.subscribers.store.votes import cast_vote
 
 OPERATOR = "operator@paperboy.example"
 pytestmark = pytest.mark.settings(alert_to=OPERATOR, digest_timezone="Europe/Berlin")
@@ -99,6 +100,23 @@ def test_the_figures_are_those_of_the_day_that_ended_at_that_hour(press: Press) 
         "joined_count",
     }
     assert tomorrow["joined_count"] == 1
+
+
+def test_a_vote_counts_in_the_report_of_its_own_day_alone(press: Press) -> None:
+    early, late = press.add_subscribers("early@example.org", "late@example.org")
+    (paper,) = press.add_papers(1).values()
+
+    def vote(reader: int) -> None:
+        with transaction(press.sessions) as session:
+            cast_vote(session, session.get_one(Subscriber, reader), paper, press.clock())
+
+    vote(early)
+    press.clock.forward(minutes=90)
+    vote(late)
+    assert queue(press)
+    press.clock.forward(days=1)
+    assert queue(press)
+    assert [(row.alert or {})["vote_count"] for row in reports(press)] == [1, 1]
 
 
 @pytest.mark.settings(alert_to=OPERATOR, digest_timezone="Europe/Berlin", bounce_mailbox="listener")

@@ -18,11 +18,13 @@ from service.editions.domain.states import EditionState
 from service.editions.publish import open_edition
 from service.editions.store.editions import insert_edition
 from service.editions.store.models import Edition
-from service.operations.monitoring import find_troubles, report_troubles
+from service.operations.monitoring import STUFFED, find_troubles, report_troubles
 from service.papers.domain.types import BatchState
 from service.papers.store.crawl_gate import SharedRateLimiter
 from service.papers.store.models import Batch
 from service.sending.deliver import deliver
+from service.subscribers.store.models import Subscriber
+from service.subscribers.store.votes import cast_vote
 
 OPERATOR = "Desk <desk@example.org>"
 
@@ -308,3 +310,35 @@ def test_a_host_that_forbids_us_is_mailed_once_for_each_time_it_is_closed(press:
     gate.report("https://rss.arxiv.org/rss/cs.CL", 403, None)
     (again,) = of(press, "gate")
     assert again != occasions[0]
+
+
+def test_votes_that_look_like_one_persons_are_one_mail_in_24_hours(press: Press) -> None:
+    first, second = press.add_papers(1, 2).values()
+    voters = press.add_subscribers(*(f"r{n}@stuffed.example" for n in range(20)))
+    press.clock.forward(days=2)
+
+    def vote(paper: int, *readers: int) -> list[str]:
+        with press.sessions.begin() as session:
+            for number in readers:
+                cast_vote(session, session.get_one(Subscriber, number), paper, press.clock())
+        return of(press, STUFFED)
+
+    assert vote(first, *voters[:5]) == []
+    assert vote(first, *voters[5:]) == [f"{STUFFED}0"]
+    report_troubles(press.sessions, press.settings, press.clock())
+    transport = PlannedTransport()
+    deliver(press.sender(transport))
+    (mail,) = [
+        each for each in transport.sent if "Votes" in str(read_mail(each.payload)["Subject"])
+    ]
+    assert "Votes for 1 paper look like one person’s" in str(read_mail(mail.payload)["Subject"])
+    text = " ".join(plain_text(mail.payload).split())
+    assert "“Parsing number 1” (arxiv:2609.00001): 20 votes in 24 hours count as 8.3" in text
+    assert "the most of them, 20, from stuffed.example." in text
+    # More votes, also for another paper, are no further mail before a day is over.
+    press.clock.forward(hours=23)
+    assert vote(second, *voters) == []
+    press.clock.forward(hours=1)
+    assert len(of(press, STUFFED)) == 1
+    press.settings = press.settings.model_copy(update={"votes": False})
+    assert of(press, STUFFED) == []

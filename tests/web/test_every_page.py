@@ -205,7 +205,7 @@ def test_head_is_answered_like_get_without_a_body(web: httpx2.Client) -> None:
 def test_a_body_larger_than_any_form_is_refused(web: httpx2.Client) -> None:
     answer = web.post("/subscribe", data={"email": "a@example.org", "topic": "x" * 500_000})
     assert answer.status_code == 413
-    assert "None of our forms is that large." in answer.text
+    assert "a file of references has at most 2 MB." in answer.text
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "%00", "%F0%9F%93%B0", "Wzld.x" * 400])

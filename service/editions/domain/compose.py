@@ -103,7 +103,7 @@ def _group_by_topic(
     room: int,
 ) -> tuple[list[DigestGroup], PaperSet]:
     """Return the groups of at most `room` papers, and the union of those papers and `seen`."""
-    followed = _find_followed(subscriber, index)
+    followed = find_followed(subscriber, index)
     shown_or_seen, groups = seen, []
     for topic, found in wanted:
         papers = found & ~shown_or_seen
@@ -117,7 +117,7 @@ def _group_by_topic(
     return groups, shown_or_seen
 
 
-def _find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperSet:
+def find_followed(subscriber: EditionSubscriber, index: EditionIndex) -> PaperSet:
     """Return the papers that any topic matches by author; they rank higher under all topics."""
     followed: PaperSet = 0
     for topic in subscriber.topics:

@@ -1,6 +1,6 @@
 """Merge the digests of editions that fall on one hour."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
@@ -52,15 +52,27 @@ def limit_papers(digest: Digest, most: int) -> Digest:
     return replace(digest, groups=tuple(groups), cut_ids=(*cut, *digest.cut_ids)) if cut else digest
 
 
-def join_waiting(digest: Digest, waited: Digest, topic_ids: Sequence[int]) -> Digest:
-    """Return a digest with the papers that waited behind the new ones of their topics.
+def join_waiting(
+    digest: Digest,
+    waited: Digest,
+    topic_ids: Sequence[int],
+    order: Callable[[Sequence[DigestEntry]], Sequence[DigestEntry]],
+) -> Digest:
+    """Return a digest with the papers that waited among the new ones of their topics.
 
-    Groups are in the order of `topic_ids`, those without a topic last.
+    Groups are in the order of `topic_ids`, those without a topic last. A topic that comes once a week
+    reads as a week does: its papers are in one `order`, and what a limit cuts is the worst of the week.
+    Behind the new ones, the best paper of Monday would stand below all of Thursday.
     """
+    mixed = {_key(group) for group in waited.groups}
     joined = _add(digest, waited)
     places = {topic_id: place for place, topic_id in enumerate(topic_ids)}
     last = len(places)
-    groups = sorted(joined.groups, key=lambda group: places.get(group.topic_id, last))
+    groups = [
+        replace(group, entries=tuple(order(group.entries))) if _key(group) in mixed else group
+        for group in joined.groups
+    ]
+    groups.sort(key=lambda group: places.get(group.topic_id, last))
     return replace(joined, groups=tuple(groups))
 
 

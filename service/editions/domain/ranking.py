@@ -5,9 +5,11 @@ and an example. All factors are whole numbers, so that no order depends on round
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from service.deliveries.domain.digest import DigestEntry
+from service.editions.domain.learned_order import UNCHANGED
 from service.papers.domain.author_names import author_key
 from service.papers.domain.latex.readable import fold
 from service.papers.domain.paper_order import rank_papers
@@ -108,6 +110,30 @@ def weigh_reasons(reasons: Iterable[Reason], follow: int = NOT_FOLLOWED) -> int:
         elif (weight := _PLACES.get(reason.field, 0)) > best.get(reason.clause, 0):
             best[reason.clause] = weight
     return (BASE_RELEVANCE + sum(best.values())) * follow
+
+
+def order_entries(
+    entries: Sequence[DigestEntry],
+    papers: Mapping[int, PaperView],
+    followed: Collection[int],
+    learned: Mapping[int, int],
+) -> list[DigestEntry]:
+    """Return entries of one topic, whose papers are of two indexes, in the order of one.
+
+    `papers` has theirs, and may have more; `learned` factors are in thousandths. Clusters are those
+    among the entries alone.
+    """
+    rank = ranks(papers[entry.paper_id] for entry in entries)
+
+    def sort_key(entry: DigestEntry) -> tuple[int, int]:
+        number = entry.paper_id
+        follow = FOLLOWED if number in followed else NOT_FOLLOWED
+        weight = weigh_reasons(entry.reasons, follow) * learned.get(number, UNCHANGED)
+        return -weight * rank[number].trend, rank[number].place
+
+    by_id = {entry.paper_id: entry for entry in sorted(entries, key=sort_key)}
+    clusters = {number: rank[number].cluster for number in by_id}
+    return [by_id[number] for number in spread_clusters(iter(by_id), clusters)]
 
 
 def is_cluster_spread(clusters: Sequence[int]) -> bool:

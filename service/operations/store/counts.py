@@ -121,7 +121,7 @@ def count_day(session: Session, since: datetime, until: datetime) -> DayCounts:
 
     is_complaint = BounceEvent.verdict == BounceVerdict.COMPLAINT
     is_leaving = BounceEvent.verdict == BounceVerdict.UNSUBSCRIBE
-    voted = [one.votes for one in list_voted(session, since)]
+    voted = [one.votes for one in list_voted(session, since, until)]
     changes = sum(count_changes(session, since, until).values(), Counter())
     return DayCounts(
         # By a relay's reply, or by an operator's answer to a doubt.

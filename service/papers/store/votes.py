@@ -114,9 +114,14 @@ class VotedPaper(NamedTuple):
     votes: VoteCount
 
 
-def list_voted(session: Session, since: datetime) -> Sequence[VotedPaper]:
-    """Return the papers voted for since a moment, those with the most votes first."""
-    is_recent = (Vote.created_at >= since, Vote.withdrawn_at.is_(None))
+def list_voted(
+    session: Session, since: datetime, until: datetime | None = None
+) -> Sequence[VotedPaper]:
+    """Return the papers voted for from `since` until before `until`, those with the most votes first."""
+    # A vote changes no earlier than it is given: that condition has an index.
+    is_recent = [Vote.changed_at >= since, Vote.created_at >= since, Vote.withdrawn_at.is_(None)]
+    if until is not None:
+        is_recent.append(Vote.created_at < until)
     by_domain = (
         select(
             Vote.paper_id,

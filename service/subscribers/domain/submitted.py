@@ -46,7 +46,7 @@ def parse_submitted(text: str) -> str:
                 continue
     raise SubmissionFault(
         "This is no arXiv id, DOI or link that we can read. Examples: 2611.01234,"
-        " https://arxiv.org/abs/2611.01234, 10.1101/2026.11.20.123456."
+        " https://arxiv.org/abs/2611.01234, 10.48550/arXiv.2611.01234."
     )
 
 

@@ -4,6 +4,8 @@ from service.subscribers.validate import FormFault, SignUpError
 from service.topics.topics import TopicError
 from service.web.core.problems import ApiProblem, FieldProblem
 
+_OF_TOPICS = {"topic": "query", "name": "name", "measure": "comes"}
+
 
 def explain_topic(error: TopicError) -> ApiProblem:
     """Return the fault of the topic in the parameter `q`."""
@@ -17,5 +19,6 @@ def explain_fields(error: SignUpError) -> ApiProblem:
 
 def _explain(fault: FormFault) -> FieldProblem:
     position = fault.topic.position if fault.topic else None
-    names = {"topic": f"topics.{fault.row}.query", "name": f"topics.{fault.row}.name"}
-    return FieldProblem(names.get(fault.field, fault.field), fault.text, position)
+    name = _OF_TOPICS.get(fault.field)
+    field = f"topics.{fault.row}.{name}" if name else fault.field
+    return FieldProblem(field, fault.text, position)

@@ -235,12 +235,13 @@ class ReadyTopics(BaseModel):
 
 
 class TopicInput(BaseModel):
-    """A topic to subscribe to; without a name it gets one."""
+    """A topic to subscribe to; without a name it gets one, without `comes` its papers come at once."""
 
     model_config = ConfigDict(extra="forbid")
 
     query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY), Cleaned]
     name: Annotated[str, Field(max_length=LONGEST_NAME), Cleaned] = ""
+    comes: Annotated[str, Field(max_length=40, examples=["weekly, at least 3"]), Cleaned] = ""
 
 
 Address = Annotated[

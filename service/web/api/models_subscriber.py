@@ -1,20 +1,35 @@
 """What a reader's own part of the API takes and answers."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.deliveries.domain.recipients import MOST_FULL_CARDS, Cadence, SubscriberState, Timing
+from service.deliveries.domain.recipients import (
+    MOST_FULL_CARDS,
+    MOST_PAPERS,
+    Cadence,
+    SubscriberState,
+    Timing,
+)
 from service.subscribers.domain.saved import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS
+from service.topics.domain.measure import write_measure
+from service.topics.domain.types import NamedTopic
 from service.web.api.models import Cleaned, Paged, PaperSummary, Topics
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class TopicItem(BaseModel):
-    """One of the reader's topics, with the name that mails show."""
+    """One of the reader's topics, with the name that mails show, and when its papers come."""
 
     name: str
     query: str
+    comes: Annotated[str, Field(examples=["at once", "weekly", "weekly, at least 3"])]
+
+
+def show_topic(topic: NamedTopic) -> TopicItem:
+    return TopicItem(name=topic.name, query=topic.query, comes=write_measure(topic.measure))
 
 
 class OwnTopics(BaseModel):
@@ -33,6 +48,8 @@ class Profile(BaseModel):
     timezone: str
     timing: Timing
     full_cards: int
+    max_papers: Annotated[int | None, Field(description="Null: the site's usual number.")]
+    weekly_topics_on: Weekday
     has_empty_digests: bool
     has_ai_summaries: bool
     paused_until: date | None
@@ -49,6 +66,11 @@ class ProfileChange(BaseModel):
     timezone: Annotated[str, Field(min_length=1, max_length=64), Cleaned] | None = None
     timing: Timing | None = None
     full_cards: Annotated[int, Field(ge=0, le=MOST_FULL_CARDS, strict=True)] | None = None
+    max_papers: (
+        Annotated[int, Field(ge=0, le=MOST_PAPERS, strict=True, description="0: the usual number.")]
+        | None
+    ) = None
+    weekly_topics_on: Weekday | None = None
     has_empty_digests: Annotated[bool, Field(strict=True)] | None = None
     has_ai_summaries: Annotated[bool, Field(strict=True)] | None = None
 

@@ -21,7 +21,7 @@ from service.subscribers.store.subscribers import get_named_topics
 from service.subscribers.validate import SignUpError, validate_address
 from service.web.api.faults import explain_fields
 from service.web.api.models import Address, Cleaned, Listed
-from service.web.api.models_subscriber import TopicItem
+from service.web.api.models_subscriber import TopicItem, show_topic
 from service.web.core.context import Context
 from service.web.core.problems import ApiProblem
 from service.web.pages.home import find_period
@@ -223,10 +223,7 @@ def list_subscribers(
         page = list_page(session, chosen, before=before, limit=limit)
         topics = get_named_topics(session, [one.id for one in page.subscribers])
         items = [
-            _show_subscriber(
-                one,
-                [TopicItem(name=each.name, query=each.query) for each in topics.get(one.id, [])],
-            )
+            _show_subscriber(one, [show_topic(each) for each in topics.get(one.id, [])])
             for one in page.subscribers
         ]
     return SubscriberList(items=items, older=page.older)

@@ -177,6 +177,7 @@ def _to_form(context: AppContext, body: models.SignUp) -> SignUpForm:
         email=body.email,
         topics=tuple(topic.query for topic in body.topics),
         names=tuple(topic.name or None for topic in body.topics),
+        measures=tuple(topic.comes or None for topic in body.topics),
         cadence=body.cadence,
         hour=str(settings.digest_hour if body.hour is None else body.hour),
         timezone=body.timezone or settings.digest_timezone,

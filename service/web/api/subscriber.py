@@ -14,7 +14,6 @@ from service.platform.database.engine import transaction
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose, Token, TokenEnded
 from service.subscribers import lifecycle
-from service.subscribers.by_operator import form_of
 from service.subscribers.domain.saved import SavedFault, SavedPaper, parse_filter, parse_tags
 from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.domain.types import Feedback
@@ -30,7 +29,8 @@ from service.subscribers.saved_papers import (
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.saved import find_saved_ids, update_saved
 from service.subscribers.store.subscribers import get_named_topics, get_subscriber
-from service.subscribers.validate import SignUpError, validate_preferences
+from service.subscribers.stored_form import form_of
+from service.subscribers.validate import WEEKDAYS, SignUpError, validate_preferences
 from service.topics.edit_by_link import ChangeRefused
 from service.web.api import models
 from service.web.api import models_subscriber as own
@@ -62,6 +62,8 @@ def change_profile(context: Context, link: OwnLink, body: own.ProfileChange) -> 
     given = body.model_dump(exclude_none=True)
     # The form has numbers as they are typed.
     given |= {name: str(given[name]) for name in ("hour", "full_cards") if name in given}
+    if body.max_papers is not None:
+        given["max_papers"] = str(body.max_papers or "")
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, link, lock=True)
         form = replace(form_of(session, subscriber), **given)
@@ -76,12 +78,14 @@ def get_topics(context: Context, link: OwnLink) -> own.OwnTopics:
 
 
 def replace_topics(context: Context, link: OwnLink, body: own.TopicsChange) -> own.OwnTopics:
-    """Replace all topics by those of the request; without a name a topic keeps its own."""
+    """Replace all topics by those of the request; without a name or `comes` a topic keeps its own."""
     topics = tuple(topic.query for topic in body.topics)
     names = tuple(topic.name if "name" in topic.model_fields_set else None for topic in body.topics)
+    measures = tuple(topic.comes or None for topic in body.topics)
     with transaction(context.sessions) as session:
         subscriber = find_holder(session, link, lock=True)
-        form = replace(form_of(session, subscriber), topics=topics, names=names)
+        form = form_of(session, subscriber)
+        form = replace(form, topics=topics, names=names, measures=measures)
         _update(context, session, subscriber, form)
         return own.OwnTopics(topics=_list_topics(session, subscriber))
 
@@ -97,14 +101,16 @@ def _update(
 
 
 def _show_profile(session: Session, subscriber: Subscriber) -> own.Profile:
-    names = set(own.Profile.model_fields) - {"topics"}
-    values = {name: getattr(subscriber, name) for name in names}
+    values = {
+        name: getattr(subscriber, name) for name in own.Profile.model_fields if name != "topics"
+    }
+    values["weekly_topics_on"] = WEEKDAYS[subscriber.weekly_topics_on]
     return own.Profile(**values, topics=_list_topics(session, subscriber))
 
 
 def _list_topics(session: Session, subscriber: Subscriber) -> list[own.TopicItem]:
     topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
-    return [own.TopicItem(name=topic.name, query=topic.query) for topic in topics]
+    return [own.show_topic(topic) for topic in topics]
 
 
 def list_digests(

@@ -72,7 +72,10 @@ _HTTP_TEXTS = {
     ),
     405: ("Method not allowed", "This address does not accept that kind of request."),
     408: ("The request took too long", "It did not arrive whole in time. Please try again."),
-    413: ("Request too large", "None of our forms is that large."),
+    413: (
+        "Request too large",
+        "No form here takes so much, and a file of references has at most 2 MB.",
+    ),
 }
 _OTHER_TEXT = ("We could not read the request", "It was not complete. Please try again.")
 

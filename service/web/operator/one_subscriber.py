@@ -15,19 +15,15 @@ from service.subscribers import by_operator
 from service.subscribers.export import export_subscriber
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_subscriber
+from service.subscribers.stored_form import form_of
 from service.subscribers.validate import FormFault, SignUpError
 from service.web.core.context import AppContext, Context
 from service.web.core.errors import PageNotFound
 from service.web.operator.auth import check_operator
 from service.web.operator.forms import Question, ask, check_csrf, operator_of, sign_csrf
 from service.web.operator.subscribers import LARGEST_ID
-from service.web.views.sign_up_form import (
-    TypedForm,
-    parse_rows,
-    parse_word,
-    with_example,
-    with_faults,
-)
+from service.web.views.posted_preferences import PostedPreferences
+from service.web.views.sign_up_form import TypedForm, to_typed, with_example, with_faults
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator)])
 
@@ -89,17 +85,7 @@ def _show(
 @router.get("/admin/subscribers/{number}/edit")
 def show_edit(context: Context, number: Number) -> HTMLResponse:
     with transaction(context.sessions) as session:
-        stored = by_operator.form_of(session, find_holder(session, number))
-    form = TypedForm(
-        email=stored.email,
-        topics=stored.topics,
-        cadence=stored.cadence,
-        hour=stored.hour,
-        timing=stored.timing,
-        timezone=stored.timezone,
-        has_empty_digests=stored.has_empty_digests,
-        full_cards=stored.full_cards,
-    )
+        form = to_typed(form_of(session, find_holder(session, number)))
     return _show_form(context, number, form)
 
 
@@ -113,35 +99,22 @@ def _show_form(context: AppContext, number: int, form: TypedForm) -> HTMLRespons
     )
 
 
+class EditForm(PostedPreferences):
+    """The posted form with its CSRF token."""
+
+    token: str = ""
+
+
 @router.post("/admin/subscribers/{number}/edit")
 def edit(
-    *,
-    context: Context,
-    request: Request,
-    number: Number,
-    token: Annotated[str, Form()] = "",
-    topic: Annotated[list[str] | None, Form()] = None,
-    cadence: Annotated[str, Form()] = "",
-    hour: Annotated[str, Form()] = "",
-    timing: Annotated[str, Form()] = "",
-    timezone: Annotated[str, Form()] = "",
-    empty_digests: Annotated[list[str] | None, Form()] = None,
-    full_cards: Annotated[str, Form()] = "",
+    *, context: Context, request: Request, number: Number, posted: Annotated[EditForm, Form()]
 ) -> Response:
-    """Set topics, cadence, hour, timing and time zone."""
-    check_csrf(context, token, number, _ABOUT)
-    form = TypedForm(
-        topics=parse_rows(topic),
-        cadence=parse_word(cadence),
-        hour=parse_word(hour),
-        timing=parse_word(timing),
-        timezone=parse_word(timezone),
-        has_empty_digests="yes" in (empty_digests or ()),
-        full_cards=parse_word(full_cards),
-    )
+    """Set topics with their names and measures, cadence, hour, timing, time zone, and how much."""
+    check_csrf(context, posted.token, number, _ABOUT)
     try:
         with transaction(context.sessions) as session:
             subscriber = find_holder(session, number, lock=True)
+            form = posted.merge_into(to_typed(form_of(session, subscriber)))
             by, now = operator_of(request), context.clock()
             changes = by_operator.edit_subscriber(session, subscriber, form, by, now)
     except SignUpError as error:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.recipients import SubscriberState, Timing
+from service.deliveries.domain.recipients import SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.address_hash import email_key
 from service.presentation.sanitize import clean
@@ -22,14 +22,8 @@ from service.subscribers.validate import FormFault, SignUpError, validate_addres
 from service.web.core.context import AppContext, Context
 from service.web.operator.auth import check_operator
 from service.web.operator.forms import check_csrf, operator_of, sign_csrf
-from service.web.views.sign_up_form import (
-    TypedForm,
-    blank_form,
-    parse_rows,
-    parse_word,
-    with_example,
-    with_faults,
-)
+from service.web.views.posted_preferences import PostedPreferences
+from service.web.views.sign_up_form import TypedForm, blank_form, with_example, with_faults
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(check_operator)])
 
@@ -143,31 +137,22 @@ def _show_form(context: AppContext, form: TypedForm, *, is_confirmed: bool) -> H
     )
 
 
+class AddForm(PostedPreferences):
+    """The posted form with its CSRF token, the address, and whether the operator vouches for it."""
+
+    token: str = ""
+    email: str = ""
+    confirmed: str = ""
+
+
 @router.post("/admin/subscribers/new")
-def add(
-    *,
-    context: Context,
-    request: Request,
-    token: Annotated[str, Form()] = "",
-    email: Annotated[str, Form()] = "",
-    topic: Annotated[list[str] | None, Form()] = None,
-    cadence: Annotated[str, Form()] = "daily",
-    hour: Annotated[str, Form()] = "",
-    timing: Annotated[str, Form()] = Timing.AT_HOUR,
-    timezone: Annotated[str, Form()] = "",
-    confirmed: Annotated[list[str] | None, Form()] = None,
-) -> Response:
+def add(*, context: Context, request: Request, posted: Annotated[AddForm, Form()]) -> Response:
     """Add a subscriber, who is asked to confirm unless the operator vouches for the address."""
-    check_csrf(context, token, 0, "add")
-    is_confirmed = "yes" in (confirmed or ())
+    check_csrf(context, posted.token, 0, "add")
+    is_confirmed = posted.confirmed == "yes"
     form = replace(
-        blank_form(context.settings),
-        email=clean(email).strip()[:_LONGEST_TEXT],
-        topics=parse_rows(topic),
-        cadence=parse_word(cadence),
-        hour=parse_word(hour),
-        timing=parse_word(timing) or Timing.AT_HOUR,
-        timezone=parse_word(timezone),
+        posted.merge_into(blank_form(context.settings)),
+        email=clean(posted.email).strip()[:_LONGEST_TEXT],
         page=operator_of(request),
     )
     keys, now = context.settings.secret_key, context.clock()

@@ -1,6 +1,5 @@
 """The preferences page: topics, schedule, pause, address, data export, unsubscribe, erasure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated
@@ -8,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import transaction
@@ -19,21 +17,15 @@ from service.subscribers.address_change import request_address
 from service.subscribers.export import export_subscriber
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
-from service.subscribers.store.subscribers import SUBSCRIBED, get_named_topics
-from service.subscribers.validate import WEEKDAYS, FormFault, SignUpError, validate_preferences
-from service.topics.domain.measure import write_measure
-from service.topics.domain.names import LONGEST_NAME, find_chosen_name
+from service.subscribers.store.subscribers import SUBSCRIBED
+from service.subscribers.stored_form import form_of
+from service.subscribers.validate import FormFault, SignUpError, validate_preferences
 from service.web.core.context import AppContext, Context
 from service.web.core.signed_links import find_holder, open_link
 from service.web.pages.saved import OwnChoices, load_own_choices
 from service.web.pages.subscribe import show_busy
-from service.web.views.sign_up_form import (
-    TypedForm,
-    parse_named_rows,
-    parse_word,
-    with_example,
-    with_faults,
-)
+from service.web.views.posted_preferences import PostedPreferences, Word
+from service.web.views.sign_up_form import TypedForm, to_typed, with_example, with_faults
 
 MOST_PAUSE_DAYS = 366
 _WELCOME_BACK = "Welcome back: your digests continue."
@@ -44,31 +36,10 @@ _MISSED = "What you missed comes in a separate mail."
 router = APIRouter(include_in_schema=False)
 
 
-Word = Annotated[str, AfterValidator(parse_word)]
-
-
-class PreferencesForm(BaseModel):
-    """The posted preferences form: an action and its values.
-
-    Blank values and `topic=None` were not sent and leave the stored value. `name` has the names of
-    the first topics, row by row, `comes` their measures. `ai_summaries`, `empty_digests` and `catch_up` are `yes` or `no`;
-    the form sends a hidden `no` before the box, so that an unticked
-    box differs from a form without the field, and the last value counts.
-    """
+class PreferencesForm(PostedPreferences):
+    """The posted form: an action and its values; `catch_up` is `yes` or `no`, or was not sent."""
 
     action: str = "save"
-    topic: list[str] | None = None
-    name: list[str] = Field(default_factory=list)
-    cadence: str = ""
-    hour: Word = ""
-    timing: Word = ""
-    timezone: Word = ""
-    ai_summaries: str = ""
-    empty_digests: str = ""
-    full_cards: Word = ""
-    comes: list[str] = Field(default_factory=list)
-    max_papers: list[str] = Field(default_factory=list)
-    weekly_topics_on: Word = ""
     pause_days: Word = ""
     catch_up: str = ""
     address: str = ""
@@ -147,7 +118,7 @@ def _seconds_to_wait(context: AppContext, request: Request) -> int:
 def _save(
     context: AppContext, session: Session, subscriber: Subscriber, form: PreferencesForm
 ) -> str:
-    typed = _merge(form, _typed_by(session, subscriber))
+    typed = form.merge_into(to_typed(form_of(session, subscriber)))
     lifecycle.update_preferences(
         session, subscriber, validate_preferences(session, typed, subscriber.id), context.clock()
     )
@@ -221,60 +192,7 @@ class PreferencesPage:
 
 def _load_page(session: Session, subscriber: Subscriber) -> PreferencesPage:
     return PreferencesPage(
-        subscriber, _typed_by(session, subscriber), load_own_choices(session, subscriber.id)
-    )
-
-
-def _typed_by(session: Session, subscriber: Subscriber) -> TypedForm:
-    topics = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
-    hour = str(subscriber.hour)
-    return TypedForm(
-        subscriber.email,
-        tuple(topic.query for topic in topics),
-        names=tuple(find_chosen_name(topic.name, topic.query) for topic in topics),
-        measures=tuple(write_measure(topic.measure) for topic in topics),
-        cadence=subscriber.cadence,
-        hour=hour,
-        timezone=subscriber.timezone,
-        timing=subscriber.timing,
-        has_empty_digests=subscriber.has_empty_digests,
-        has_ai_summaries=subscriber.has_ai_summaries,
-        full_cards=str(subscriber.full_cards),
-        max_papers=str(subscriber.max_papers or ""),
-        weekly_topics_on=WEEKDAYS[subscriber.weekly_topics_on],
-    )
-
-
-def _read_number(sent: Sequence[str]) -> str:
-    """Return what was typed; the form sends a hidden `usual` before the field, which may be empty."""
-    typed = [word for text in sent if (word := parse_word(text)) not in {"", "usual"}]
-    return typed[-1] if typed else ""
-
-
-def _merge(form: PreferencesForm, stored: TypedForm) -> TypedForm:
-    """Return the posted values, with the stored ones where a field was not sent."""
-    topics, names = parse_named_rows(form.topic or (), form.name)
-    _, measures = parse_named_rows(form.topic or (), form.comes)
-    if form.topic is None:
-        topics, names, measures = stored.topics, stored.names, stored.measures
-    return replace(
-        stored,
-        topics=topics,
-        names=names,
-        measures=measures,
-        cadence=form.cadence or stored.cadence,
-        hour=form.hour or stored.hour,
-        timezone=form.timezone or stored.timezone,
-        timing=form.timing or stored.timing,
-        full_cards=form.full_cards or stored.full_cards,
-        max_papers=_read_number(form.max_papers) if form.max_papers else stored.max_papers,
-        weekly_topics_on=form.weekly_topics_on or stored.weekly_topics_on,
-        has_empty_digests=form.empty_digests == "yes"
-        if form.empty_digests
-        else stored.has_empty_digests,
-        has_ai_summaries=form.ai_summaries == "yes"
-        if form.ai_summaries
-        else stored.has_ai_summaries,
+        subscriber, to_typed(form_of(session, subscriber)), load_own_choices(session, subscriber.id)
     )
 
 
@@ -283,7 +201,7 @@ def _show_faults(
 ) -> HTMLResponse:
     with transaction(context.sessions) as session:
         page = _load_page(session, find_holder(session, link))
-    typed = _merge(form, page.form) if form.action == "save" else page.form
+    typed = form.merge_into(page.form) if form.action == "save" else page.form
     if form.action == "address":
         typed = replace(typed, email=clean(form.address).strip())
     return _show(context, token, replace(page, form=with_faults(typed, error.faults)))
@@ -298,7 +216,4 @@ def _show(context: AppContext, token: str, page: PreferencesPage, notice: str = 
         form=with_example(page.form, context.clock()),
         notice=notice,
         own=page.own,
-        longest_name=LONGEST_NAME,
-        weekdays=WEEKDAYS,
-        usual_papers=context.settings.digest_max_papers,
     )

@@ -1,7 +1,7 @@
 """The sign-up form as shown on a page: its values, and its errors beside the fields."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from service.deliveries.domain.recipients import Cadence, Timing
@@ -168,6 +168,11 @@ def parse_word(text: str) -> str:
 def blank_form(settings: Settings, token: str = "") -> TypedForm:
     """Return an empty form with the operator's hour; the time zone is the visitor's to give."""
     return TypedForm(hour=str(settings.digest_hour), timezone="", token=token)
+
+
+def to_typed(form: SignUpForm) -> TypedForm:
+    """Return stored preferences as a form to be shown and changed."""
+    return TypedForm(**{field.name: getattr(form, field.name) for field in fields(form)})
 
 
 def with_example(typed: TypedForm, now: datetime) -> TypedForm:

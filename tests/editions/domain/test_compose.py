@@ -11,10 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import rank_matches
 
-from service.deliveries.domain.digest import NEWEST_TITLE, TRENDING_TITLE, Digest, PaperUpdate
+from service.deliveries.domain.digest import (
+    NEWEST_TITLE,
+    TRENDING_TITLE,
+    Digest,
+    DigestEntry,
+    PaperUpdate,
+)
 from service.editions.domain.compose import EditionSubscriber, MatchedTopic, compose_digest
 from service.editions.domain.edition_index import EditionIndex
-from service.editions.domain.ranking import ranks
+from service.editions.domain.ranking import order_entries, ranks
 from service.papers.domain.author_names import author_key
 from service.papers.domain.paper_order import is_noticed
 from service.papers.domain.types import AnnounceType, PaperEventKind, PaperView
@@ -197,6 +203,11 @@ def test_the_order_is_that_of_ranking(
     bits = sum(1 << at for at, paper_id in enumerate(index.ids) if paper_id in followed)
     ordered = [index.ids[at] for at in index.order(text, index.find(text), bits)]
     assert ordered == expected_order
+    # So do papers of two indexes that are joined.
+    entries = [DigestEntry(*match) for match in reversed(matches)]
+    joined = order_entries(entries, index.papers, followed, {})
+    own = ranks(index.papers[entry.paper_id] for entry in entries)
+    assert [entry.paper_id for entry in joined] == rank_matches(matches, own, followed)
 
 
 @settings(max_examples=300)

@@ -143,11 +143,11 @@ def group(topic_id: int, *ids: int) -> DigestGroup:
     return DigestGroup(f"Topic {topic_id}", tuple(map(DigestEntry, ids)), topic_id)
 
 
-def test_what_waited_stands_behind_the_new_papers_of_its_topic_in_the_order_of_topics() -> None:
-    digest = Digest((group(2, 20), group(3, 30)), cut_ids=(31, 11))
-    waited = Digest((group(1, 10, 11), group(3, 30, 33)))
-    joined = join_waiting(digest, waited, [1, 2, 3])
-    assert joined.groups == (group(1, 10, 11), group(2, 20), group(3, 30, 33))
+def test_what_waited_stands_among_the_new_papers_of_its_topic_in_the_order_of_topics() -> None:
+    digest = Digest((group(2, 22, 20), group(3, 30)), cut_ids=(31, 11))
+    waited = Digest((group(1, 10, 11), group(3, 30, 29)))
+    joined = join_waiting(digest, waited, [1, 2, 3], sorted)
+    assert joined.groups == (group(1, 10, 11), group(2, 22, 20), group(3, 29, 30))
     assert joined.cut_ids == (31,)
 
 

@@ -3,6 +3,7 @@
 import httpx2
 import structlog
 from support.newsletter.press import Turnable
+from support.smtp.smtp_sink import wait_until
 from support.web.api import ApiReader, bearer
 
 from service.web.api.operations import OPERATIONS, Part
@@ -13,9 +14,14 @@ ME = "/api/v1/me"
 def test_the_profile_changes_only_in_what_is_sent(web: httpx2.Client, reader: ApiReader) -> None:
     before = web.get(ME, headers=reader.headers).json()
     assert (before["email"], before["state"], before["hour"]) == ("reader@example.org", "active", 7)
-    changes = {"hour": 19, "timezone": "Asia/Tokyo", "has_empty_digests": True}
+    changes = {
+        "hour": 19, "timezone": "Asia/Tokyo", "has_empty_digests": True, "max_papers": 9,
+        "weekly_topics_on": "thursday",
+    }  # fmt: skip
     after = web.patch(ME, json=changes, headers=reader.headers)
     assert after.json() == {**before, **changes}
+    usual = web.patch(ME, json={"max_papers": 0}, headers=reader.headers).json()
+    assert usual == {**before, **changes, "max_papers": None}
     wrong = web.patch(ME, json={"timezone": "Mars"}, headers=reader.headers)
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "timezone")
 
@@ -29,11 +35,24 @@ def test_topics_are_replaced_and_keep_names_that_are_not_sent(
     named = put({"query": "dogs"}, {"query": "cats", "name": "Pets"}).json()["topics"]
     assert [each["query"] for each in named] == ["dogs", "cats"]
     kept = put({"query": "cats"}).json()
-    assert kept == {"topics": [{"name": "Pets", "query": "cats"}]}
+    assert kept == {"topics": [{"name": "Pets", "query": "cats", "comes": "at once"}]}
     assert web.get(f"{ME}/topics", headers=reader.headers).json() == kept
     broken = put({"query": "cats"}, {"query": "(("})
     assert broken.status_code == 422
     assert broken.json()["errors"][0]["field"] == "topics.1.query"
+
+
+def test_the_measure_of_a_topic_stays_with_it_wherever_it_moves(
+    web: httpx2.Client, reader: ApiReader
+) -> None:
+    def put(*topics: dict[str, str]) -> httpx2.Response:
+        return web.put(f"{ME}/topics", json={"topics": topics}, headers=reader.headers)
+
+    put({"query": "cats", "comes": "weekly"}, {"query": "dogs", "comes": "at least 3"})
+    moved = put({"query": "mice"}, {"query": "dogs"}, {"query": "cats"}).json()["topics"]
+    assert [each["comes"] for each in moved] == ["at once", "at least 3", "weekly"]
+    wrong = put({"query": "dogs"}, {"query": "cats", "comes": "hourly"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "topics.1.comes")
 
 
 def test_digests_are_those_that_were_sent_by_either_token(
@@ -97,10 +116,11 @@ def test_answers_are_private_and_no_log_has_the_token(
         ]
         known = {"If-None-Match": answers[0].headers["etag"]}
         answers.append(web.get(ME, headers={**reader.headers, **known}))
+        # A line is written after its answer.
+        wait_until(lambda: len(lines) == 4)
     assert [each.status_code for each in answers] == [200, 200, 200, 304]
     for answer in answers:
         assert answer.headers["cache-control"] == "private, no-store"
         assert "content-encoding" not in answer.headers
-    assert len(lines) == 4
     assert reader.token not in str(lines)
     assert "reader@example.org" not in str(lines)
