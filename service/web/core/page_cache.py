@@ -20,7 +20,7 @@ from service.platform.database.engine import transaction
 T = TypeVar("T")
 
 FORM_TOKEN: Final = secrets.token_hex(16)
-"""What stands in a page to be cached for the token of its form, which each visitor gets anew."""
+"""What stands in a page to be cached for the token of its form, which each visitor gets of its own."""
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _LOCKS: Final = 64
 

@@ -101,8 +101,7 @@ def _scores_by_id(pool: ReferenceScores) -> dict[int, tuple[float, float]]:
 
 
 @pytest.fixture
-def library(session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Library:
-    monkeypatch.setattr("service.similarity.embeddings.vector_pool._ROWS_AT_ONCE", 7)
+def library(session: Session, settings: Settings) -> Library:
     return Library(session, MODEL_NAMES[settings.embedder])
 
 
@@ -114,6 +113,14 @@ def test_vectors_in_memory_agree_with_postgres(library: Library, settings: Setti
     # Older papers are there only if they were requested.
     assert library.agrees(vectors, [*ids[:10], *ids[20:]])
     assert vectors.find_like(LikeQueryView("t", "another model", 0, b"", (), 0, 0, 0)) == []
+
+
+def test_more_vectors_than_are_multiplied_at_once_agree_with_postgres(
+    library: Library, settings: Settings
+) -> None:
+    ids = library.add(600)
+    library.learn(ids)
+    assert library.agrees(load_model_vectors(library.session, settings, ids, POOL), ids)
 
 
 def test_vectors_in_memory_follow_new_and_changed_papers(
