@@ -8,7 +8,6 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import snowballstemmer
@@ -29,15 +28,11 @@ _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
 
 
+# By the word as it is written, so that a known one costs nothing but the look-up.
 @cached("word stems", maxsize=65_536)
-def _stem(word: str) -> str:
-    # A stemmer is stateful, so threads must not share one; thanks to the cache few are made.
-    stemmed: str = snowballstemmer.stemmer("english").stemWord(word)
-    return stemmed
-
-
 def _fold(word: str) -> str:
-    return _stem(word.casefold())
+    # A stemmer is stateful, so threads must not share one; thanks to the cache few are made.
+    return sys.intern(snowballstemmer.stemmer("english").stemWord(word.casefold()))
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
@@ -139,21 +134,20 @@ def words_of(text: str) -> NumberedWords:
 
 def number_words(text: str) -> NumberedWords:
     """Return the words of a text."""
-    tokens = list(_WORD.finditer(text))
-    stems = tuple(sys.intern(_fold(token[0])) for token in tokens)
+    text = str(text)  # Markup would check each slice.
+    spans = [token.span() for token in _WORD.finditer(text)]
+    starts = array("I", [start for start, _ in spans])
+    ends = array("I", [end for _, end in spans])
+    stems = tuple(map(_fold, [text[start:end] for start, end in spans]))
     first: dict[str, int] = {}
     again = array("I", bytes(4 * len(stems)))
     for at in range(len(stems) - 1, -1, -1):
         again[at] = first.get(stems[at], 0)
         first[stems[at]] = at
-    return NumberedWords(
-        array("I", [token.start() for token in tokens]),
-        array("I", [token.end() for token in tokens]),
-        stems,
-        first,
-        again,
-        bytes(bool(_GAP.fullmatch(text, a.end(), b.start())) for a, b in pairwise(tokens)),
-    )
+    gaps = [text[end:start] for end, start in zip(ends, starts[1:], strict=False)]
+    # Nearly all are one space.
+    is_next = bytes([gap == " " or _GAP.fullmatch(gap) is not None for gap in gaps])
+    return NumberedWords(starts, ends, stems, first, again, is_next)
 
 
 class WantedWords(NamedTuple):
