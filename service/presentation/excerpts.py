@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -19,6 +19,7 @@ from service.platform.caches import cached
 from service.presentation.highlight import (
     NumberedWords,
     WantedWords,
+    holds_phrase,
     look_for,
     number_words,
     shorten,
@@ -117,7 +118,7 @@ class Excerpts:
         before, quoted = self._latest
         if before is not wanted:
             # Both parts of a mail ask for the same words.
-            quoted = self._quote(wanted)
+            quoted = self._quote(wanted, self._holders)
             self.__dict__["_latest"] = wanted, quoted
         return quoted
 
@@ -125,10 +126,23 @@ class Excerpts:
     def _latest(self) -> tuple[WantedWords | None, Quoted]:
         return None, ()
 
-    def _quote(self, wanted: WantedWords) -> Quoted:
+    def quote_once(self, wanted: WantedWords) -> Quoted:
+        """Return the same for an abstract in which hardly anybody else looks for words.
+
+        Only sentences are read that may have them: to number all words takes longer than a whole page.
+        """
+
+        def find_holders(phrase: tuple[str, ...]) -> list[int]:
+            return [at for at, piece in enumerate(self.pieces) if holds_phrase(piece, phrase)]
+
+        return self._quote(wanted, find_holders)
+
+    def _quote(
+        self, wanted: WantedWords, find_holders: Callable[[tuple[str, ...]], list[int]]
+    ) -> Quoted:
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
-            holders = self._holders(phrase)
+            holders = find_holders(phrase)
             if added.isdisjoint(holders):
                 shown = next((number for number in holders if number in self.usual), None)
                 if shown is not None:
@@ -227,4 +241,4 @@ def telling_excerpt(paper: HasAbstract, limit: int, words: Sequence[str] = ()) -
     Between sentences that do not follow each other stands an ellipsis.
     """
     excerpts = read_excerpts(paper.title, paper.abstract, limit)
-    return excerpts.show(excerpts.quote(look_for(tuple(words)))) if words else excerpts.show()
+    return excerpts.show(excerpts.quote_once(look_for(tuple(words)))) if words else excerpts.show()

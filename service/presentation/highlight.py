@@ -64,8 +64,11 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
 
 def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans of `words` in characters: left to right, never overlapping."""
+    wanted, folded = look_for(tuple(words)), text.casefold()
+    if not any(_may_hold(folded, stem) for stem in wanted.starts):
+        return
     numbered = words_of(text)
-    for first, last in numbered.find(look_for(tuple(words))):
+    for first, last in numbered.find(wanted):
         yield numbered.starts[first], numbered.ends[last]
 
 
@@ -148,6 +151,16 @@ def number_words(text: str) -> NumberedWords:
     # Nearly all are one space.
     is_next = bytes([gap == " " or _GAP.fullmatch(gap) is not None for gap in gaps])
     return NumberedWords(starts, ends, stems, first, again, is_next)
+
+
+def holds_phrase(text: str, phrase: tuple[str, ...]) -> bool:
+    """Return whether a phrase, given as stems, occurs in a text."""
+    return _may_hold(text.casefold(), phrase[0]) and bool(words_of(text).places(phrase))
+
+
+def _may_hold(folded: str, stem: str) -> bool:
+    # The stemmer changes the last two letters of a stem at most: "probability" is "probabl", "dying" "die".
+    return stem[: max(1, len(stem) - 2)] in folded
 
 
 class WantedWords(NamedTuple):

@@ -107,6 +107,7 @@ def test_any_excerpt_keeps_its_limit_and_marks_like_the_whole(
 ) -> None:
     excerpts, wanted = read_excerpts("x", abstract, limit), look_for(tuple(words))
     quoted = excerpts.quote(wanted)
+    assert excerpts.quote_once(wanted) == quoted
     shown = excerpts.show(quoted)
     assert len(shown) <= limit
     written = "".join(

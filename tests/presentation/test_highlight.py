@@ -25,6 +25,71 @@ def marked(text: str, *words: str) -> list[str]:
     return [html.unescape(found) for found in re.findall("<mark>(.*?)</mark>", mark(text, words))]
 
 
+ENDINGS = st.sampled_from(
+    [
+        "ies",
+        "ied",
+        "y",
+        "ying",
+        "ing",
+        "ingly",
+        "ed",
+        "edly",
+        "s",
+        "es",
+        "eed",
+        "ational",
+        "tional",
+        "enci",
+        "anci",
+        "abli",
+        "entli",
+        "izer",
+        "ization",
+        "ator",
+        "alism",
+        "aliti",
+        "fulness",
+        "ousli",
+        "ousness",
+        "iveness",
+        "iviti",
+        "biliti",
+        "logi",
+        "fulli",
+        "lessli",
+        "icate",
+        "ative",
+        "alize",
+        "iciti",
+        "ful",
+        "ness",
+        "ism",
+        "ate",
+        "iti",
+        "ous",
+        "ive",
+        "ize",
+        "ion",
+        "er",
+        "ment",
+        "sses",
+        "tting",
+        "lling",
+    ]
+)
+WORDS = st.tuples(st.text("abegilnoprsty", min_size=1, max_size=6), ENDINGS).map("".join)
+# Words that the English stemmer has rules of their own for.
+IRREGULAR = (
+    "skis skies dying lying tying idly gently ugly early only singly news proceeds generically"
+)
+
+
+@given(WORDS | st.sampled_from(IRREGULAR.split()))
+def test_a_word_is_found_whatever_its_stem_looks_like(word: str) -> None:
+    assert marked(f"The {word.upper()}.", word) == [word.upper()]
+
+
 @pytest.mark.parametrize(
     ("text", "words", "expected"),
     [
