@@ -37,6 +37,7 @@ PLAN = Plan(
 )
 CUT_OFF, OTHER = "worker0", "worker1"
 HOSTS = {CUT_OFF: "a", OTHER: "b"}
+FINISHED = {"sent", "in_doubt", "skipped"}
 WAKE_UP_TASKS = ("open_editions", "sweep", "deliver")
 
 
@@ -143,8 +144,9 @@ def test_one_of_two_hosts_is_cut_off_mid_edition_and_the_other_finishes(
     story.play_until(lambda: not story.has_work_beside(CUT_OFF), "deliver")
     story.clock.forward(seconds=LEASE_SECONDS + 60)
     story._settle("sweep", "deliver")
+    # On a busy machine a row that waits for its provider's limit is claimed when all others are done.
+    story.play_until(lambda: set(story._states()) <= FINISHED, "sweep", "deliver")
     finished = story._states()
-    assert set(finished) <= {"sent", "in_doubt", "skipped"}
     assert 1 <= finished["in_doubt"] <= PLAN.window
     assert story.message_count(CUT_OFF) <= before + PLAN.connections
     held, since = story.held_by(CUT_OFF), story.last_move()
