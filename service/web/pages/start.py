@@ -20,9 +20,9 @@ from service.platform.signing.tokens import Purpose
 from service.presentation.sanitize import clean
 from service.similarity.availability import is_available
 from service.subscribers import lifecycle
-from service.subscribers.domain.sign_up import SignUpForm
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import get_named_topics
+from service.subscribers.stored_form import form_of
 from service.subscribers.validate import SignUpError, validate_preferences
 from service.topics.domain.proposal import ProposalKind
 from service.topics.propose import PreviewedTopic, preview_each, propose_topics
@@ -150,20 +150,13 @@ def _append(
     context: AppContext, session: Session, subscriber: Subscriber, chosen: list[Row]
 ) -> None:
     """Save the reader's topics with the chosen ones after them. Raises `SignUpError`."""
-    own = get_named_topics(session, [subscriber.id]).get(subscriber.id, [])
-    known = {each.query for each in own}
+    own = form_of(session, subscriber)
+    known = {*own.topics}
     new = [row for row in chosen if " ".join(row.query.split()) not in known]
-    form = SignUpForm(
-        topics=(*(each.query for each in own), *(row.query for row in new)),
-        # None keeps the name of a topic that is there already.
-        names=(*(None for _ in own), *(row.name for row in new)),
-        cadence=subscriber.cadence,
-        hour=str(subscriber.hour),
-        timezone=subscriber.timezone,
-        timing=subscriber.timing,
-        has_empty_digests=subscriber.has_empty_digests,
-        has_ai_summaries=subscriber.has_ai_summaries,
-        full_cards=str(subscriber.full_cards),
+    form = replace(
+        own,
+        topics=(*own.topics, *(row.query for row in new)),
+        names=(*own.names, *(row.name for row in new)),
     )
     preferences = validate_preferences(session, form, subscriber.id)
     lifecycle.update_preferences(session, subscriber, preferences, context.clock())

@@ -86,6 +86,32 @@ def test_a_file_becomes_topics_by_one_click(
     assert preview.status_code == 200
 
 
+@pytest.mark.usefixtures("papers")
+def test_topics_from_a_file_change_nothing_that_the_reader_has_set(
+    web: httpx2.Client, session: Session, link: str, subscriber: Subscriber
+) -> None:
+    own = {"topic": "cats", "name": "Felines", "comes": "weekly, at least 3", "full_cards": "4"}
+    set_before = own | {"max_papers": "7", "weekly_topics_on": "thursday", "cadence": "weekdays"}
+    assert web.post(link, data=set_before).status_code == 200
+
+    def read() -> tuple[object, ...]:
+        session.rollback()
+        row = session.execute(
+            text(
+                "SELECT max_papers, weekly_topics_on, cadence::text, full_cards, name, query, is_weekly, at_least"
+                " FROM subscribers JOIN topics ON subscriber_id = subscribers.id WHERE query = 'cats'"
+            )
+        ).one()
+        return tuple(row)
+
+    before = read()
+    assert before[:6] == (7, 3, "weekdays", 4, "Felines", "cats")
+    page = web.post(f"{link}/start", files={"file": ("my.bib", bibtex(*CATS, *DOGS))})
+    assert "Topics saved" in web.post(f"{link}/start/save", data=form_of(page)).text
+    assert read() == before
+    assert len(saved(session, subscriber)) == 3
+
+
 def test_pasted_identifiers_and_faults(
     web: httpx2.Client, session: Session, papers: list[str], link: str, subscriber: Subscriber
 ) -> None:
