@@ -1,10 +1,17 @@
-"""One Chromium for the tests of a module."""
+"""One Chromium for the tests of a module, and a served site."""
 
 from collections.abc import Iterator
 from shutil import which
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import Engine
+from support.newsletter.press import Press
+from support.web.server import serve
+from support.web.site import EnqueuedTasks
+
+from service.platform.database.engine import make_sessions
+from service.web.app import create_app
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +26,12 @@ def browser() -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def site(press: Press, engine: Engine) -> Iterator[str]:
+    """The address of the site of an installation, `press`."""
+    sessions = make_sessions(engine)
+    app = create_app(press.settings, sessions, enqueue=EnqueuedTasks(), clock=press.clock)
+    with serve(app) as address:
+        yield address

@@ -1,6 +1,5 @@
 """axe on the pages that no other test of a browser visits: light and dark, on a phone and on a desk."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -10,15 +9,11 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import Engine
 from support.newsletter.press import Press, make_press
 from support.web.papers import make_announcement
-from support.web.server import serve
-from support.web.site import EnqueuedTasks
 
 from service.messages.signed_links import signed_url
-from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 from service.subscribers.store.models import Subscriber
-from service.web.app import create_app
 
 PASSWORD = "a long password of the operator's"
 TITLES = ("Cats Learn to Prompt", "Cats That Sleep", "Cats, Dogs and $10^{-16}$")
@@ -43,14 +38,6 @@ def press(settings: Settings, engine: Engine, now: datetime) -> Press:
     papers = [make_announcement(n, title) for n, title in enumerate(TITLES, 1)]
     press.add_papers(announcements=papers)
     return press
-
-
-@pytest.fixture
-def site(press: Press, engine: Engine) -> Iterator[str]:
-    sessions = make_sessions(engine)
-    app = create_app(press.settings, sessions, enqueue=EnqueuedTasks(), clock=press.clock)
-    with serve(app) as address:
-        yield address
 
 
 def personal_paths(press: Press) -> tuple[str, str]:

@@ -1,37 +1,23 @@
 """Votes, a submission, a pick and a note in a real browser, without JavaScript."""
 
 import base64
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import Engine
 from support.newsletter.press import PlannedTransport, Press, read_mail
 from support.web.papers import make_announcement
-from support.web.server import serve
-from support.web.site import EnqueuedTasks
 
 from service.messages.signed_links import signed_url
-from service.platform.database.engine import make_sessions
 from service.platform.signing.tokens import Purpose
 from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
-from service.web.app import create_app
 
 PASSWORD = "a long password of the operator's"
 SIZES: tuple[tuple[int, Literal["light", "dark"]], ...] = ((375, "dark"), (1280, "light"))
 
 pytestmark = [pytest.mark.browser, pytest.mark.settings(admin_password=PASSWORD)]
-
-
-@pytest.fixture
-def site(press: Press, engine: Engine) -> Iterator[str]:
-    sessions = make_sessions(engine)
-    app = create_app(press.settings, sessions, enqueue=EnqueuedTasks(), clock=press.clock)
-    with serve(app) as address:
-        yield address
 
 
 def open_context(browser: Browser, site: str, *, runs_scripts: bool) -> BrowserContext:

@@ -1,6 +1,5 @@
 """Saved papers in a real browser: save with a tag, find it, export it, open the private feed, revoke it."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -12,16 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 from support.newsletter.press import PlannedTransport, Press, make_press
 from support.web.papers import FRIDAY, make_announcement
-from support.web.server import serve
-from support.web.site import EnqueuedTasks
 
 from service.messages.signed_links import signed_url
-from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.signing.tokens import Purpose
 from service.sending.deliver import deliver
 from service.subscribers.store.models import Subscriber
-from service.web.app import create_app
 
 pytestmark = pytest.mark.browser
 
@@ -31,14 +26,6 @@ Scheme = Literal["light", "dark"]
 @pytest.fixture
 def press(settings: Settings, engine: Engine, now: datetime) -> Press:
     return make_press(settings, engine, now)
-
-
-@pytest.fixture
-def site(press: Press, engine: Engine) -> Iterator[str]:
-    sessions = make_sessions(engine)
-    app = create_app(press.settings, sessions, enqueue=EnqueuedTasks(), clock=press.clock)
-    with serve(app) as address:
-        yield address
 
 
 @pytest.fixture
