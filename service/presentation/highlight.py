@@ -139,11 +139,12 @@ def number_words(text: str) -> NumberedWords:
     """Return the words of a text."""
     text = str(text)  # Markup would check each slice.
     spans = [token.span() for token in _WORD.finditer(text)]
-    starts = array("I", [start for start, _ in spans])
-    ends = array("I", [end for _, end in spans])
+    small = "H" if len(text) < 1 << 16 else "L"
+    starts = array(small, [start for start, _ in spans])
+    ends = array(small, [end for _, end in spans])
     stems = tuple(map(_fold, [text[start:end] for start, end in spans]))
     first: dict[str, int] = {}
-    again = array("I", bytes(4 * len(stems)))
+    again = array(small, [0]) * len(stems)
     for at in range(len(stems) - 1, -1, -1):
         again[at] = first.get(stems[at], 0)
         first[stems[at]] = at

@@ -1,5 +1,5 @@
 -- Triggers that log a transaction which changed anything that pages of papers show, for the cache of
--- rendered pages: in `paper_changes`, as paper 0. Statement-level, so that a batch costs one short row.
+-- rendered pages: in `paper_changes`, as paper 0. Most are by statement, so that a batch costs one short row.
 
 CREATE FUNCTION tell_page_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -22,8 +22,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- Of these two tables pages show one column, and others change with every mail.
-CREATE TRIGGER tell_page_change AFTER INSERT OR UPDATE OF note OR DELETE OR TRUNCATE ON editions
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_page_change();
+-- Of these two tables pages show one column, and others change with every mail. By row, since editions are
+-- opened again and again with no effect.
+CREATE TRIGGER tell_page_change AFTER INSERT OR UPDATE OF note OR DELETE ON editions
+    FOR EACH ROW EXECUTE FUNCTION tell_page_change();
 CREATE TRIGGER tell_page_change AFTER INSERT OR UPDATE OF has_sample_papers ON installations
-    FOR EACH STATEMENT EXECUTE FUNCTION tell_page_change();
+    FOR EACH ROW EXECUTE FUNCTION tell_page_change();

@@ -171,8 +171,13 @@ class WordPlaces(NamedTuple):
     wire_ends: Sequence[int]
 
 
+_NOWHERE = WordPlaces((), (), (), ())
+
+
 def find_words(fragment: Fragment, starts: Sequence[int], ends: Sequence[int]) -> WordPlaces:
     """Return the places of words, given those in the body."""
+    if not starts:
+        return _NOWHERE
     longer: list[tuple[int, int]] = []
     growth = 0
     for found in _LONGER_IN_WIRE.finditer(fragment.wire):

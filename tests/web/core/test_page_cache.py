@@ -120,7 +120,8 @@ CHANGES: tuple[tuple[Callable[[Session, int], None], str, tuple[str, ...]], ...]
     (_correct, "Kittens", (*PAGES, PAPER)),
     (_withdraw, "withdrawn", (*PAGES, PAPER)),
     (_pick, "Read it twice.", (*PAGES, PAPER)),
-    (_upvote, "77<span", (*PAGES, PAPER)),
+    (_upvote, "77<span", PAGES),
+    (_upvote, "77 upvotes", (PAPER,)),
     (_vote, "1 vote", (*PAGES, PAPER)),
 )
 

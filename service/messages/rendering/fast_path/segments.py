@@ -16,6 +16,7 @@ from service.messages.rendering.fragments import (
     find_words,
     move_places,
     put_marks,
+    small_numbers,
     to_body,
 )
 from service.messages.rendering.paper_cards import CardText, card_text
@@ -80,8 +81,14 @@ def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedTe
             if one.start < end and start < one.end:
                 starts[at_word] = min(starts[at_word], one.start)
                 ends[at_word] = max(ends[at_word], one.end)
-    moved = move_places(starts, longer), move_places(ends, longer)
-    return MarkedText(written, number, words, *moved, bool(formulas))
+    return MarkedText(
+        written,
+        number,
+        words,
+        small_numbers(move_places(starts, longer)),
+        small_numbers(move_places(ends, longer)),
+        bool(formulas),
+    )
 
 
 def _written_otherwise(text: str, formulas: Sequence[Formula]) -> Iterator[tuple[int, int, str]]:
