@@ -1,6 +1,8 @@
 """Find the papers that changed since a snapshot of the database, and whether any page did."""
 
-from sqlalchemy import delete, func, text
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, cast, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from service.papers.store.models import PaperChange
@@ -21,13 +23,14 @@ _LAST_CHANGE = text(
 )
 
 
-def begin_snapshot(session: Session) -> str:
+def begin_snapshot(session: Session, *settings: ColumnElement[Any]) -> str:
     """Make this transaction REPEATABLE READ, READ ONLY; returns its `pg_snapshot` as text.
 
-    Must be its first statement.
+    Must be its first statement. `settings` are calls of `set_config`.
     """
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    return str(session.scalar(text("SELECT pg_current_snapshot()")))
+    state: str = session.execute(select(cast(func.pg_current_snapshot(), Text), *settings)).one()[0]
+    return state
 
 
 def list_changes(session: Session, since: str) -> list[int]:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.models import Announcement, Paper, PaperVersion, Signal
+from service.papers.store.read import find_paper_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,7 @@ def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime)
 
 
 def _find_ids(session: Session, drafts: Sequence[PaperDraft]) -> dict[str, int]:
-    keys = [draft.announcement.key for draft in drafts]
-    rows = session.execute(select(Paper.key, Paper.id).where(Paper.key.in_(keys)))
-    return dict(rows.all())
+    return find_paper_ids(session, [draft.announcement.key for draft in drafts])
 
 
 def _paper_values(draft: PaperDraft, now: datetime) -> dict[str, object]:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from sqlalchemy import ColumnElement, Text, case, cast, func, or_, select, text, true
+from sqlalchemy import ColumnElement, case, cast, func, or_, select, true
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import AnnounceType
+from service.papers.store import paper_changes
 from service.papers.store.models import Paper
 from service.papers.store.read import announced_day
 from service.platform.database.engine import limiting
@@ -38,13 +39,7 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
 
     Must be its first statement. Postgres cancels any statement that takes over `milliseconds`.
     """
-    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    state: str = session.execute(
-        select(
-            cast(func.pg_current_snapshot(), Text), *limiting(milliseconds / 1000), _PREFER_INDEXES
-        )
-    ).one()[0]
-    return state
+    return paper_changes.begin_snapshot(session, *limiting(milliseconds / 1000), _PREFER_INDEXES)
 
 
 def snapshot_includes(state: str, other: str) -> bool:

@@ -38,6 +38,7 @@ router = APIRouter(include_in_schema=False)
 async def _read_request(
     field: str = "", sort: str = "", q: str = "", page: str = "1"
 ) -> ListRequest:
+    # FastAPI would make the class itself in a thread, for which a busy process makes visitors wait.
     return ListRequest(field, sort, q, page)
 
 

@@ -298,10 +298,6 @@ class _CardPlacer:
         known = self.kept.segments.get(key)
         return known or self.kept.segments.add(key, make_segment(pieces))
 
-    def _grown(self, segment: Segment) -> Segment:
-        self.kept.excerpts.grow(segment.size)
-        return segment
-
     def _marked_text(self, text: str, number: int) -> MarkedText:
         marked = read_marked(text, number, self.part.write)
         if marked is None or not self._is_whole(marked.written):
