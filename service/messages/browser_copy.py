@@ -1,6 +1,5 @@
 """Browser copies of digests: stored before sending, shown byte for byte as they were sent."""
 
-from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -52,14 +51,20 @@ def store_copies(
     rows: list[sent_copies.CopyRow] = []
     for month, copies in sorted(months.items()):
         known = stored.get(month, {})
-        numbers = sent_copies.number_parts(session, month, _missing_parts(copies, known), now)
-        # Those of no month are stored each time, because that renews them.
-        if numbers and month != SINGLE:
-            new[month] = numbers
-        names = ChainMap(numbers, known) if numbers else known
+        try:
+            recipes = [write_recipe(copy, known) for _, copy in copies]
+        except KeyError:
+            # Some shared fragments have no number yet, which gets rare in the course of an edition.
+            missing = _missing_parts(copies, known)
+            numbers = sent_copies.number_parts(session, month, missing, now)
+            # Those of no month are stored each time, because that renews them.
+            if month != SINGLE:
+                new[month] = numbers
+            names = {**known, **numbers}
+            recipes = [write_recipe(copy, names) for _, copy in copies]
         rows += [
-            sent_copies.CopyRow(number, copy.content_hash, write_recipe(copy, names))
-            for number, copy in copies
+            sent_copies.CopyRow(number, copy.content_hash, recipe)
+            for (number, copy), recipe in zip(copies, recipes, strict=True)
         ]
     sent_copies.upsert_copies(session, rows, now)
     return new

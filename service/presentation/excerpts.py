@@ -41,14 +41,18 @@ Quoted: TypeAlias = tuple[int, ...]
 class ShownWords:
     """The words that an excerpt shows of an abstract's, numbered as in the excerpt.
 
-    `first` has the stems of all `words`, `pieces` the piece of each; `moved` says by how much the numbers
-    of those in a shown piece differ.
+    `pieces` has the piece of each of all `words`; `moved` says by how much the numbers of those in a shown
+    piece differ.
     """
 
-    first: Mapping[str, int]
     words: NumberedWords
     pieces: Sequence[int]
     moved: Mapping[int, int]
+
+    @property
+    def stems(self) -> str:
+        """Those of the whole abstract."""
+        return self.words.stems
 
     def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
         """Return the first and the last word of each phrase, as `NumberedWords.find` does."""
@@ -108,7 +112,7 @@ class Excerpts:
                 start = bisect_left(pieces, which)
                 moved[which] = count - start
                 count += bisect_right(pieces, which) - start
-        return ShownWords(words.first, words, pieces, moved)
+        return ShownWords(words, pieces, moved)
 
     def quote(self, wanted: WantedWords) -> Quoted:
         """Return what must be shown so that each of these phrases is, where the abstract has it.
@@ -132,14 +136,12 @@ class Excerpts:
         Only sentences are read that may have them: to number all words takes longer than a whole page.
         """
 
-        def find_holders(phrase: tuple[str, ...]) -> list[int]:
+        def find_holders(phrase: str) -> list[int]:
             return [at for at, piece in enumerate(self.pieces) if holds_phrase(piece, phrase)]
 
         return self._quote(wanted, find_holders)
 
-    def _quote(
-        self, wanted: WantedWords, find_holders: Callable[[tuple[str, ...]], list[int]]
-    ) -> Quoted:
+    def _quote(self, wanted: WantedWords, find_holders: Callable[[str], list[int]]) -> Quoted:
         added, kept = set[int](), set[int]()
         for phrase in wanted.phrases:
             holders = find_holders(phrase)
@@ -151,7 +153,7 @@ class Excerpts:
                     added.add(holders[0])
         return (*sorted(added), *sorted(kept)) if added else ()
 
-    def _holders(self, phrase: tuple[str, ...]) -> list[int]:
+    def _holders(self, phrase: str) -> list[int]:
         """Return the numbers of the pieces in which a phrase is marked."""
         words, pieces = self._words
         return [pieces[at] for at in words.places(phrase)]

@@ -6,7 +6,7 @@ import re
 import sys
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,60 +72,50 @@ def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
         yield numbered.starts[first], numbered.ends[last]
 
 
+# Before and after each stem of a text or a phrase; no word holds it.
+_EDGE = "\0"
+
+
 @dataclass(frozen=True, slots=True)
 class NumberedWords:
     """The words of a text in which many topics look for theirs, numbered and stemmed once.
 
-    `starts` and `ends` are in characters. `first` is the first word with a stem, `again` the next one
-    with the stem of each word, 0 after the last. `is_next` is 1 for each word but the first that may
-    follow the one before in a phrase.
+    `starts` and `ends` are in characters, `stems` is one string. `is_next` is 1 for each word but the
+    first that may follow the one before in a phrase.
     """
 
     starts: Sequence[int]
     ends: Sequence[int]
-    stems: tuple[str, ...]
-    first: Mapping[str, int]
-    again: Sequence[int]
+    stems: str
     is_next: bytes
 
     def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
         """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
-        found: list[int] = []
-        for start in wanted.starts:
-            if start in self.first:
-                found += self._places(start)
-        if not found:
-            return []
+        found: list[tuple[int, int]] = []
+        for phrase in wanted.phrases:
+            if phrase in self.stems:
+                joints = phrase.count(_EDGE) - 2
+                found += [(at, -at - joints) for at in self.places(phrase)]
         found.sort()
-        if wanted.are_single:
-            return [(at, at) for at in found]
         spans: list[tuple[int, int]] = []
-        end = 0
-        for at in found:
-            if at >= end:
-                for phrase in wanted.phrases:
-                    if self._stands_at(phrase, at):
-                        end = at + len(phrase)
-                        spans.append((at, end - 1))
-                        break
+        end = -1
+        for at, last in found:
+            if at > end:
+                end = -last
+                spans.append((at, end))
         return spans
 
-    def places(self, phrase: tuple[str, ...]) -> list[int]:
-        """Return the first word of a phrase wherever it occurs."""
-        places = self._places(phrase[0])
-        return places if len(phrase) == 1 else [at for at in places if self._stands_at(phrase, at)]
-
-    def _places(self, stem: str) -> list[int]:
+    def places(self, phrase: str) -> list[int]:
+        """Return the first word of a phrase of `WantedWords` wherever it occurs."""
         places: list[int] = []
-        at = self.first.get(stem)
-        while at is not None:
-            places.append(at)
-            at = self.again[at] or None
+        stems, joints = self.stems, phrase.count(_EDGE) - 2
+        at = stems.find(phrase)
+        while at >= 0:
+            word = stems.count(_EDGE, 0, at)
+            if not joints or all(self.is_next[word : word + joints]):
+                places.append(word)
+            at = stems.find(phrase, at + 1)
         return places
-
-    def _stands_at(self, phrase: tuple[str, ...], at: int) -> bool:
-        after = at + len(phrase)
-        return self.stems[at:after] == phrase and all(self.is_next[at : after - 1])
 
 
 # Each card of the same paper needs them.
@@ -142,21 +132,17 @@ def number_words(text: str) -> NumberedWords:
     small = "H" if len(text) < 1 << 16 else "L"
     starts = array(small, [start for start, _ in spans])
     ends = array(small, [end for _, end in spans])
-    stems = tuple(map(_fold, [text[start:end] for start, end in spans]))
-    first: dict[str, int] = {}
-    again = array(small, [0]) * len(stems)
-    for at in range(len(stems) - 1, -1, -1):
-        again[at] = first.get(stems[at], 0)
-        first[stems[at]] = at
+    stems = _EDGE.join(["", *[_fold(text[start:end]) for start, end in spans], ""])
     gaps = [text[end:start] for end, start in zip(ends, starts[1:], strict=False)]
     # Nearly all are one space.
     is_next = bytes([gap == " " or _GAP.fullmatch(gap) is not None for gap in gaps])
-    return NumberedWords(starts, ends, stems, first, again, is_next)
+    return NumberedWords(starts, ends, stems, is_next)
 
 
-def holds_phrase(text: str, phrase: tuple[str, ...]) -> bool:
-    """Return whether a phrase, given as stems, occurs in a text."""
-    return _may_hold(text.casefold(), phrase[0]) and bool(words_of(text).places(phrase))
+def holds_phrase(text: str, phrase: str) -> bool:
+    """Return whether a phrase of `WantedWords` occurs in a text."""
+    first = phrase.split(_EDGE, 2)[1]
+    return _may_hold(text.casefold(), first) and bool(words_of(text).places(phrase))
 
 
 def _may_hold(folded: str, stem: str) -> bool:
@@ -165,11 +151,10 @@ def _may_hold(folded: str, stem: str) -> bool:
 
 
 class WantedWords(NamedTuple):
-    """Phrases as stems, the longest first; `starts` are their first stems. `are_single`: each is one word."""
+    """Phrases, the longest first, each as `NumberedWords.stems` has them; `starts` are their first stems."""
 
-    phrases: tuple[tuple[str, ...], ...]
+    phrases: tuple[str, ...]
     starts: tuple[str, ...]
-    are_single: bool
 
 
 @cached("words to mark", maxsize=1_024)
@@ -178,7 +163,7 @@ def look_for(words: tuple[str, ...]) -> WantedWords:
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
     starts = tuple({phrase[0]: None for phrase in wanted})
-    return WantedWords(tuple(wanted), starts, all(len(phrase) == 1 for phrase in wanted))
+    return WantedWords(tuple([_EDGE.join(("", *phrase, "")) for phrase in wanted]), starts)
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:

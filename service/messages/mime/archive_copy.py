@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
 
-from service.messages.rendering.fragments import (
-    Fragment,
-    MailPartFragments,
-    encode_body,
-    put_back_marks,
-)
+from service.messages.rendering.fragments import MailPartFragments, marked_fragment
 from service.messages.rendering.renderer import RenderedMail
 from service.platform.packing import Packer
 
@@ -51,6 +46,8 @@ def copy_mail(mail: RenderedMail, links: Sequence[bytes] = (b"",)) -> ArchivedMa
 def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
     """Return the recipe of a copy whose shared fragments have these `numbers`, by key.
 
+    Raises `KeyError` where one has none.
+
     A recipe is a list of steps, and the private texts. A step names a shared fragment by its
     distance from the one before: fragments that came together first are numbered in that order, so
     most steps are the same octet. A text that comes twice is stored once.
@@ -61,11 +58,12 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
     after = 1
     current = 0
     for fragment, topic in copy.part.fragments:
+        _, key, marks = fragment
         if topic and topic != current:
             _add_number(octets, topic << 2 | _TOPIC)
             current = topic
-        if key := fragment.key:
-            number, marks = numbers[key], fragment.marks
+        if key:
+            number = numbers[key]
             if number == after and not marks:
                 add(_SHARED)
             else:
@@ -78,7 +76,7 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
             after = number + 1
         else:
             new = len(own) + 1
-            known = own.setdefault(fragment.plain, new)
+            known = own.setdefault(fragment.body, new)
             if known == new:
                 add(_OWN)
             else:
@@ -111,8 +109,7 @@ def restore_copy(
     fragments = []
     for number, marks, text, topic in steps:
         body = shared[number] if number else own[text]
-        plain = Fragment(body, encode_body(body))
-        fragments.append((put_back_marks(plain, marks) if marks else plain, topic))
+        fragments.append((marked_fragment(body, marks=marks), topic))
     return MailPartFragments(fragments, change.decode())
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from service.platform.caches import cached
@@ -36,32 +35,36 @@ _LATE_BLANK = re.compile(rb"(?m)^([^\r\n]{74})(=20|=09)(?=\r$)")
 
 
 class Fragment(NamedTuple):
-    """`wire` is the text in quoted-printable, `plain` without a topic's marks, in UTF-8 with CRLF.
+    """A text in quoted-printable, `wire`, from which it is read again where it is needed.
 
-    Both may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails
-    share, empty for one that belongs to a single mail. `marks` are a topic's words in it, as
-    `take_marks` returns them: `plain` and `key` are those of all topics.
+    It may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails share,
+    without a topic's marks; empty for one that belongs to a single mail. `marks` are the topic's words
+    in it, as `take_marks` returns them.
     """
 
-    plain: bytes
     wire: bytes
     key: bytes = b""
     marks: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
-        """The bytes that a cache keeps for it, with its objects; a marked text shares the plain one."""
-        return len(self.wire) + 220 + (0 if self.marks else len(self.plain))
+        """The bytes that a cache keeps for it, with its objects."""
+        return len(self.wire) + 200
 
     @property
     def has_topic(self) -> bool:
         """Whether the text differs from topic to topic."""
-        return _TOPIC_WIRE in self.plain
+        return _TOPIC_WIRE in self.wire
 
     @property
     def body(self) -> bytes:
         """The text in UTF-8 with CRLF."""
-        return _show_marks(self.plain, self.marks)
+        return binascii.a2b_qp(self.wire)
+
+    @property
+    def plain(self) -> bytes:
+        """The same without the topic's marks."""
+        return take_marks(self.body)[0] if self.marks else self.body
 
 
 # Fragments in their order, each with the id of its topic (0 without one).
@@ -106,24 +109,17 @@ def encode_private(text: str) -> Fragment:
     """Encode text that belongs to one mail."""
     if text and text.isascii() and text.isprintable():
         body = text.encode()
-        return Fragment(body, _encode(body) if "=" in text else _break(body))
-    body = to_body(text)
-    return Fragment(body, encode_body(body))
+        return Fragment(_encode(body) if "=" in text else _break(body))
+    return Fragment(encode_body(to_body(text)))
 
 
 def encode_shared(text: str) -> Fragment:
     """Encode text that many mails share; its hash names it in the archive, without its marks."""
     body, marks = take_marks(to_body(text))
-    plain = Fragment(body, encode_body(body), sha256(body).digest()[:16])
-    return put_back_marks(plain, marks) if marks else plain
+    return marked_fragment(body, sha256(body).digest()[:16], marks)
 
 
 _MARK, _END_MARK = b"<mark>", b"</mark>"
-# What a line has room for beside both and the soft line break.
-_LONGEST_MARKED = _LONGEST_LINE - len(_MARK) - len(_END_MARK) - 1
-_LINE_END = b"\n"
-# A soft line break, or an octet written as three.
-_LONGER_IN_WIRE = re.compile(b"=(?:\r\n|..)")
 
 
 def take_marks(body: bytes) -> tuple[bytes, tuple[int, ...]]:
@@ -153,39 +149,10 @@ def _show_marks(plain: bytes, marks: Sequence[int]) -> bytes:
     return b"".join((*shown, plain[at:]))
 
 
-def put_back_marks(plain: Fragment, marks: Sequence[int]) -> Fragment:
-    """Return the fragment whose marks `take_marks` took."""
-    places = list(accumulate(marks))
-    words = find_words(plain, places[::2], places[1::2])
-    return put_marks(plain, words, [(at, at) for at in range(len(places) // 2)])
-
-
-class WordPlaces(NamedTuple):
-    """Where the words of a fragment are that may be marked: of each the first octet and the one after
-    the last, in the body and in the wire.
-    """
-
-    starts: Sequence[int]
-    ends: Sequence[int]
-    wire_starts: Sequence[int]
-    wire_ends: Sequence[int]
-
-
-_NOWHERE = WordPlaces((), (), (), ())
-
-
-def find_words(fragment: Fragment, starts: Sequence[int], ends: Sequence[int]) -> WordPlaces:
-    """Return the places of words, given those in the body."""
-    if not starts:
-        return _NOWHERE
-    longer: list[tuple[int, int]] = []
-    growth = 0
-    for found in _LONGER_IN_WIRE.finditer(fragment.wire):
-        growth += 3 if found[0] == _SOFT_END else 2
-        longer.append((found.end() - growth, growth))
-    return WordPlaces(
-        *map(small_numbers, (starts, ends, move_places(starts, longer), move_places(ends, longer)))
-    )
+def marked_fragment(plain: bytes, key: bytes = b"", marks: Sequence[int] = ()) -> Fragment:
+    """Return the fragment of a text with the marks that `take_marks` took."""
+    body = _show_marks(plain, marks) if marks else plain
+    return Fragment(encode_body(body), key, tuple(marks))
 
 
 def move_places(places: Iterable[int], longer: Sequence[tuple[int, int]]) -> list[int]:
@@ -199,40 +166,21 @@ def move_places(places: Iterable[int], longer: Sequence[tuple[int, int]]) -> lis
 
 
 def small_numbers(numbers: Sequence[int]) -> Sequence[int]:
-    """Return increasing numbers in little space."""
-    return array("H" if not numbers or numbers[-1] < 1 << 16 else "L", numbers)
+    """Return numbers, the largest of which come last, in little space."""
+    return array("H" if max(numbers[-2:]) < 1 << 16 else "L", numbers) if numbers else ()
 
 
-def put_marks(plain: Fragment, words: WordPlaces, spans: Iterable[tuple[int, int]]) -> Fragment:
-    """Return a fragment in which some words are marked: spans of them from one to another.
+def put_marks(plain: Fragment, places: Iterable[tuple[int, int]]) -> Fragment:
+    """Return a fragment in which octets of its body are marked, given as first and after the last.
 
-    Spans come in their order and do not overlap. The text is not encoded again, since a marked word
-    has its own line; where it is too long for one, all of it is.
+    They come in their order and do not overlap.
     """
-    wire = plain.wire
-    wires: list[bytes] = []
     marks: list[int] = []
-    at = wire_at = 0
-    fits = True
-    for first, last in spans:
-        start, end = words.starts[first], words.ends[last]
+    at = 0
+    for start, end in places:
         marks += (start - at, end - start)
         at = end
-        start, end = words.wire_starts[first], words.wire_ends[last]
-        marked = wire[start:end].replace(_SOFT_END, b"")
-        after = end
-        while wire[after : after + 1] == b".":  # No line begins with a dot.
-            after += 1
-        fits &= len(marked) + after - end <= _LONGEST_MARKED and _LINE_END not in marked
-        wires.append(wire[wire_at:start])
-        if start > wire_at and wire[start - 1] != _LINE_END[0]:
-            wires.append(_SOFT_END)
-        wires += (_MARK, marked, _END_MARK, wire[end:after], _SOFT_END)
-        wire_at = after
-    if not fits:
-        wires, wire_at = [encode_body(_show_marks(plain.plain, marks))], len(wire)
-    wires.append(wire[wire_at:])
-    return Fragment(plain.plain, b"".join(wires), plain.key, tuple(marks))
+    return marked_fragment(plain.plain, plain.key, marks)
 
 
 def to_body(text: str) -> bytes:

@@ -25,8 +25,12 @@ _MOST_OPENINGS = 4_096
 CardText: TypeAlias = tuple[fragments.Fragment, bool]
 # How entries are shown: whether they have a topic, and the macro's own options.
 CardView: TypeAlias = tuple[Any, ...]
-# Appends an entry's fragments; the number is the id of its topic.
-PlaceCard: TypeAlias = Callable[[DigestPaper, CardView, int, fragments.Place], None]
+# What stands before a card.
+Opening: TypeAlias = tuple[fragments.Fragment, int]
+# Appends the fragments of entries, each after its opening; the number is the id of their topic.
+PlaceCards: TypeAlias = Callable[
+    [Sequence[DigestPaper], Sequence[Opening], CardView, int, fragments.Place], None
+]
 # Appends the fragments of a section's heading.
 PlaceHeading: TypeAlias = Callable[[DigestSection, fragments.Place], None]
 # A section, or several; the macro's options; how many papers were numbered before. Returns how many
@@ -73,22 +77,19 @@ class CardKind:
         return "\n".join([*filter(None, map(strip, text.splitlines())), ""]).lstrip()
 
     def writer(
-        self, place: PlaceCard, openings: Openings, place_heading: PlaceHeading
+        self, place: PlaceCards, openings: Openings, place_heading: PlaceHeading
     ) -> WriteCards:
         """Return a function that places the cards of a section, or of several with headings."""
-        numbers, codes = openings.of(self, "number"), openings.of(self, "code")
+        numbers, codes = openings.numbers(self), openings.of(self, "code")
 
         def add(
             section: DigestSection, options: tuple[Any, ...], number: int, placed: fragments.Place
         ) -> None:
-            topic = section.topic_id
-            view = (topic > 0, *options)
+            topic, papers = section.topic_id, section.papers
             last = len(section.codes) - 1
             for at, code in enumerate(section.codes):
                 placed.append(codes(code, at == 0, at == last))
-            for at, entry in enumerate(section.papers):
-                placed.append(numbers(number + at + 1, at == 0))
-                place(entry, view, topic, placed)
+            place(papers, numbers(number, len(papers)), (topic > 0, *options), topic, placed)
 
         def write(
             section: DigestSection, options: tuple[Any, ...], number: int
@@ -117,15 +118,15 @@ class Openings:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
-    def of(self, kind: CardKind, what: str) -> Callable[..., tuple[fragments.Fragment, int]]:
+    def of(self, kind: CardKind, what: str) -> Callable[..., Opening]:
         """Return the function that writes numbers or codes for cards of this kind."""
         macro = kind.opening_of(self._environment, what)
         # Only HTML is archived.
         encode = fragments.encode_private if kind.is_text else fragments.encode_shared
         # There are some hundred categories, and hardly more papers in a mail.
-        known: dict[Hashable, tuple[fragments.Fragment, int]] = {}
+        known: dict[Hashable, Opening] = {}
 
-        def write(*values: Hashable) -> tuple[fragments.Fragment, int]:
+        def write(*values: Hashable) -> Opening:
             found = known.get(values)
             if found is None:
                 found = (encode(macro(*values)), 0)
@@ -134,6 +135,21 @@ class Openings:
             return found
 
         return write
+
+    def numbers(self, kind: CardKind) -> Callable[[int, int], Sequence[Opening]]:
+        """Return the function that numbers so many cards of a section after so many before it."""
+        write = self.of(kind, "number")
+        known: dict[tuple[int, int], Sequence[Opening]] = {}
+
+        def number(before: int, count: int) -> Sequence[Opening]:
+            found = known.get((before, count))
+            if found is None:
+                found = tuple([write(before + at + 1, at == 0) for at in range(count)])
+                if len(known) < _MOST_OPENINGS:
+                    known[before, count] = found
+            return found
+
+        return number
 
     def place_heading(self, kind: CardKind) -> PlaceHeading:
         """Return the function that writes a section's heading, which is a subscriber's own words."""
@@ -154,27 +170,29 @@ class WholeCards:
             "whole cards", _MOST_CARD_BYTES, lambda card: card[0].size + _KEY_BYTES
         )
 
-    def placer(self, kind: CardKind) -> PlaceCard:
-        """Return the function that places a card of this kind."""
+    def placer(self, kind: CardKind) -> PlaceCards:
+        """Return the function that places cards of this kind."""
         render = kind.macro_of(self._environment)
 
-        def place(entry: DigestPaper, view: CardView, topic: int, placed: fragments.Place) -> None:
-            key = (kind, entry, view)
-            card = self._kept.get(key)
-            if card is None:
-                card = self._kept.add(key, card_text(fragments.encode_shared(render(entry, view))))
-            add_text(placed, card, topic)
+        def place(
+            entries: Sequence[DigestPaper],
+            openings: Sequence[Opening],
+            view: CardView,
+            topic: int,
+            placed: fragments.Place,
+        ) -> None:
+            for entry, opening in zip(entries, openings, strict=True):
+                key = (kind, entry, view)
+                text, has_topic = self._kept.get(key) or self._kept.add(
+                    key, card_text(fragments.encode_shared(render(entry, view)))
+                )
+                placed += (opening, (text, topic if has_topic else 0))
 
         return place
 
 
 def card_text(fragment: fragments.Fragment) -> CardText:
     return fragment, fragment.has_topic
-
-
-def add_text(placed: fragments.Place, text: CardText, topic: int) -> None:
-    """Append a fragment, with the topic where it shows one."""
-    placed.append((text[0], topic) if text[1] else text)
 
 
 def cards_filter(write: WriteCards) -> Callable[..., TextSlot]:

@@ -24,13 +24,10 @@ from service.messages.mime.archive_copy import (
 from service.messages.rendering.fragments import (
     CHANGE,
     TOPIC,
-    Fragment,
     MailPartFragments,
-    encode_body,
     encode_private,
     encode_shared,
-    find_words,
-    put_back_marks,
+    marked_fragment,
     put_marks,
     to_body,
 )
@@ -156,18 +153,14 @@ def test_marked_words_are_put_back_where_they_were(pieces: list[tuple[str, bool]
     assert not any(line.endswith((b" ", b"\t")) for line in lines)
     assert not fragment.wire or lines[-1] == b""
     # An archive has only the text and the marks, and must give back the same bytes.
-    assert put_back_marks(
-        Fragment(plain.body, encode_body(plain.body), plain.key), fragment.marks
-    ) == (fragment if fragment.marks else plain)
+    assert marked_fragment(plain.body, plain.key, fragment.marks) == fragment
 
 
 WORDS = st.text("ab.=é", min_size=1, max_size=12)
 
 
 @given(words=st.lists(WORDS, min_size=1, max_size=60), data=st.data())
-def test_any_words_can_be_marked_without_encoding_the_text_again(
-    words: list[str], data: st.DataObject
-) -> None:
+def test_any_words_of_an_encoded_text_can_be_marked(words: list[str], data: st.DataObject) -> None:
     starts, ends, at = [], [], 0
     for word in words:
         starts.append(at)
@@ -176,7 +169,7 @@ def test_any_words_can_be_marked_without_encoding_the_text_again(
     plain = encode_shared(" ".join(words))
     cuts = sorted(data.draw(st.sets(st.integers(0, len(words) - 1), max_size=8)))
     spans = [(first, last) for first, last in zip(cuts[::2], cuts[1::2], strict=False)]
-    marked = put_marks(plain, find_words(plain, starts, ends), spans)
+    marked = put_marks(plain, [(starts[first], ends[last]) for first, last in spans])
     expected = [*words]
     for first, last in spans:
         expected[first] = f"<mark>{expected[first]}"

@@ -1,29 +1,34 @@
 """A card as it is for all topics, and what it becomes with the texts and marks of one."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from service.messages.rendering.fast_path.quoting import ShownExcerpt
 from service.messages.rendering.fast_path.segments import Segment
 from service.messages.rendering.fast_path.skeletons import constant
 from service.messages.rendering.fast_path.slot_values import CannotShare
-from service.messages.rendering.paper_cards import CardText
+from service.messages.rendering.paper_cards import CardText, CardView
 from service.presentation.highlight import WantedWords
 
-_CARD_BYTES, _FILLED_BYTES = 900, 500
+_CARD_BYTES, _FILLED_BYTES = 900, 350
+# The kind of a card, and how it shows an entry.
+CardShape: TypeAlias = tuple[str, CardView]
 # Stands for a text of a note, or for the excerpt.
 _BLANK: CardText = (constant(""), False)
 
 
 class FilledCard(NamedTuple):
-    """A card with the texts of a note. Those in `with_topic`, counted from the end, lack its topic.
-    `size` is in bytes.
+    """A card of `shape` with the texts of a note. Those in `with_topic`, counted from the end, lack its
+    topic. `next` is the same paper's card of another shape.
     """
 
     texts: Sequence[CardText]
     with_topic: tuple[int, ...]
-    size: int
+    shape: CardShape
+    next: FilledCard | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,12 @@ class CardSkeleton:
     excerpt: tuple[int, ShownExcerpt] | None
     size: int
 
-    def fill(self, own: Sequence[CardText], wanted: Mapping[int, WantedWords]) -> FilledCard | None:
-        """Return the card with a note's own texts and marked words; None where that cannot be done."""
+    def fill(
+        self, own: Sequence[CardText], wanted: Mapping[int, WantedWords]
+    ) -> tuple[Sequence[CardText], int] | None:
+        """Return the texts with those of a note and its marked words, and the bytes that these take;
+        None where that cannot be done.
+        """
         texts = list(self.texts)
         size = _FILLED_BYTES
         marked = self.marked
@@ -62,12 +71,12 @@ class CardSkeleton:
                 size += text[0].size
         for at, text in zip(self.slots, own, strict=True):
             texts[at] = text
-        return FilledCard(texts, self.with_topic, size)
+        return tuple(texts), size
 
 
 def make_skeleton(parts: Sequence[Segment | ShownExcerpt | None], signature: int) -> CardSkeleton:
     """Return the skeleton of these parts; None is a slot. Raises `CannotShare`."""
-    shown = [part for part in parts if not isinstance(part, Segment) or part.whole[0].plain]
+    shown = [part for part in parts if not isinstance(part, Segment) or part.whole[0].wire]
     segments = [(at, part) for at, part in enumerate(shown) if isinstance(part, Segment)]
     excerpts = [(at, part) for at, part in enumerate(shown) if isinstance(part, ShownExcerpt)]
     if len(excerpts) > 1:

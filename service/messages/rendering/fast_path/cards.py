@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from jinja2 import Environment
 
-from service.messages.contexts.digest import DigestPaper
+from service.messages.contexts.digest import DigestPaper, ShownPaper
 from service.messages.rendering.environment import is_escaped
 from service.messages.rendering.fast_path import slot_values, symbolic
 from service.messages.rendering.fast_path.card_skeletons import (
+    CardShape,
     CardSkeleton,
     FilledCard,
     make_skeleton,
 )
 from service.messages.rendering.fast_path.quoting import ExcerptCall, ShownExcerpt, excerpt_call
 from service.messages.rendering.fast_path.segments import (
+    SHORT,
     MarkedText,
     Piece,
     Segment,
@@ -32,12 +34,13 @@ from service.messages.rendering.fast_path.segments import (
 )
 from service.messages.rendering.fast_path.skeletons import UnsupportedLog, split_slots
 from service.messages.rendering.fast_path.slot_values import CannotShare
-from service.messages.rendering.fragments import Place, encode_private
+from service.messages.rendering.fragments import TOPIC, Place, encode_private
 from service.messages.rendering.paper_cards import (
     CardKind,
     CardText,
     CardView,
-    PlaceCard,
+    Opening,
+    PlaceCards,
     card_text,
 )
 from service.messages.rendering.text_part import wrap_excerpt
@@ -49,11 +52,13 @@ from service.topics.domain.types import Reason
 # Per generation: the cards of a day of 1,500 papers in both parts, each in some forms; what they share of
 # titles, bylines and links; the sentences of their abstracts.
 _MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
-# Per generation: the cards of a topic, which its subscribers share, with the texts in which it marks words.
-_MOST_FILLED_BYTES = 16_000_000
-# Per generation: the notes of some thousand topics. Those of a mail are used for all its papers.
-_MOST_NOTE_BYTES = 8_000_000
-_NOTE_BYTES, _WANTED_BYTES = 450, 300
+# Per generation: the notes of some thousand topics with their cards, which subscribers share.
+_MOST_NOTE_BYTES = 32_000_000
+# Of the cards of one note. One such as "it is in Machine Learning" lasts for years.
+_MOST_CARDS_BYTES = 4_000_000
+_NOTE_BYTES, _WANTED_BYTES = 700, 300
+# A few forms of four kinds of cards; an operator's templates may have more.
+_MOST_SHAPES = 64
 # What templates may write of a note before their cards are rendered whole.
 _MOST_SIGNATURES = 128
 
@@ -64,6 +69,7 @@ class _Note:
     parts of it.
 
     `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
+    `cards` are those of papers with its texts and marks.
     """
 
     reasons: tuple[Reason, ...]
@@ -71,8 +77,9 @@ class _Note:
     form: int
     texts: dict[int, tuple[CardText, ...] | None] = field(default_factory=dict)
     words: dict[int, WantedWords] = field(default_factory=dict)
+    cards: dict[ShownPaper, FilledCard] = field(default_factory=dict)
     size: int = _NOTE_BYTES
-    serial: int = field(default_factory=count().__next__)
+    cards_size: int = 0
 
 
 class CardSkeletons:
@@ -96,19 +103,15 @@ class CardSkeletons:
         self.notes: Generations[_Note] = Generations(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
-        # By what is shown of the paper, how, and the serial number of the note.
-        self.filled: Generations[FilledCard] = Generations(
-            "filled cards", _MOST_FILLED_BYTES, lambda filled: filled.size
-        )
         self.signatures: dict[tuple[Hashable, ...], int] = {}
-        self.slots: dict[int, tuple[symbolic.Read, ...]] = {}
+        self.slots: dict[int, tuple[tuple[str, symbolic.Read], ...]] = {}
         self.words: dict[int, symbolic.Read] = {}
         self._wanted: dict[Hashable, int] = {}
         self._numbers = count()
-        self._latest = _Note((), False, 0)
+        self._shapes: dict[CardShape, CardShape] = {}
 
-    def placer(self, kind: CardKind, place_whole: PlaceCard) -> PlaceCard:
-        """Return the function that places a card, by `place_whole` where no skeleton can hold it."""
+    def placer(self, kind: CardKind, place_whole: PlaceCards) -> PlaceCards:
+        """Return the function that places cards, by `place_whole` where no skeleton can hold one."""
         render = kind.macro_of(self._environment)
         name = f"{kind.template} {kind.macro}"
         part = slot_values.HTML_PART if is_escaped(kind.template) else slot_values.TEXT_PART
@@ -116,16 +119,24 @@ class CardSkeletons:
 
     def note(self, entry: DigestPaper) -> _Note:
         """Return what a topic adds to an entry, one value for equal ones."""
-        note = self._latest
-        if note.reasons is entry.reasons and note.is_in_heading is entry.is_in_heading:
-            # Papers of one topic follow each other and share these values.
-            return note
         key = (entry.reasons, entry.is_in_heading)
-        found = self.notes.get(key)
-        if found is None:
-            found = self.notes.add(key, _Note(*key, bool(entry.reasons) + 2 * entry.is_in_heading))
-        self._latest = found
-        return found
+        form = bool(entry.reasons) + 2 * entry.is_in_heading
+        return self.notes.get(key) or self.notes.add(key, _Note(*key, form))
+
+    def shape(self, name: str, view: CardView) -> CardShape:
+        """Return one value for equal shapes."""
+        shape = (name, view)
+        if len(self._shapes) < _MOST_SHAPES:
+            return self._shapes.setdefault(shape, shape)
+        return self._shapes.get(shape, shape)
+
+    def keep(self, note: _Note, shown: ShownPaper, card: FilledCard, size: int) -> None:
+        """Keep a card of a note."""
+        if note.cards_size + size > _MOST_CARDS_BYTES:
+            note.cards, note.size, note.cards_size = {}, note.size - note.cards_size, 0
+        note.cards[shown] = card
+        note.cards_size += size
+        self.grow(note, size)
 
     def number_words(self, words: symbolic.SymbolicValue) -> int:
         """Return the number of words that a template takes from notes."""
@@ -134,12 +145,12 @@ class CardSkeletons:
         self.words[number] = spec.read
         return number
 
-    def number_slots(self, part: str, slots: Sequence[symbolic.SymbolicValue]) -> int:
+    def number_slots(self, part: str, slots: Sequence[_Slot]) -> int:
         """Return the number of what a template writes of notes alone in a part."""
-        specs = [symbolic.spec_of(slot) for slot in slots]
-        keys = (part, *(spec.key for spec in specs))
+        specs = [(before, symbolic.spec_of(slot)) for before, slot in slots]
+        keys = (part, *((before, spec.key) for before, spec in specs))
         number = self.signatures.setdefault(keys, next(self._numbers))
-        self.slots[number] = tuple(spec.read for spec in specs)
+        self.slots[number] = tuple((before, spec.read) for before, spec in specs)
         return number
 
     def grow(self, note: _Note, size: int) -> None:
@@ -155,6 +166,8 @@ class _Whole:
 
 
 _WHOLE = _Whole()
+# A slot for what is written of notes alone, and the short text before it.
+_Slot: TypeAlias = tuple[str, symbolic.SymbolicValue]
 
 
 @dataclass(slots=True)
@@ -166,40 +179,64 @@ class _CardPlacer:
     name: str
     render: Callable[[DigestPaper, CardView], str]
     part: slot_values.PartKind
-    place_whole: PlaceCard
+    place_whole: PlaceCards
 
-    def place(self, entry: DigestPaper, view: CardView, topic: int, placed: Place) -> None:
-        """Append the fragments of an entry's card."""
+    def place(
+        self,
+        entries: Sequence[DigestPaper],
+        openings: Sequence[Opening],
+        view: CardView,
+        topic: int,
+        placed: Place,
+    ) -> None:
+        """Append the fragments of the entries' cards."""
         kept = self.kept
-        note = kept.note(entry)
-        key = (self.name, entry.shown, view, note.serial)
-        filled = kept.filled.get(key)
-        if filled is None:
-            filled = self._fill(entry, view, note)
-            if filled is None:
-                self.place_whole(entry, view, topic, placed)
-                return
-            kept.filled.add(key, filled)
-        placed += filled.texts
-        for at in filled.with_topic:
-            placed[at] = (placed[at][0], topic)
+        shape = kept.shape(self.name, view)
+        note, latest = None, None
+        for entry, opening in zip(entries, openings, strict=True):
+            if (
+                note is None
+                or latest is None
+                or latest.reasons is not entry.reasons
+                or latest.is_in_heading is not entry.is_in_heading
+            ):
+                # Papers of one topic follow each other and mostly share these values.
+                note, latest = kept.note(entry), entry
+            card = note.cards.get(entry.shown)
+            while card is not None and card.shape != shape:
+                card = card.next
+            if card is None:
+                card = self._fill(entry, shape, note)
+                if card is None:
+                    self.place_whole((entry,), (opening,), view, topic, placed)
+                    continue
+            placed.append(opening)
+            placed += card.texts
+            for at in card.with_topic:
+                placed[at] = (placed[at][0], topic)
 
-    def _fill(self, entry: DigestPaper, view: CardView, note: _Note) -> FilledCard | None:
-        """Return a card with the texts of its note; None where that cannot be done."""
-        kept = self.kept
-        key = (self.name, entry.shown, view, note.form)
-        card = kept.cards.get(key) or kept.cards.add(key, self._skeleton(entry, view, note))
-        if not isinstance(card, CardSkeleton):
+    def _fill(self, entry: DigestPaper, shape: CardShape, note: _Note) -> FilledCard | None:
+        """Return a card with the texts of its note, and keep it; None where that cannot be done."""
+        kept, shown = self.kept, entry.shown
+        key = (shape, shown, note.form)
+        skeleton = kept.cards.get(key) or kept.cards.add(key, self._skeleton(entry, shape[1], note))
+        if not isinstance(skeleton, CardSkeleton):
             return None
-        if card.signature not in note.texts:
-            made = note.texts[card.signature] = self._texts(card.signature, note)
+        if skeleton.signature not in note.texts:
+            made = note.texts[skeleton.signature] = self._texts(skeleton.signature, note)
             kept.grow(note, sum(fragment.size for fragment, _ in made or ()))
-        for number in card.numbers:
+        for number in skeleton.numbers:
             if number not in note.words:
                 note.words[number] = look_for(tuple(kept.words[number](note)))
                 kept.grow(note, _WANTED_BYTES)
-        own = note.texts[card.signature]
-        return None if own is None else card.fill(own, note.words)
+        own = note.texts[skeleton.signature]
+        filled = None if own is None else skeleton.fill(own, note.words)
+        if filled is None:
+            return None
+        texts, size = filled
+        card = FilledCard(texts, skeleton.with_topic, shape, note.cards.get(shown))
+        kept.keep(note, shown, card, size)
+        return card
 
     def _skeleton(self, entry: DigestPaper, view: CardView, note: _Note) -> CardSkeleton | _Whole:
         trace = symbolic.TemplateTrace(note)
@@ -225,20 +262,22 @@ class _CardPlacer:
         written = self.render(replace(entry, reasons=reasons), view)
         pieces: list[Piece] = []
         parts: list[Segment | ShownExcerpt | None] = []
-        slots: list[symbolic.SymbolicValue] = []
+        slots: list[_Slot] = []
         for piece in split_slots(written, trace.places):
             if isinstance(piece, str):
                 pieces.append(piece)
             elif marked := _marked_text(piece):
                 pieces.append(self._marked_text(marked[0], self.kept.number_words(marked[1])))
-            else:
-                parts.append(self._segment(pieces))
+            elif call := excerpt_call(piece):
+                parts += (self._segment(pieces), self._excerpt(call))
                 pieces = []
-                if call := excerpt_call(piece):
-                    parts.append(self._excerpt(call))
-                else:
-                    parts.append(None)
-                    slots.append(piece)
+            else:
+                before = _short_text(pieces)
+                if before is None:
+                    parts.append(self._segment(pieces))
+                parts.append(None)
+                slots.append((before or "", piece))
+                pieces = []
         parts.append(self._segment(pieces))
         return make_skeleton(parts, self.kept.number_slots(self.part.name, slots))
 
@@ -305,17 +344,27 @@ class _CardPlacer:
         return marked
 
     def _texts(self, signature: int, note: _Note) -> tuple[CardText, ...] | None:
-        texts = [self.part.write(read(note)) for read in self.kept.slots[signature]]
-        if not all(map(self._is_whole, texts)):
-            return None
-        made = tuple([card_text(encode_private(text)) for text in texts])
-        return None if any(has_topic for _, has_topic in made) else made
+        made: list[CardText] = []
+        for before, read in self.kept.slots[signature]:
+            text = self.part.write(read(note))
+            if not self._is_whole(text):
+                return None
+            made.append(card_text(encode_private(before + text)))
+        return None if any(has_topic for _, has_topic in made) else tuple(made)
 
     def _is_whole(self, text: str) -> bool:
         """Whether tidying the whole card would leave this text as it is."""
         if not text or text[0].isspace() or text[-1].isspace():
             return False
         return text.isprintable() or self.kind.tidy(text) == f"{text}\n"
+
+
+def _short_text(pieces: Sequence[Piece]) -> str | None:
+    """Return the text of these pieces where it costs least as part of the slot that follows."""
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    text = "".join(texts)
+    is_short = len(texts) == len(pieces) and len(text) < SHORT
+    return text if is_short and TOPIC not in text else None
 
 
 def _marked_text(value: symbolic.SymbolicValue) -> tuple[str, symbolic.SymbolicValue] | None:

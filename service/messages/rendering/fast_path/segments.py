@@ -1,4 +1,4 @@
-"""Segments: what a card shows between two slots of its note, encoded once, with the places of its words."""
+"""Segments: what a card shows between two slots of its note, encoded once, with its words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from markupsafe import Markup, escape
 
 from service.messages.rendering.fast_path.skeletons import constant
 from service.messages.rendering.fragments import (
-    WordPlaces,
     encode_shared,
-    find_words,
     move_places,
     put_marks,
     small_numbers,
@@ -23,18 +21,18 @@ from service.messages.rendering.paper_cards import CardText, card_text
 from service.presentation.formulas import Formula, find_formulas
 from service.presentation.highlight import WantedWords, mark, words_of
 
-_SEGMENT_BYTES, _WORD_BYTES = 250, 30
+_SEGMENT_BYTES, _PLACE_BYTES = 300, 2
 # Between two slots of a note most cards have the same few letters.
-_SHORT = 48
+SHORT = 48
 # What is not one octet that is written as it is.
 _WRITTEN_OTHERWISE = re.compile("[^ !#-%(-;=?-~]")
 
 
 class Words(Protocol):
-    """The words of a text, and how to find some; `first` has at least their stems."""
+    """The words of a text, and how to find some; `stems` has at least theirs."""
 
     @property
-    def first(self) -> Mapping[str, int]: ...
+    def stems(self) -> str: ...
 
     def find(self, wanted: WantedWords) -> list[tuple[int, int]]: ...
 
@@ -43,14 +41,13 @@ class Words(Protocol):
 class MarkedText:
     """A text as it is written unmarked, the number of what is marked in it, and what finds that.
 
-    Its words are at `starts` and end at `ends`, in octets; those of a formula are all of it.
+    `places` are the start and the end of each word, in octets; those of a formula are all of it.
     """
 
     written: str
     number: int
     words: Words | None
-    starts: Sequence[int]
-    ends: Sequence[int]
+    places: Sequence[int]
     has_formulas: bool
 
 
@@ -81,14 +78,9 @@ def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedTe
             if one.start < end and start < one.end:
                 starts[at_word] = min(starts[at_word], one.start)
                 ends[at_word] = max(ends[at_word], one.end)
-    return MarkedText(
-        written,
-        number,
-        words,
-        small_numbers(move_places(starts, longer)),
-        small_numbers(move_places(ends, longer)),
-        bool(formulas),
-    )
+    places = [place for both in zip(starts, ends, strict=True) for place in both]
+    moved = small_numbers(move_places(places, longer))
+    return MarkedText(written, number, words, moved, bool(formulas))
 
 
 def _written_otherwise(text: str, formulas: Sequence[Formula]) -> Iterator[tuple[int, int, str]]:
@@ -107,18 +99,19 @@ class Segment:
     """A card's text between two slots of its note; `whole` is as a note that marks nothing shows it.
 
     `texts` are those in which words are marked: the number of what is marked, the words, and how many
-    words of the segment are before. `places` are those of all words.
+    words of the segment are before. `places` are the start and the end of each word, in octets of its
+    body.
     """
 
     whole: CardText
-    places: WordPlaces
+    places: Sequence[int]
     texts: tuple[tuple[int, Words, int], ...]
     has_formulas: bool
 
     @property
     def size(self) -> int:
         """The bytes that a cache keeps for it."""
-        return _SEGMENT_BYTES + self.whole[0].size + _WORD_BYTES * len(self.places.starts)
+        return _SEGMENT_BYTES + self.whole[0].size + _PLACE_BYTES * len(self.places)
 
     def find(self, wanted: Mapping[int, WantedWords]) -> list[tuple[int, int]]:
         """Return the first and the last word of all that is to be marked, in order."""
@@ -135,7 +128,7 @@ class Segment:
         """Return spans of which those that have a formula in common are one."""
         joined = spans[:1]
         for first, last in spans[1:]:
-            if self.places.starts[first] < self.places.ends[joined[-1][1]]:
+            if self.places[2 * first] < self.places[2 * joined[-1][1] + 1]:
                 joined[-1] = (joined[-1][0], last)
             else:
                 joined.append((first, last))
@@ -144,9 +137,9 @@ class Segment:
     def show(self, wanted: Mapping[int, WantedWords]) -> CardText:
         """Return the text with these words marked, by the number of what is marked."""
         for number, words, _ in self.texts:
-            first = words.first
-            for start in wanted[number].starts:
-                if start in first:
+            stems = words.stems
+            for phrase in wanted[number].phrases:
+                if phrase in stems:
                     return self._marked(wanted)
         return self.whole
 
@@ -155,7 +148,9 @@ class Segment:
         if not spans:
             return self.whole
         plain, has_topic = self.whole
-        return put_marks(plain, self.places, spans), has_topic
+        places = self.places
+        octets = [(places[2 * first], places[2 * last + 1]) for first, last in spans]
+        return put_marks(plain, octets), has_topic
 
 
 def make_segment(pieces: Sequence[Piece], shown: tuple[int, Words] | None = None) -> Segment:
@@ -164,8 +159,7 @@ def make_segment(pieces: Sequence[Piece], shown: tuple[int, Words] | None = None
     `shown` is the number of what is marked in all of them, where their words have one order.
     """
     texts: list[tuple[int, Words, int]] = [(*shown, 0)] if shown else []
-    starts: list[int] = []
-    ends: list[int] = []
+    places: list[int] = []
     written = ""
     for piece in pieces:
         if isinstance(piece, str):
@@ -173,10 +167,9 @@ def make_segment(pieces: Sequence[Piece], shown: tuple[int, Words] | None = None
         else:
             at = len(to_body(written))
             if piece.words is not None:
-                texts.append((piece.number, piece.words, len(starts)))
-            starts += [at + place for place in piece.starts]
-            ends += [at + place for place in piece.ends]
+                texts.append((piece.number, piece.words, len(places) // 2))
+            places += [at + place for place in piece.places]
             written += piece.written
-    whole = (constant if len(written) < _SHORT else encode_shared)(written)
+    whole = (constant if len(written) < SHORT else encode_shared)(written)
     has_formulas = any(isinstance(piece, MarkedText) and piece.has_formulas for piece in pieces)
-    return Segment(card_text(whole), find_words(whole, starts, ends), tuple(texts), has_formulas)
+    return Segment(card_text(whole), small_numbers(places), tuple(texts), has_formulas)
