@@ -229,20 +229,24 @@ def test_a_card_of_a_topic_that_many_have_is_filled_once() -> None:
     assert all(one is again for one, again in zip(first, second, strict=True))
 
 
-def test_the_cards_of_a_topic_that_lasts_are_bounded() -> None:
+def test_the_oldest_cards_of_a_topic_that_lasts_are_dropped() -> None:
     renderer = Renderer()
-    reasons = (Reason("cat:cs.LG", "category", ("cs.LG",)),)
+    reasons = (Reason("prompt", "abstract", ("prompt",)),)
 
-    def kept_bytes() -> int:
-        gc.collect()
-        return next(use.bytes or 0 for use in list_caches() if use.name == "topic notes")
+    def marked(day: int) -> list[Fragment]:
+        entries = [make_entry(day * 300 + at, abstract="A prompt. " * 30) for at in range(300)]
+        papers = tuple(replace(entry, reasons=reasons) for entry in entries)
+        section = DigestSection(title="prompt", papers=papers, topic_id=1)
+        digest = replace(make_digest(), groups=(section,), full_cards=300)
+        mail = renderer.render(DeliveryKind.DIGEST, digest)
+        return [one for one, _ in mail.html_part.fragments if one.marks]
 
-    before = kept_bytes()
-    for day in range(40):
-        papers = tuple(replace(make_entry(day * 300 + at), reasons=reasons) for at in range(300))
-        section = DigestSection(title="cat:cs.LG", papers=papers, topic_id=1)
-        renderer.render(DeliveryKind.DIGEST, replace(make_digest(), groups=(section,)))
-    assert 0 < kept_bytes() - before <= 64_000_000
+    first, again = marked(0), marked(0)
+    assert len(first) == 600  # The title and the excerpt of each.
+    assert all(one is same for one, same in zip(first, again, strict=True))
+    for day in range(1, 6):
+        marked(day)
+    assert not any(one is same for one, same in zip(first, marked(0), strict=True))
 
 
 def test_the_name_of_a_topic_is_encoded_once_wherever_it_stands_in_a_mail() -> None:
