@@ -81,6 +81,10 @@ run: $(RUN_STAMP) ## everything on this machine with your settings; ARGS="--host
 test: $(STAMP) chromium ## the whole suite; ARGS="-k word" for a part of it
 	@$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
 
+.PHONY: collect
+collect: $(STAMP) ## name every test and run none, which finds what cannot be imported, and compiles it
+	@$(BIN)/python -m pytest -q --collect-only $(ARGS) | grep -v '^tests/.*::'
+
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests of pure code, which need no server: under a minute
 	@$(BIN)/python -m pytest -q $(SHARED_OUT) -m "not slow and not real" $(PURE_TESTS) $(ARGS)

@@ -34,6 +34,7 @@ from support.servers.databases import (
 from support.servers.loopback_http import LoopbackHttp
 from support.servers.one_dialect import use_one_dialect
 from support.smtp.smtp_sink import SmtpSink
+from support.templates_once import compile_templates_once
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
 from service.platform.database.engine import make_engine, make_sessions
@@ -46,6 +47,7 @@ hypothesis.settings.register_profile("paperboy", deadline=None, max_examples=EXA
 hypothesis.settings.load_profile("paperboy")
 
 use_one_dialect()
+compile_templates_once()
 
 # By default structlog lets rich draw an exception with all variables of all frames: two seconds each.
 structlog.configure(

@@ -5,9 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx2
 
 from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
@@ -33,15 +32,22 @@ def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)
     try:
         address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(address), seconds=30)
+        # Starting computes for three seconds, which a busy machine makes long; one that ended is seen at once.
+        wait_until(lambda: _answers(port) or process.poll() is not None, seconds=120)
+        assert process.poll() is None, log.read_text(errors="replace")[-2_000:]
         yield address
     finally:
         process.terminate()
         assert process.wait(timeout=15) in {0, -15}
 
 
-def _answers(address: str) -> bool:
+def _answers(port: int) -> bool:
+    # Without a client of httpx2, which loads all authorities of TLS each time, while the site starts.
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        return httpx2.get(f"{address}/healthz").status_code == 200
-    except httpx2.TransportError:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
