@@ -26,6 +26,7 @@ def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
         "PAPERBOY_REDIS_URL": settings.redis_url,
         "PAPERBOY_DATA_DIR": str(settings.data_dir),
         "PAPERBOY_LOG_LEVEL": "warning",
+        "PAPERBOY_WEB_PROCESSES": "1",
         **{f"PAPERBOY_{name}": value for name, value in changes.items()},
     }
     command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
