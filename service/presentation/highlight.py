@@ -51,7 +51,7 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
     formulas = find_formulas(text)
     pieces: list[str] = []
     end = 0
-    for start, stop in widen(_find(text, words), formulas):
+    for start, stop in widen(find_spans(text, words), formulas):
         pieces += (
             write(text, formulas, end, start),
             "<mark>",
@@ -63,7 +63,7 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 
-def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans of `words` in characters: left to right, never overlapping.
 
     As `NumberedWords.find`, but only words that may begin a phrase are stemmed: to number all words of a
@@ -213,7 +213,7 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
     The excerpt begins and ends with whole words; it is empty where no word occurs.
     """
     text = " ".join(text.split())
-    found = next(_find(text, words), None)
+    found = next(find_spans(text, words), None)
     if found is None:
         return ""
     start = text.rfind(" ", 0, max(0, found[0] - reach) + 1) + 1

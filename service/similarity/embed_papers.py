@@ -155,7 +155,7 @@ def similar_papers(
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []
     like_query, scale = similar_query(session, paper)
-    found = _find_nearest(session, like_query, paper_id, 2 * limit + 4, vectors)
+    found = nearest_papers(session, like_query, paper_id, 2 * limit + 4, vectors)
     works = get_works(session, [paper_id, *(i for i, _ in found)])
     seen, similar = {works.get(paper_id)}, []
     for found_id, score in found:
@@ -165,13 +165,14 @@ def similar_papers(
     return similar[:limit]
 
 
-def _find_nearest(
+def nearest_papers(
     session: Session,
     like_query: LikeQueryView,
     paper_id: int,
     limit: int,
     vectors: ModelVectors | None,
 ) -> list[tuple[int, int]]:
+    """Return what `store.vectors.find_nearest` returns, from `vectors` as far as they reach."""
     if vectors is None:
         return vector_store.find_nearest(session, like_query, paper_id, limit)
     found = dict(vectors.find_nearest(like_query, paper_id, limit))

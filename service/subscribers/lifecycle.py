@@ -29,9 +29,7 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
     return _unsubscribe(session, subscriber, page, now)
 
 
-def _unsubscribe(
-    session: Session, subscriber: Subscriber | None, page: str, now: datetime
-) -> bool:
+def _unsubscribe(session: Session, subscriber: Subscriber | None, page: str, now: datetime) -> bool:
     """End the subscription of a locked row at once; return whether there was one to end.
 
     The lock prevents a race with a send that is about to start.

@@ -19,7 +19,13 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose, Token, is_held_by
-from service.subscribers.lifecycle import leave_locked, pause, resume, suppress_for_good, undo_unsubscribe
+from service.subscribers.lifecycle import (
+    leave_locked,
+    pause,
+    resume,
+    suppress_for_good,
+    undo_unsubscribe,
+)
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import SUBSCRIBED, get_subscriber

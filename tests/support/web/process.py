@@ -19,6 +19,13 @@ ROOT = Path(__file__).resolve().parents[3]
 @contextmanager
 def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
     """Serve the site as `paperboy up` does, with its log in a file; yield its address."""
+    with running_as(settings, log, **changes) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_as(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[str, int]]:
+    """Do the same, and yield the id of the process as well."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -35,10 +42,10 @@ def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
     try:
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(address), seconds=30)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
-        assert process.wait(timeout=15) in {0, -15}
+        assert process.wait(timeout=15) in {0, -15, -9}
 
 
 def _answers(address: str) -> bool:
