@@ -116,6 +116,8 @@ def main() -> int:
             "PAPERBOY_REDIS_URL": servers.redis_url,
             "PAPERBOY_DATA_DIR": str(home / "site"),
             "PAPERBOY_SECRET_KEY": KEY,
+            # Each request names another visitor.
+            "PAPERBOY_TRUSTED_PROXIES": "127.0.0.1",
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
         maker = TopicMaker(papers)

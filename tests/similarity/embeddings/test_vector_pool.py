@@ -93,8 +93,8 @@ class Library:
                 return False
             one = self.ids[0]
             near = find_nearest(self.session, like_query, one, 100)
-            here = [pair for pair in vectors.find_nearest(like_query, one, 100) if pair[0] in known]
-            if [pair for pair in near if pair[0] in known] != here:
+            held = [pair for pair in vectors.find_nearest(like_query, one, 100) if pair[0] in known]
+            if [pair for pair in near if pair[0] in known] != held:
                 return False
             if near[:5] != nearest_papers(self.session, like_query, one, 5, vectors):
                 return False
