@@ -29,7 +29,7 @@ from typing import Any
 
 import httpx2
 import psycopg
-from web import KEY, ROOT, percentile, read_cpu, serve
+from web import KEY, ROOT, SITE, percentile, read_cpu, serve
 
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
@@ -59,9 +59,7 @@ def main() -> int:
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
         stack.enter_context(run_worker(environment))
-        site, _ = stack.enter_context(
-            serve("service.web.asgi:app_from_environment", "--factory", **environment)
-        )
+        site, _ = stack.enter_context(serve(*SITE, **environment))
         result: dict[str, Any] = {}
         for path in ("subscribe", "link"):
             say(f"/{path}: {size} posts of each class")

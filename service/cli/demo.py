@@ -221,6 +221,7 @@ def _start(stack: ExitStack, command: CommandContext, plan: _Plan) -> _Demo:
         for name in (*own, "mailbox_url", "arxiv_feed_url", "arxiv_list_url", "huggingface_url")
     }
     changes[DEMO_CLOCK] = str(clock_file)
+    changes[f"{PREFIX}WEB_PROCESSES"] = "1"  # for one visitor
     services = stack.enter_context(
         Stack(settings, changes, environ=plan.environ, may_stay_root=True)
     )

@@ -143,7 +143,7 @@ class Excerpts:
 
     def _quote(self, wanted: WantedWords, find_holders: Callable[[str], list[int]]) -> Quoted:
         added, kept = set[int](), set[int]()
-        for phrase in wanted.phrases:
+        for phrase in wanted:
             holders = find_holders(phrase)
             if added.isdisjoint(holders):
                 shown = next((number for number in holders if number in self.usual), None)

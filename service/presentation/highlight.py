@@ -8,7 +8,8 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TypeAlias
 
 import snowballstemmer
 from markupsafe import Markup
@@ -24,6 +25,10 @@ _WORD = re.compile(
 )
 # What may stand between the words of a phrase: "prompt-tuning" is "prompt tuning".
 _GAP = re.compile(r"[\s\-\u2010-\u2014/_'’]{0,3}")
+# Before and after each stem of a text or a phrase; no word holds it.
+_EDGE = "\0"
+# Phrases, the longest first, each as `NumberedWords.stems` has them.
+WantedWords: TypeAlias = tuple[str, ...]
 _ELLIPSIS = "…"
 _SHORTEST_SHARE = 0.4
 
@@ -50,7 +55,7 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
     formulas = find_formulas(text)
     pieces: list[str] = []
     end = 0
-    for start, stop in widen(_find(text, words), formulas):
+    for start, stop in widen(find_spans(text, words), formulas):
         pieces += (
             write(text, formulas, end, start),
             "<mark>",
@@ -62,18 +67,39 @@ def _mark(text: str, words: tuple[str, ...]) -> Markup:
     return Markup("".join(pieces))  # noqa: S704 - each piece is escaped
 
 
-def _find(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans of `words` in characters: left to right, never overlapping."""
-    wanted, folded = look_for(tuple(words)), text.casefold()
-    if not any(_may_hold(folded, stem) for stem in wanted.starts):
+def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield the spans of `words` in characters: left to right, never overlapping.
+
+    As `NumberedWords.find`, but only words that may begin a phrase are stemmed: to number all words of a
+    text takes five times as long, which pays only where many topics look for theirs.
+    """
+    yield from _find_phrases(str(text), look_for(tuple(words)))
+
+
+def _find_phrases(text: str, wanted: WantedWords) -> Iterator[tuple[int, int]]:
+    folded = text.casefold()
+    phrases = [phrase[1:-1].split(_EDGE) for phrase in wanted]
+    starts = {_beginning(phrase[0]) for phrase in phrases}
+    beginnings = tuple(each for each in starts if each in folded)
+    if not beginnings:
         return
-    numbered = words_of(text)
-    for first, last in numbered.find(wanted):
-        yield numbered.starts[first], numbered.ends[last]
+    spans = [token.span() for token in _WORD.finditer(text)]
+    free = 0
+    for at, (start, end) in enumerate(spans):
+        if at >= free and text[start:end].casefold().startswith(beginnings):
+            for phrase in phrases:
+                if _stands_at(text, spans[at : at + len(phrase)], phrase):
+                    free = at + len(phrase)
+                    yield start, spans[free - 1][1]
+                    break
 
 
-# Before and after each stem of a text or a phrase; no word holds it.
-_EDGE = "\0"
+def _stands_at(text: str, spans: Sequence[tuple[int, int]], phrase: Sequence[str]) -> bool:
+    return (
+        len(spans) == len(phrase)
+        and all(_fold(text[a:b]) == stem for (a, b), stem in zip(spans, phrase, strict=True))
+        and all(_GAP.fullmatch(text, a[1], b[0]) for a, b in pairwise(spans))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +118,7 @@ class NumberedWords:
     def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
         """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
         found: list[tuple[int, int]] = []
-        for phrase in wanted.phrases:
+        for phrase in wanted:
             if phrase in self.stems:
                 joints = phrase.count(_EDGE) - 2
                 found += [(at, -at - joints) for at in self.places(phrase)]
@@ -141,20 +167,13 @@ def number_words(text: str) -> NumberedWords:
 
 def holds_phrase(text: str, phrase: str) -> bool:
     """Return whether a phrase of `WantedWords` occurs in a text."""
-    first = phrase.split(_EDGE, 2)[1]
-    return _may_hold(text.casefold(), first) and bool(words_of(text).places(phrase))
+    return next(_find_phrases(text, (phrase,)), None) is not None
 
 
-def _may_hold(folded: str, stem: str) -> bool:
+def _beginning(stem: str) -> str:
+    """Return how every word with this stem begins."""
     # The stemmer changes the last two letters of a stem at most: "probability" is "probabl", "dying" "die".
-    return stem[: max(1, len(stem) - 2)] in folded
-
-
-class WantedWords(NamedTuple):
-    """Phrases, the longest first, each as `NumberedWords.stems` has them; `starts` are their first stems."""
-
-    phrases: tuple[str, ...]
-    starts: tuple[str, ...]
+    return stem[: max(1, len(stem) - 2)]
 
 
 @cached("words to mark", maxsize=1_024)
@@ -162,8 +181,7 @@ def look_for(words: tuple[str, ...]) -> WantedWords:
     """Return the words to mark, prepared for many texts."""
     phrases = {tuple(_fold(word) for word in _WORD.findall(entry)) for entry in words}
     wanted = sorted((phrase for phrase in phrases if phrase), key=len, reverse=True)
-    starts = tuple({phrase[0]: None for phrase in wanted})
-    return WantedWords(tuple([_EDGE.join(("", *phrase, "")) for phrase in wanted]), starts)
+    return tuple([_EDGE.join(("", *phrase, "")) for phrase in wanted])
 
 
 def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
@@ -172,7 +190,7 @@ def excerpt(text: str, words: Iterable[str], reach: int = 50) -> str:
     The excerpt begins and ends with whole words; it is empty where no word occurs.
     """
     text = " ".join(text.split())
-    found = next(_find(text, words), None)
+    found = next(find_spans(text, words), None)
     if found is None:
         return ""
     start = text.rfind(" ", 0, max(0, found[0] - reach) + 1) + 1

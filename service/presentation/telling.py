@@ -60,6 +60,8 @@ _COMMON = _words(
     " between how what when their based can not has have been more than of in on to by at as is"
     " we an or be"
 )
+_TELLING = _ACTS | _FINDS | _BACKGROUND | _OUTLOOK | _AVAILABLE
+_PLURALS = ("", "s", "ss", "sss")
 _SHORT = 80
 _MOST_TITLE_WORDS = 8
 
@@ -86,13 +88,16 @@ class Features(NamedTuple):
 
 def read_features(title: str, sentences: Sequence[str]) -> Iterator[Features]:
     """Yield the features of an abstract's sentences, in their order."""
-    wanted = _content(_WORDS.findall(title.lower()))
+    wanted = {word.rstrip("s") for word in _WORDS.findall(title.lower()) if word not in _COMMON}
+    # Looked up as they may be written: fewer than the words of a sentence are.
+    written = {word + plural: word for word in wanted for plural in _PLURALS}
+    spellings = written.keys() - _COMMON
     most = max(min(len(wanted), _MOST_TITLE_WORDS), 1)
     has_acted = False
     for number, text in enumerate(sentences):
         listed = _WORDS.findall(text.lower())
         words = set(listed)
-        begun = {word[:_LETTERS] for word in words}
+        begun = {word[:_LETTERS] for word in words} & _TELLING
         is_ours = not (
             words.isdisjoint(_OURS) and (words.isdisjoint(_THIS) or words.isdisjoint(_WORKS))
         )
@@ -110,17 +115,13 @@ def read_features(title: str, sentences: Sequence[str]) -> Iterator[Features]:
             has_digit=has_digit,
             has_measure=_SIGNS.search(text) is not None
             or (has_digit and not words.isdisjoint(_UNITS)),
-            like_title=len(_content(words) & wanted) / most,
+            like_title=len({written[word] for word in words & spellings}) / most,
             is_first=number == 0,
             is_short=len(text) < _SHORT,
             is_first_act=is_ours and acts and not has_acted,
             is_after_act=has_acted,
         )
         has_acted = has_acted or (is_ours and acts)
-
-
-def _content(words: Sequence[str] | set[str]) -> set[str]:
-    return {word.rstrip("s") for word in words if word not in _COMMON}
 
 
 # Fitted by logistic regression on half of the labelled abstracts, in tenths. The 15 put what was done

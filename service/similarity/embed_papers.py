@@ -3,7 +3,10 @@
 Where texts cannot be compared (`availability.py`), nothing is embedded and no paper is similar.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -18,6 +21,10 @@ from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.like_paper import load_meanings, target_of_paper
 from service.similarity.store import vectors as vector_store
 from service.similarity.store.corpus import count_meanings, get_generation, open_generation
+
+if TYPE_CHECKING:
+    # On NumPy, which is an extra.
+    from service.similarity.embeddings.vector_pool import ModelVectors
 
 log = get_logger(__name__)
 
@@ -129,20 +136,26 @@ def count_lexemes(
 
 
 def similar_papers(
-    session: Session, settings: Settings, paper_id: int, limit: int
+    session: Session,
+    settings: Settings,
+    paper_id: int,
+    limit: int,
+    vectors: ModelVectors | None = None,
 ) -> list[tuple[int, float]]:
     """Return the stored papers most similar to this one, each work once: (id, score), best first.
 
     The score is a z-score: standard deviations above the average paper. Papers below the threshold
     are left out, so the list may be short, and is empty for a paper that is not embedded yet.
+    With `vectors`, those of this transaction in memory, PostgreSQL compares only papers that are not
+    there: it takes two microseconds for each, memory a fifth of that. The result is the same.
     """
-    if not is_available(session):
+    if vectors is None and not is_available(session):
         return []
     (paper,) = vector_store.get_meanings(session, [paper_id])
     if paper.model != MODEL_NAMES[settings.embedder]:
         return []
     like_query, scale = similar_query(session, paper)
-    found = vector_store.find_nearest(session, like_query, paper_id, 2 * limit + 4)
+    found = nearest_papers(session, like_query, paper_id, 2 * limit + 4, vectors)
     works = get_works(session, [paper_id, *(i for i, _ in found)])
     seen, similar = {works.get(paper_id)}, []
     for found_id, score in found:
@@ -150,6 +163,23 @@ def similar_papers(
             seen.add(works[found_id])
             similar.append((found_id, (score - scale.middle) / scale.deviation))
     return similar[:limit]
+
+
+def nearest_papers(
+    session: Session,
+    like_query: LikeQueryView,
+    paper_id: int,
+    limit: int,
+    vectors: ModelVectors | None,
+) -> list[tuple[int, int]]:
+    """Return what `store.vectors.find_nearest` returns, from `vectors` as far as they reach."""
+    if vectors is None:
+        return vector_store.find_nearest(session, like_query, paper_id, limit)
+    found = dict(vectors.find_nearest(like_query, paper_id, limit))
+    if vectors.floor:
+        below = vectors.floor
+        found |= dict(vector_store.find_nearest(session, like_query, paper_id, limit, below))
+    return sorted(found.items(), key=lambda pair: (-pair[1], -pair[0]))[:limit]
 
 
 def similar_query(

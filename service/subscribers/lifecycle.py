@@ -24,11 +24,16 @@ from service.subscribers.validate import validate_address
 
 
 def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) -> bool:
-    """End a subscription at once; return whether there was one to end.
-
-    The row is locked, which prevents a race with a send that is about to start.
-    """
+    """Lock the row and end the subscription at once; return whether there was one to end."""
     subscriber = store.get_subscriber(session, subscriber_id, lock=True)
+    return _unsubscribe(session, subscriber, page, now)
+
+
+def _unsubscribe(session: Session, subscriber: Subscriber | None, page: str, now: datetime) -> bool:
+    """End the subscription of a locked row at once; return whether there was one to end.
+
+    The lock prevents a race with a send that is about to start.
+    """
     ended = {*store.SUBSCRIBED, SubscriberState.PENDING}
     if subscriber is not None and subscriber.state is SubscriberState.SUPPRESSED:
         store.decline(session, subscriber.id, page, now)
@@ -48,15 +53,31 @@ def unsubscribe(session: Session, subscriber_id: int, page: str, now: datetime) 
 def leave(
     session: Session, settings: Settings, subscriber_id: int, page: str, now: datetime
 ) -> bool:
-    """Unsubscribe; where the operator wants it, queue a last mail with a link to return.
-
-    The mail is off by default, since a subscriber who leaves should get no more mail.
-    """
+    """Lock the row and unsubscribe; see `leave_locked`."""
     has_left = unsubscribe(session, subscriber_id, page, now)
     subscriber = store.get_subscriber(session, subscriber_id) if has_left else None
+    _say_farewell(session, settings, subscriber, now)
+    return has_left
+
+
+def leave_locked(
+    session: Session, settings: Settings, subscriber: Subscriber | None, page: str, now: datetime
+) -> bool:
+    """Unsubscribe; where the operator wants it, queue a last mail with a link to return.
+
+    The mail is off by default, since a subscriber who leaves should get no more mail. The caller has
+    locked the row. Returns whether there was a subscription to end.
+    """
+    has_left = _unsubscribe(session, subscriber, page, now)
+    _say_farewell(session, settings, subscriber if has_left else None, now)
+    return has_left
+
+
+def _say_farewell(
+    session: Session, settings: Settings, subscriber: Subscriber | None, now: datetime
+) -> None:
     if settings.send_farewell and subscriber is not None and subscriber.confirmed_at is not None:
         queue_farewell(session, subscriber, now)
-    return has_left
 
 
 def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:

@@ -22,6 +22,7 @@ from service.similarity.store.vectors import (
     get_meanings,
     like_condition,
     newest_learned,
+    newest_outside,
     select_packed,
 )
 from service.topics.domain.language import Query, like_leaves
@@ -71,6 +72,8 @@ def load_model_vectors(
     # With fewer papers in all, every paper that is embedded later belongs to the newest ones.
     floor = newest[-1] if len(newest) == pool_size else 0
     wanted = sorted({*newest, *paper_ids})
+    if floor:  # Often the days asked for reach further back than the pool.
+        floor = (newest_outside(session, model, floor, [i for i in wanted if i < floor]) or -1) + 1
     # Some at a time: the rows of all would stay in the process as holes of its heap.
     packed = (
         paper

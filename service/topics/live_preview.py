@@ -5,17 +5,19 @@ to them incrementally, and asks Postgres once for the result of a clause, until 
 A preview therefore shows exactly what the archive holds, papers that came a moment ago included.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from threading import Lock, Thread
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from service.papers.store.paper_changes import list_changes
+from service.papers.store.paper_changes import list_changes, snapshot_of
 from service.platform.caches import register_cache
 from service.platform.database.engine import transaction
 from service.platform.logs import get_logger
@@ -27,6 +29,10 @@ from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
 from service.topics.store import recent
 from service.topics.topics import preview_topic, validate_topic
+
+if TYPE_CHECKING:
+    # On NumPy, which is an extra.
+    from service.similarity.embeddings.vector_pool import ModelVectors
 
 DAYS: Final = 30
 _LOAD_TIMEOUT_MS: Final = 60_000
@@ -99,6 +105,17 @@ class LivePreviews:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
+
+    def find_vectors(self, session: Session, until: date) -> ModelVectors | None:
+        """Return the vectors in memory as the transaction of a `begin_snapshot` sees them.
+
+        None where they are not loaded, or are not those of this transaction.
+        """
+        known = self._snapshot
+        if known is None or known.vectors is None:
+            return None
+        days = self._refresh(session, _span_until(until), snapshot_of(session))
+        return days.vectors if days else None
 
     def count_entries(self) -> int:
         snapshot = self._snapshot

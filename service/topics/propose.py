@@ -33,6 +33,7 @@ from service.topics.domain.proposal import (
     find_words,
     has_description,
     propose,
+    without_notices,
 )
 from service.topics.live_preview import TooBroad
 from service.topics.preview_lookup import LivePreview
@@ -88,7 +89,9 @@ def propose_topics(session: Session, settings: Settings, file: ReferenceFile) ->
     stored = get_papers(session, set(ids.values()))
     ids = {number: paper_id for number, paper_id in ids.items() if paper_id in stored}
     distinct = _choose_distinct(references, ids)
-    papers = [_to_paper(references[n], stored.get(ids.get(n, 0))) for n in distinct]
+    papers = without_notices(
+        [_to_paper(references[n], stored.get(ids.get(n, 0))) for n in distinct]
+    )
     compared, groups, words = _group(session, settings, papers, [ids.get(n, 0) for n in distinct])
     return Proposal(
         propose(papers, groups, words),

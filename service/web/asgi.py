@@ -2,14 +2,16 @@
 
 import atexit
 import gc
-import sys
+import os
+import signal
 from contextlib import ExitStack
+from multiprocessing import parent_process
+from threading import Thread
 
 from fastapi import FastAPI
 
 import service.operations.store.tables  # noqa: F401  # registers every table
 from service.papers.domain.announcement_days import announcement_date
-from service.papers.domain.source_names import SOURCE_NAMES
 from service.platform import logs
 from service.platform.clock import process_clock
 from service.platform.database.engine import (
@@ -20,13 +22,12 @@ from service.platform.database.engine import (
 )
 from service.platform.embedded import resolve_services
 from service.platform.queue import make_enqueue
-from service.platform.settings.faults import SettingsError
-from service.platform.settings.load import load_settings
-from service.platform.settings.passwords import refuse_weak_password
 from service.web.app import create_app
+from service.web.settings import load_web_settings
 
-# Starlette serves sync routes from up to 40 threads; each may hold one connection.
-_POOL_SIZE = 15
+# Starlette serves sync routes from up to 40 threads; each may hold one connection. The processes of the
+# site share them, as PostgreSQL has 100.
+_POOL_SIZE, _LEAST_POOL_SIZE = 15, 5
 
 
 def app_from_environment() -> FastAPI:
@@ -34,23 +35,22 @@ def app_from_environment() -> FastAPI:
 
     Exits with status 2 and a line for each fault in the settings. Raises `EmbeddedError`.
     """
-    logs.configure_service()  # For a fault in the settings themselves.
+    loaded = load_web_settings()
+    _end_with_parent()
     # Reference-counted hold on the embedded servers; the last process to exit stops them.
     shares = ExitStack()
     atexit.register(shares.close)
-    try:
-        loaded = load_settings(SOURCE_NAMES)
-        refuse_weak_password(loaded)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from error
     settings = shares.enter_context(resolve_services(loaded))
     logs.configure_service(settings.log_level, settings.log_file)
     clock = process_clock()
     app = create_app(
         settings,
         make_sessions(
-            make_engine(settings.database_url, pool_size=_POOL_SIZE, most_seconds=WEB_SECONDS)
+            make_engine(
+                settings.database_url,
+                pool_size=max(_LEAST_POOL_SIZE, _POOL_SIZE // settings.web_processes),
+                most_seconds=WEB_SECONDS,
+            )
         ),
         operator_sessions=make_sessions(
             make_engine(settings.database_url, most_seconds=OPERATOR_SECONDS)
@@ -64,3 +64,15 @@ def app_from_environment() -> FastAPI:
     gc.freeze()
     app.state.context.previews.warm(announcement_date(clock()))
     return app
+
+
+def _end_with_parent() -> None:
+    """End this process when the one dies that started it, which else nobody would ever end."""
+    parent = parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        Thread(target=wait, daemon=True).start()

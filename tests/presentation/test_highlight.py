@@ -13,6 +13,7 @@ from markupsafe import Markup
 from service.presentation.formulas import typeset
 from service.presentation.highlight import (
     excerpt,
+    find_spans,
     first_sentences,
     look_for,
     mark,
@@ -241,3 +242,4 @@ def test_the_longest_phrases_are_found_from_left_to_right(text: str, phrases: li
         for first, last in words.find(look_for(tuple(phrases)))
     ]
     assert found == _words_one_by_one(text, phrases)
+    assert found == list(find_spans(text, phrases))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from support.smtp.smtp_sink import free_port
-from support.web.process import ROOT, running
+from support.smtp.smtp_sink import free_port, wait_until
+from support.web.process import ROOT, running, running_as
 
 from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
@@ -90,3 +91,30 @@ def test_a_password_that_can_be_guessed_is_one_line_and_no_site(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("PAPERBOY_ADMIN_PASSWORD: the password is easy to guess")
+
+
+def servers_of(parent: int) -> list[int]:
+    """Return the processes that serve the site for another one."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    lines = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in children}
+    return [number for number, line in lines.items() if "spawn_main" in line]
+
+
+def is_served(address: str) -> bool:
+    try:
+        return httpx2.get(f"{address}/healthz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_a_process_that_dies_is_replaced_and_none_outlives_its_parent(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with running_as(settings, tmp_path / "log", WEB_PROCESSES="2") as (address, parent):
+        first = servers_of(parent)
+        assert len(first) == 2
+        os.kill(first[0], signal.SIGKILL)
+        wait_until(lambda: len({*servers_of(parent)} - {*first}) == 1, seconds=20)
+        assert is_served(address)
+        os.kill(parent, signal.SIGKILL)
+        wait_until(lambda: not is_served(address), seconds=30)

@@ -7,6 +7,8 @@ from sqlalchemy.orm import Session
 
 from service.papers.store.models import PaperChange
 
+# The key in `Session.info`; a session has one transaction.
+_SNAPSHOT = "snapshot"
 _IS_NEWER = """
     changed_in >= CAST(CAST(pg_snapshot_xmin(CAST(:since AS pg_snapshot)) AS text) AS bigint)
     AND NOT pg_visible_in_snapshot(
@@ -30,6 +32,13 @@ def begin_snapshot(session: Session, *settings: ColumnElement[Any]) -> str:
     """
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     state: str = session.execute(select(cast(func.pg_current_snapshot(), Text), *settings)).one()[0]
+    session.info[_SNAPSHOT] = state
+    return state
+
+
+def snapshot_of(session: Session) -> str:
+    """Return the `pg_snapshot` of a session whose transaction `begin_snapshot` has begun."""
+    state: str = session.info[_SNAPSHOT]
     return state
 
 

@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
+from select import POLLIN, poll
+from time import monotonic
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, Function, create_engine, func, select
+from sqlalchemy import Engine, Function, create_engine, event, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+# The key in a connection's `info` of when it was last used, and how old that may be before it is asked.
+_USED_AT = "used at"
+_PING_AFTER_SECONDS = 1.0
 
 # The key in `Session.info` of the lines to log once the transaction is committed.
 _LINES = "log lines"
@@ -45,13 +55,35 @@ def make_engine(database_url: str, *, pool_size: int = 5, most_seconds: int = 0)
         "statement_timeout": f"{most_seconds}s",
         "idle_in_transaction_session_timeout": f"{most_seconds and idle_seconds(most_seconds)}s",
     }
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=5,
-        pool_pre_ping=True,
         connect_args={"options": " ".join(f"-c {name}={value}" for name, value in limits.items())},
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_ping_idle, engine))
+    return engine
+
+
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = monotonic()
+
+
+def _ping_idle(
+    engine: Engine, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
+) -> None:
+    """Replace a connection that died while nobody used it, as one does when PostgreSQL restarts.
+
+    As `pool_pre_ping`, which would ask PostgreSQL also where a busy process has used it just now and
+    nothing has come since: a PostgreSQL that ends says so.
+    """
+    is_fresh = monotonic() - record.info.get(_USED_AT, inf) < _PING_AFTER_SECONDS
+    try:
+        if not is_fresh or _has_input(connection):
+            engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def limit_time(session: Session, seconds: float) -> None:
@@ -70,6 +102,12 @@ def limiting(seconds: float) -> tuple[Function[Any], Function[Any]]:
 
 def idle_seconds(seconds: float) -> float:
     return max(seconds, LEAST_IDLE_SECONDS)
+
+
+def _has_input(connection: DBAPIConnection) -> bool:
+    poller = poll()  # `select` knows no files past the first 1,024.
+    poller.register(connection.fileno(), POLLIN)
+    return bool(poller.poll(0))
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
@@ -105,10 +143,10 @@ def savepoint(session: Session) -> Iterator[None]:
 
 
 def log_on_commit(
-    session: Session, log: structlog.stdlib.BoundLogger, event: str, **values: Any
+    session: Session, log: structlog.stdlib.BoundLogger, name: str, **values: Any
 ) -> None:
     """Log an event when the `transaction` of this session is committed, and never if it is not.
 
     So the log tells of a change exactly where its row does.
     """
-    session.info.setdefault(_LINES, []).append(partial(log.info, event, **values))
+    session.info.setdefault(_LINES, []).append(partial(log.info, name, **values))

@@ -146,6 +146,7 @@ def _check_mailbox(address: str) -> str:
 
 Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(split_words)]
 Count = Annotated[int, Field(ge=1)]
+Processes = Annotated[int, Field(ge=1, le=64)]
 Seconds = Annotated[float, Field(gt=0)]
 WarmUpDays = Annotated[int, Field(ge=0, le=30)]
 # The papers of a digest that failed are carried over for thirty days, and bounces come late.

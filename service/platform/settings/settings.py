@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     mailbox_url: kinds.Relay = "smtp://127.0.0.1:1025?starttls=off"
     base_url: WebAddress = "http://127.0.0.1:8000"
     trusted_proxies: Words[kinds.Network] = ()
+    web_processes: kinds.Processes = 2
     mail_from: MailAddress = "Paperboy <digest@localhost>"
     reply_to: MailAddress = ""
     bounce_domain: kinds.Domain = ""

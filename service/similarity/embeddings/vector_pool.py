@@ -102,6 +102,18 @@ class ModelVectors:
         scores = float(like_query.dense_factor) * dense + float(like_query.sparse_factor) * sparse
         return [int(i) for i in ids[scores >= float(like_query.threshold)]]
 
+    def find_nearest(
+        self, like_query: LikeQueryView, paper_id: int, limit: int
+    ) -> list[tuple[int, int]]:
+        """Return (id, score) of the papers in memory as `store.vectors.find_nearest` returns all."""
+        if like_query.model != self.model:
+            return []
+        ids, dense, sparse = self._multiply(like_query.dense, like_query.sparse)
+        scores = float(like_query.dense_factor) * dense + float(like_query.sparse_factor) * sparse
+        near = np.flatnonzero((scores >= float(like_query.threshold)) & (ids != paper_id))
+        best = near[np.lexsort((-ids[near], -scores[near]))[:limit]]
+        return [(int(ids[n]), int(scores[n])) for n in best]
+
     def _multiply(self, dense: bytes, sparse: Sparse) -> _Products:
         ids = [block.living_ids for block in self._blocks]
         sparses = [block.multiply_sparse(sparse) for block in self._blocks]

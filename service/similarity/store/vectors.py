@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    not_,
     or_,
     select,
     text,
@@ -166,6 +167,14 @@ def newest_learned(session: Session, model: str, most: int) -> list[int]:
     return list(session.scalars(newest.limit(most)))
 
 
+def newest_outside(session: Session, model: str, below: int, ids: Sequence[int]) -> int | None:
+    """Return the largest id below `below` of a paper embedded with `model` that is not among `ids`."""
+    known = PaperMeaning
+    others = select(known.paper_id).where(known.model == model, known.paper_id < below)
+    others = others.where(not_(is_among(known.paper_id, ids)))
+    return session.scalar(others.order_by(known.paper_id.desc()).limit(1))
+
+
 def like_condition(like_query: LikeQueryView, papers: type[Paper] = Paper) -> ColumnElement[bool]:
     """Return the SQL condition for papers that satisfy `like_query`, the same as `is_like`.
 
@@ -212,9 +221,12 @@ def _product(column: Any, value: object) -> ColumnElement[float]:
 
 
 def find_nearest(
-    session: Session, like_query: LikeQueryView, paper_id: int, limit: int
+    session: Session, like_query: LikeQueryView, paper_id: int, limit: int, below: int | None = None
 ) -> list[tuple[int, int]]:
-    """Return (id, score) of papers that satisfy `like_query` but `paper_id`, by score and id."""
+    """Return (id, score) of papers that satisfy `like_query` but `paper_id`, by score and id.
+
+    With `below`, only papers with smaller ids.
+    """
     known = PaperMeaning
     score = score_column(like_query, known)
     statement = (
@@ -223,4 +235,6 @@ def find_nearest(
         .order_by(score.desc(), known.paper_id.desc())
         .limit(limit)
     )
+    if below is not None:
+        statement = statement.where(known.paper_id < below)
     return [(i, int(value)) for i, value in session.execute(statement)]

@@ -3,9 +3,10 @@
 Pure: papers and their groups in, topics out. Nothing is chosen for the reader but what is ticked.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import log
 from types import MappingProxyType
@@ -23,6 +24,9 @@ PAPERS_A_GROUP: Final = 15
 MOST_GROUPS: Final = 8
 _MOST_AUTHORS, _MOST_CATEGORIES, _MOST_PHRASES = 5, 4, 8
 _LEAST_SHARE_OF_CATEGORY: Final = 0.1
+_SAYS_THE_SAME: Final = 3
+"""Abstracts that share a sentence word for word, which is then a notice."""
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?]) ")
 MOST_WORDS_OF_GROUP: Final = 90
 """Words of the description of a group whose papers are not stored here, the most telling ones."""
 _LONGEST_TEXT: Final = 1_900
@@ -85,6 +89,34 @@ class ProposedTopic:
     name: str
     papers: tuple[str, ...]
     is_ticked: bool = False
+
+
+def without_notices(papers: Sequence[FilePaper]) -> list[FilePaper]:
+    """Return the papers without the sentences that many abstracts share word for word.
+
+    A publisher's copyright line, or the notice of a sample, says nothing about a subject. Many are
+    three abstracts, or all of a file of two; copies of one abstract count once.
+    """
+    texts = {paper.abstract for paper in papers if paper.abstract}
+    counts = Counter(sentence for text in texts for sentence in {*_iterate_sentences(text)})
+    many = min(_SAYS_THE_SAME, max(2, len(texts)))
+    notices = {sentence for sentence, count in counts.items() if count >= many}
+    if not notices:
+        return list(papers)
+    return [
+        replace(
+            paper,
+            abstract=" ".join(
+                each for each in _iterate_sentences(paper.abstract) if each not in notices
+            ),
+        )
+        for paper in papers
+    ]
+
+
+def _iterate_sentences(text: str) -> Iterator[str]:
+    """Yield the parts of a text between full stops, with spaces as one, the stop included."""
+    yield from filter(None, _SENTENCE_END.split(" ".join(text.split())))
 
 
 def count_groups(paper_count: int) -> int:

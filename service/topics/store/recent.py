@@ -144,8 +144,7 @@ def find_ids(
 
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
-    prefer_indexes(session)
-    newest = session.scalar(select(func.max(Paper.first_announced_on)))
+    newest, _ = session.execute(select(func.max(Paper.first_announced_on), _PREFER_INDEXES)).one()
     if newest is None:
         return []
     found: list[int] = []

@@ -100,7 +100,7 @@ def make_server(context: AppContext, find_link: FindLink) -> Server[Any]:
         except ValidationError as error:
             return _refuse("; ".join(_describe(each) for each in error.errors()))
         except ApiProblem as problem:
-            return _refuse("; ".join([str(problem), *(each.detail for each in problem.errors)]))
+            return _refuse("; ".join(each.detail for each in problem.errors) or str(problem))
         except (TokenError, Busy, PageNotFound) as error:
             return _refuse(str(error))
         except BudgetSpent:

@@ -1,8 +1,11 @@
 """The page of one paper, with its announcements, versions and similar papers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -10,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.identifiers import IdentifierError, canonical_arxiv_id
 from service.papers.domain.periods import Period, PeriodKind, period_of
 from service.papers.domain.types import AnnounceType, PaperView
@@ -24,6 +28,10 @@ from service.web.core.errors import PageNotFound
 from service.web.paper_picture.draw import HEIGHT, WIDTH
 from service.web.views.charts import Chart, chart_upvotes
 from service.web.views.references import list_references
+
+if TYPE_CHECKING:
+    # On NumPy, which is an extra.
+    from service.similarity.embeddings.vector_pool import ModelVectors
 
 SIMILAR_COUNT = 6
 MOST_VERSIONS = 20
@@ -76,7 +84,8 @@ def show_paper(context: Context, key: str) -> Response:
                 "We do not know this paper",
                 "It may be older than this service, or in a category that is not watched here.",
             )
-        return load_page(session, context.settings, paper)
+        vectors = context.previews.find_vectors(session, announcement_date(context.clock()))
+        return load_page(session, context.settings, paper, vectors)
 
     def render(page: PaperPage) -> tuple[int, str]:
         return 200, context.pages.write(
@@ -105,8 +114,10 @@ def canonical_key(text: str) -> str:
         return ""
 
 
-def load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPage:
-    """Return a paper with its announcements, versions and similar papers."""
+def load_page(
+    session: Session, settings: Settings, paper: PaperView, vectors: ModelVectors | None = None
+) -> PaperPage:
+    """Return a paper with its announcements, versions and similar papers (see `similar_papers`)."""
     versions = session.execute(
         select(PaperVersion.version, PaperVersion.seen_at)
         .where(PaperVersion.paper_id == paper.id)
@@ -124,7 +135,7 @@ def load_page(session: Session, settings: Settings, paper: PaperView) -> PaperPa
             period_of(kind, paper.announced_on) for kind in (PeriodKind.WEEKLY, PeriodKind.MONTHLY)
         ),
         versions=_list_versions(paper, {number: seen_at.date() for number, seen_at in versions}),
-        similar=_load_similar(session, settings, paper),
+        similar=_load_similar(session, settings, paper, vectors),
         upvotes=chart_upvotes(get_snapshots(session, [paper.id]).get(paper.id, ())),
     )
 
@@ -139,7 +150,9 @@ def _list_versions(paper: PaperView, seen: Mapping[int, date]) -> tuple[VersionL
     )
 
 
-def _load_similar(session: Session, settings: Settings, paper: PaperView) -> tuple[PaperView, ...]:
-    nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT)
+def _load_similar(
+    session: Session, settings: Settings, paper: PaperView, vectors: ModelVectors | None
+) -> tuple[PaperView, ...]:
+    nearest = similar_papers(session, settings, paper.id, SIMILAR_COUNT, vectors)
     papers = get_papers(session, [paper_id for paper_id, _ in nearest])
     return tuple(papers[paper_id] for paper_id, _ in nearest)

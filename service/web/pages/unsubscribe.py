@@ -19,7 +19,13 @@ from sqlalchemy.orm import Session
 from service.deliveries.domain.recipients import Cadence, SubscriberState
 from service.platform.database.engine import transaction
 from service.platform.signing.tokens import Purpose, Token, is_held_by
-from service.subscribers.lifecycle import leave, pause, resume, suppress_for_good, undo_unsubscribe
+from service.subscribers.lifecycle import (
+    leave_locked,
+    pause,
+    resume,
+    suppress_for_good,
+    undo_unsubscribe,
+)
 from service.subscribers.queue_mails import queue_paused, queue_resumed
 from service.subscribers.store.models import Subscriber
 from service.subscribers.store.subscribers import SUBSCRIBED, get_subscriber
@@ -59,7 +65,7 @@ def take_unsubscribe(context: Context, token: str) -> HTMLResponse:
     with transaction(context.sessions) as session:
         subscriber = _find_addressee(session, link, lock=True)
         if subscriber is not None:
-            leave(session, context.settings, subscriber.id, "/unsubscribe", context.clock())
+            leave_locked(session, context.settings, subscriber, "/unsubscribe", context.clock())
     if subscriber is None:
         return _show(context, token, None)
     return context.pages.show("unsubscribed.html", token=token)

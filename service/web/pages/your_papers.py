@@ -176,6 +176,9 @@ _FEED_NOTICES = {
 }
 
 
+_STILL_ON = "The feed was not turned off: it has another address since you opened that page."
+
+
 @router.post("/preferences/{token}/feed")
 def take_feed(
     context: Context,
@@ -197,7 +200,10 @@ def take_feed(
         else:
             is_done = private_feed.end_feed(session, subscriber, was)
         page = _load(context, session, subscriber)
-    return _show(context, token, page, _FEED_NOTICES[action] if is_done else "Done already.")
+    if is_done:
+        return _show(context, token, page, _FEED_NOTICES[action])
+    is_on = action == "end" and page.feed_url
+    return _show(context, token, page, _STILL_ON if is_on else "Done already.")
 
 
 def _load(

@@ -16,10 +16,11 @@ from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
 from service.similarity.domain.calibration import ReferenceScores, Target, scale_of_pool
 from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
+from service.similarity.embed_papers import nearest_papers
 from service.similarity.embeddings.embedders import MODEL_NAMES
 from service.similarity.embeddings.vector_pool import ModelVectors, ReferencePool
 from service.similarity.store.corpus import scan_pool
-from service.similarity.store.vectors import like_condition, upsert_meanings
+from service.similarity.store.vectors import find_nearest, like_condition, upsert_meanings
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
 
 NOW = datetime(2026, 9, 18, 5, tzinfo=UTC)
@@ -89,6 +90,13 @@ class Library:
             )
             found = {*self.session.scalars(select(Paper.id).where(like_condition(like_query)))}
             if found & {*known} != {*vectors.find_like(like_query)} & {*known}:
+                return False
+            one = self.ids[0]
+            near = find_nearest(self.session, like_query, one, 100)
+            held = [pair for pair in vectors.find_nearest(like_query, one, 100) if pair[0] in known]
+            if [pair for pair in near if pair[0] in known] != held:
+                return False
+            if near[:5] != nearest_papers(self.session, like_query, one, 5, vectors):
                 return False
         return True
 

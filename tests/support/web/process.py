@@ -18,6 +18,13 @@ ROOT = Path(__file__).resolve().parents[3]
 @contextmanager
 def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
     """Serve the site as `paperboy up` does, with its log in a file; yield its address."""
+    with running_as(settings, log, **changes) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_as(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[str, int]]:
+    """Do the same, and yield the id of the process as well."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -25,6 +32,7 @@ def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
         "PAPERBOY_REDIS_URL": settings.redis_url,
         "PAPERBOY_DATA_DIR": str(settings.data_dir),
         "PAPERBOY_LOG_LEVEL": "warning",
+        "PAPERBOY_WEB_PROCESSES": "1",
         **{f"PAPERBOY_{name}": value for name, value in changes.items()},
     }
     command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
@@ -35,10 +43,10 @@ def running(settings: Settings, log: Path, **changes: str) -> Iterator[str]:
         # Starting computes for three seconds, which a busy machine makes long; one that ended is seen at once.
         wait_until(lambda: _answers(port) or process.poll() is not None, seconds=120)
         assert process.poll() is None, log.read_text(errors="replace")[-2_000:]
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
-        assert process.wait(timeout=15) in {0, -15}
+        assert process.wait(timeout=15) in {0, -15, -9}
 
 
 def _answers(port: int) -> bool:

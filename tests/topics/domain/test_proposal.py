@@ -7,6 +7,7 @@ from service.topics.domain.proposal import (
     count_groups,
     has_description,
     propose,
+    without_notices,
 )
 from service.topics.domain.query_limits import is_public_size
 
@@ -76,3 +77,18 @@ def test_every_proposal_is_a_topic_that_a_reader_may_save() -> None:
 
 def test_a_group_for_fifteen_papers() -> None:
     assert [count_groups(n) for n in (1, 15, 16, 45, 46)] == [1, 1, 2, 3, 4]
+
+
+def test_a_sentence_of_all_abstracts_is_no_subject() -> None:
+    notice = "© 2026 A Publisher. All rights reserved."
+    subjects = ("cats in winter", "dogs at night", "proofs of lemmas", "rusty bridges")
+    written = [
+        FilePaper(f"On {each}", abstract=f"Here are sleeping {each}. {notice}") for each in subjects
+    ]
+    (words,) = (t.query for t in propose(written) if t.kind == ProposalKind.WORDS)
+    assert "rights reserved" in words
+    read = without_notices(written)
+    assert [paper.abstract for paper in read] == [f"Here are sleeping {each}." for each in subjects]
+    assert not [t for t in propose(read) if t.kind == ProposalKind.WORDS]
+    assert without_notices(PAPERS) == PAPERS  # Copies of one abstract are no notice.
+    assert without_notices(written[:1]) == written[:1]

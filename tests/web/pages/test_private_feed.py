@@ -103,6 +103,8 @@ def test_making_twice_is_once_and_revoking_ends_the_old_address(
     ids = [entry.id for entry in feedparser.parse(web.get(second[0]).content).entries]
     assert len(ids) == 1
     assert press(web, form, "end", first[1]) == second
+    stale = web.post(form, data={"action": "end", "was": first[1]}).text
+    assert "The feed was not turned off" in stale
     assert press(web, form, "end", second[1]) == ("", "")
     assert web.get(second[0]).status_code == 410
     assert count_rows(session)["feed_keys"] == 0

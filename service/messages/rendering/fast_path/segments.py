@@ -138,7 +138,7 @@ class Segment:
         """Return the text with these words marked, by the number of what is marked."""
         for number, words, _ in self.texts:
             stems = words.stems
-            for phrase in wanted[number].phrases:
+            for phrase in wanted[number]:
                 if phrase in stems:
                     return self._marked(wanted)
         return self.whole
