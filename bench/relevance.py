@@ -11,7 +11,8 @@ seeds, as `like:A,B,…`, and excluded from the measurement. *similar*: the page
 should name others of its list. SVM is the method of arxiv-sanity-lite (LinearSVC over tf-idf of one
 and two words, everything that is not an example counts as wrong); for a description the text is its
 only example. BM25 is our sparse part alone, MiniLM our dense part alone, both together their sum of z-scores. Sets
-are compared at equal size: rivals are cut at the size that `like:` returns.
+are compared at equal size: rivals are cut at the size that `like:` returns. The standard error of a
+row is that over its queries; the profile is one query, and has that over draws of its papers.
 """
 
 import argparse
@@ -29,9 +30,10 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 from similarity.cache import CachedEmbedder
 from similarity.judged_topics import JudgedPaper, JudgedTopic, read_papers, read_topics
-from similarity.measures import OURS, Found, Rows, cut, judge
+from similarity.measures import OURS, Found, Rows, cut, judge, resample
 from similarity.rivals import Bm25, MiniLm, TfidfSvm, add_as_z_scores
 from similarity.store import Stored, stored_papers
 from sqlalchemy.orm import Session
@@ -109,7 +111,7 @@ def measure(
     rows = Rows()
     for topic in topics:
         say(f"{topic.group} {topic.name}: {len(topic.positives)} of {len(topic.judged)}")
-        rows.add(topic.group, "description", by_description(systems, topic))
+        rows.add(topic.group, "description", *by_description(systems, topic))
         for count in EXAMPLES:
             name = f"{count} example{'s' * (count > 1)}"
             for seed in SEEDS:
@@ -186,7 +188,10 @@ def preview(session: Session, stored: Stored, text: str, vectors: ModelVectors) 
     return vectors.find_like(like_query_on(session, stored.settings, text, vectors))
 
 
-def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, float]]:
+def by_description(
+    systems: Systems, topic: JudgedTopic
+) -> tuple[dict[str, dict[str, float]], dict[str, float] | None]:
+    """Return the figures of each system, and our standard errors where no other topic gives any."""
     stored = systems.stored
     likeness = stored.like(topic.description)
     answers = {
@@ -194,7 +199,11 @@ def by_description(systems: Systems, topic: JudgedTopic) -> dict[str, dict[str, 
         "written": Found(likeness[0], stored.written(topic.written)),
         **systems.score([topic.description]),
     }
-    return compare(stored, topic, answers)
+    errors = None
+    if topic.group == "silver":
+        judged, is_right = find_judged(stored, topic)
+        errors = resample(likeness[0][judged], likeness[1][judged], is_right)
+    return compare(stored, topic, answers), errors
 
 
 def by_examples(
@@ -212,14 +221,21 @@ def by_page(systems: Systems, topic: JudgedTopic, own: str) -> dict[str, dict[st
     return compare(systems.stored, topic, answers, frozenset([own]))
 
 
+def find_judged(
+    stored: Stored, topic: JudgedTopic, without: frozenset[str] = frozenset()
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which papers are judged, and of these which are right."""
+    judged = np.array([i in topic.judged and i not in without for i in stored.identifiers])
+    return judged, np.array([i in topic.positives for i in stored.identifiers])[judged]
+
+
 def compare(
     stored: Stored,
     topic: JudgedTopic,
     answers: dict[str, Found],
     without: frozenset[str] = frozenset(),
 ) -> dict[str, dict[str, float]]:
-    judged = np.array([i in topic.judged and i not in without for i in stored.identifiers])
-    is_right = np.array([i in topic.positives for i in stored.identifiers])[judged]
+    judged, is_right = find_judged(stored, topic, without)
     like = answers[OURS].is_in
     assert like is not None
     size = int(like[judged].sum())

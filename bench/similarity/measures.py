@@ -16,6 +16,8 @@ MEASURES = ("ndcg10", "precision", "recall")
 OURS = "like"
 # What `like:` is held against; a written topic is another kind of query.
 RIVALS = ("bm25", "svm", "minilm", "bm25+minilm")
+# Draws of the judged papers, by which the figures of a single query get a standard error.
+DRAWS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,35 @@ def judge(
     }
 
 
+def resample(
+    scores: Scores, is_in: NDArray[np.bool_], is_right: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Return the standard error of each measure of one query, over draws of the judged papers."""
+    draw, count = np.random.default_rng(1), len(scores)
+    drawn = (draw.integers(0, count, count) for _ in range(DRAWS))
+    rows = [judge(scores[n], is_in[n], is_right[n], ranks_set=False) for n in drawn]
+    return {measure: statistics.stdev(row[measure] for row in rows) for measure in MEASURES}
+
+
 class Rows:
     """The figures of every (group, how it was asked, system), one row for each query."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], list[dict[str, float]]] = defaultdict(list)
+        self._errors: dict[str, dict[str, float]] = {}
 
-    def add(self, group: str, asked: str, systems: Mapping[str, dict[str, float]]) -> None:
+    def add(
+        self,
+        group: str,
+        asked: str,
+        systems: Mapping[str, dict[str, float]],
+        errors: Mapping[str, float] | None = None,
+    ) -> None:
+        """Add a query; `errors` are its own standard errors, used where the row has no other."""
         for system, figures in systems.items():
             self._rows[group, asked, system].append(figures)
+        if errors is not None:
+            self._errors[f"{group}, {asked}"] = dict(errors)
 
     def means(self) -> dict[str, float]:
         """Return every mean, under group, how it was asked, system and measure."""
@@ -76,7 +98,8 @@ class Rows:
     def groups(self) -> list[dict[str, Any]]:
         """Return, for each group and measure, ours beside the best rival.
 
-        The standard error is that of our mean over the queries (None for a single query).
+        The standard error is that of our mean over the queries; of a single query it is the one that
+        was added with it, else None.
         """
         compared = []
         for group, asked, system in sorted(self._rows):
@@ -88,7 +111,9 @@ class Rows:
                 if (rows := self._rows.get((group, asked, name))) is not None
             }
             ours = self._rows[group, asked, OURS]
-            compared += [_compare(f"{group}, {asked}", m, ours, rivals) for m in MEASURES]
+            name = f"{group}, {asked}"
+            own = self._errors.get(name, {})
+            compared += [_compare(name, m, ours, rivals, own.get(m)) for m in MEASURES]
         return compared
 
 
@@ -97,10 +122,12 @@ def _compare(
     measure: str,
     ours: list[dict[str, float]],
     rivals: Mapping[str, list[dict[str, float]]],
+    error: float | None,
 ) -> dict[str, Any]:
     best, rival = max((_mean(rows, measure), name) for name, rows in rivals.items())
     values = [row[measure] for row in ours]
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    if len(values) > 1:
+        error = statistics.stdev(values) / len(values) ** 0.5
     return {
         "group": group,
         "measure": measure,

@@ -18,6 +18,7 @@ from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
 from service.papers.store.batches import count_announced, find_batch, get_batches
 from service.papers.store.read import get_announcements, get_papers, list_papers_announced_on
+from service.papers.store.upsert import merge_new_words
 
 THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19, 21))
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
@@ -40,6 +41,14 @@ def test_a_day_is_stored_and_its_report_counts_the_papers(
     assert count_by_type(session, batch.id) == dict.fromkeys(list(AnnounceType)[:4], 1)
     assert count_announced(session, FRIDAY, ["arxiv"]) == 4
     assert count_announced(session, FRIDAY, ["huggingface"]) == 0
+
+
+def test_the_words_of_a_day_are_in_the_text_indexes_at_once(
+    provider: Provider, session: Session
+) -> None:
+    provider.show(render_feed(FRIDAY, *KINDS))
+    provider.look(FRIDAY)
+    assert merge_new_words(session) == 0
 
 
 def test_only_new_and_cross_listed_papers_are_new_to_subscribers(

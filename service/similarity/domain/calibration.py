@@ -49,8 +49,9 @@ class Tuning:
     """How a model's vectors are combined with words, as measured (docs/relevance.md).
 
     Words count `words` times the vector, in a long description `words_of_long` times, in a list of
-    words `words_of_list` times, on the page of a paper `words_of_page` times. Feedback adds lexemes and shifts the vector by these shares of their
-    lengths. `dense` is the mean and the deviation of dot products with descriptions.
+    words `words_of_list` times, on the page of a paper `words_of_page` times. Feedback adds lexemes
+    and shifts the vector by these shares of their lengths. `dense` is the mean and the deviation of
+    dot products with descriptions.
     """
 
     words: float = WORDS_SHARE
