@@ -247,7 +247,9 @@ def test_putting_in_flight_is_compare_and_set_on_the_attempt(press: Press, editi
     assert to_flight(press, ids) == set(ids)
     assert to_flight(press, ids) == set()
     assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
-    assert press.message_id(press.rows()[0]) == f"<digest.{ONE}.{ONE:020x}@bounces.paperboy.example>"
+    assert (
+        press.message_id(press.rows()[0]) == f"<digest.{ONE}.{ONE:020x}@bounces.paperboy.example>"
+    )
 
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:
