@@ -27,6 +27,7 @@ from service.bounces.store import bounces as store
 from service.bounces.store.models import BounceEvent
 from service.bounces.unsubscribe_mails import apply_unsubscribe_mail, find_leaving
 from service.deliveries.alerts import report_unknown
+from service.deliveries.domain.message_ids import pack_message_id
 from service.deliveries.domain.refusal_words import blames_our_name
 from service.deliveries.domain.return_path import (
     Leaving,
@@ -286,7 +287,7 @@ def _find_delivery(session: Session, settings: Settings, notice: BounceNotice) -
     for message_id in notice.message_ids:
         match = _OUR_ID.fullmatch(message_id)
         found = store.lock_delivery(session, int(match[1])) if match else None
-        if found is not None and hmac.compare_digest(found.message_id, message_id):
+        if found is not None and hmac.compare_digest(found.message_id, pack_message_id(message_id)):
             return found
     return None
 

@@ -196,7 +196,10 @@ def why(
     with command_context(context, as_json=as_json) as command:
         on = parse_day(command, date, "DATE")
         key = email_key(validate_address(email, takes_utf8=True))
-        found = find_subscriber_story(command.sessions, key, on, command.settings.secret_key)
+        settings = command.settings
+        found = find_subscriber_story(
+            command.sessions, key, on, settings.secret_key, settings.envelope_domain
+        )
         if found.story is None:
             raise unknown_subscriber(email, found.suppressed)
         command.print(found.story, *story_lines(found.story))

@@ -72,8 +72,10 @@ def show(context: typer.Context, email: Email, as_json: Json = False) -> None:
 def _find_record(command: CommandContext, subscriber_id: int) -> SubscriberRecord:
     from service.operations.subscriber_record import find_record
 
-    today, keys = parse_day(command, None), command.settings.secret_key
-    record = find_record(command.sessions, subscriber_id, today, keys)
+    today, settings = parse_day(command, None), command.settings
+    record = find_record(
+        command.sessions, subscriber_id, today, settings.secret_key, settings.envelope_domain
+    )
     if record is None:
         raise CommandError("this reader has just been erased")
     return record

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from service.messages.edition_data import EditionDataCache
 from service.messages.mime.archive_copy import (
     BROKEN_RECIPE,
     ArchivedMail,
+    hash_copy,
     needed_numbers,
     restore_copy,
     write_recipe,
@@ -99,7 +99,7 @@ def sent_html(
             signing = settings.model_copy(update={"secret_key": (key,)})
             links = subscriber_links(signing, subscriber, delivery.id, delivery.created_at)
             part = restore_copy(row.recipe, shared, archived_links(links))
-            if sha256(part.wire).digest() == row.content_hash:
+            if hash_copy(part.wire) == row.content_hash:
                 return part.body
     except BROKEN_RECIPE:
         pass  # As one whose hash is wrong.

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.bounces.store.models import BounceEvent
 from service.deliveries.domain.digest import ALSO_TITLE, UPDATES_TITLE, Digest
 from service.deliveries.domain.digest_json import BROKEN_DIGEST, digest_from_json
+from service.deliveries.domain.message_ids import restore_message_id
 from service.deliveries.store.deliveries import list_events
 from service.deliveries.store.models import Delivery
 from service.editions.domain.coverage import Coverage, parse_coverage
@@ -132,23 +133,28 @@ class SubscriberStory:
 
 
 def find_subscriber_story(
-    sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...]
+    sessions: sessionmaker[Session], key: str, on: date, secrets: tuple[str, ...], domain: str = ""
 ) -> SubscriberStory:
-    """Return the story of the address with a key (see `email_key`) on a date."""
+    """Return the story of the address with a key (see `email_key`) on a date; see `explain_date`."""
     with transaction(sessions) as session:
         subscriber = find_by_email(session, key)
         if subscriber is None:
             return SubscriberStory(None, suppressed=find_reason(session, key, secrets) or "")
         mails = edition_reports.list_subscriber_days(session, subscriber.id)
-        return SubscriberStory(explain_date(session, subscriber, on, secrets), tuple(mails))
+        return SubscriberStory(explain_date(session, subscriber, on, secrets, domain), tuple(mails))
 
 
 def explain_date(
-    session: Session, subscriber: Subscriber, on: date, secrets: tuple[str, ...] = ()
+    session: Session,
+    subscriber: Subscriber,
+    on: date,
+    secrets: tuple[str, ...] = (),
+    domain: str = "",
 ) -> Story:
     """Return a subscriber's deliveries of a date: digests of its editions, other mails queued on it.
 
-    `secrets` are the keys with which suppressed addresses are hashed.
+    `secrets` are the keys with which suppressed addresses are hashed; `domain` is that of the envelope,
+    which Message-IDs have.
     """
     rows = session.execute(
         select(Delivery, Edition)
@@ -158,7 +164,7 @@ def explain_date(
     ).all()
     bounces = edition_reports.list_subscriber_bounces(session, subscriber.id)
     deliveries = [
-        _delivery_story(session, delivery, edition, bounces)
+        _delivery_story(session, delivery, edition, bounces, domain)
         for delivery, edition in rows
         if (edition.local_date if edition else delivery.created_at.date()) == on
     ]
@@ -186,7 +192,11 @@ def _bounce(row: BounceEvent) -> BounceStory:
 
 
 def _delivery_story(
-    session: Session, delivery: Delivery, edition: Edition | None, bounces: Sequence[BounceEvent]
+    session: Session,
+    delivery: Delivery,
+    edition: Edition | None,
+    bounces: Sequence[BounceEvent],
+    domain: str,
 ) -> DeliveryStory:
     try:
         digest = digest_from_json(delivery.digest)
@@ -203,7 +213,7 @@ def _delivery_story(
         reason=delivery.reason,
         due_at=delivery.due_at,
         attempt=delivery.attempt,
-        message_id=delivery.message_id,
+        message_id=restore_message_id(delivery.kind, delivery.id, delivery.message_id, domain),
         papers=tuple(_list_papers(digest, papers)),
         cut=tuple(papers[i].key for i in digest.cut_ids if i in papers),
         waits=waits_line(digest.waits),

@@ -39,14 +39,18 @@ class SubscriberRecord:
 
 
 def find_record(
-    sessions: sessionmaker[Session], subscriber_id: int, on: date, secrets: tuple[str, ...]
+    sessions: sessionmaker[Session],
+    subscriber_id: int,
+    on: date,
+    secrets: tuple[str, ...],
+    domain: str,
 ) -> SubscriberRecord | None:
     """Return the subscriber with an id, with the story of a date; None where there is none."""
     with transaction(sessions) as session:
         subscriber = get_subscriber(session, subscriber_id)
         if subscriber is None:
             return None
-        story = explain_date(session, subscriber, on, secrets)
+        story = explain_date(session, subscriber, on, secrets, domain)
         return SubscriberRecord(
             id=subscriber.id,
             email=subscriber.email,

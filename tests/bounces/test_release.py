@@ -129,7 +129,7 @@ def test_complaints_are_never_undone(press: Press) -> None:
     press.publish()
     deliver(press.sender(PlannedTransport()))
     (delivery,) = deliveries(press)
-    take(press, complaint(original_id=delivery.message_id or ""))
+    take(press, complaint(original_id=press.message_id(delivery)))
     assert reason_for(press, ANNE) is SuppressionReason.COMPLAINT
     with pytest.raises(NoSuchReply):
         release(press, "abuse")

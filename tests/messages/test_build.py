@@ -147,7 +147,7 @@ def test_each_delivery_has_its_own_message_id_in_its_row(press: Press) -> None:
     transport = PlannedTransport()
     deliver(press.sender(transport))
     sent = {mail.number: str(read_mail(mail.payload)["Message-ID"]) for mail in transport.sent}
-    assert sent == {row.id: row.message_id for row in press.rows(edition_id)}
+    assert sent == {row.id: press.message_id(row) for row in press.rows(edition_id)}
     assert len(set(sent.values())) == 2
     number = transport.sent[0].number
     assert sent[number].startswith(f"<digest.{number}.")

@@ -39,7 +39,7 @@ def test_each_subscriber_gets_one_digest_over_real_smtp(press: Press, smtp_sink:
     assert (row.last_reply, row.attempt, row.lease_owner) == ("250 2.0.0 OK", 1, None)
     assert [
         mail.message["Message-ID"] for mail in smtp_sink.messages if ANNE in mail.envelope.rcpt_tos
-    ] == [row.message_id]
+    ] == [press.message_id(row)]
     assert press.balance(edition_id).closes
     assert press.edition(edition_id).state is EditionState.CLOSED
 

@@ -15,35 +15,37 @@ CREATE TYPE delivery_state AS ENUM (
 -- in November 2026 (decision 0021). All other mails have the sequence's number alone, and are in
 -- `…_single`. So a look-up by id reads one partition, and a month is emptied or dropped as a whole.
 
+-- Columns are in the order of their alignment, eight bytes first: in another a digest has up to 30 bytes
+-- of padding. `message_id` is 14 bytes, see `domain/message_ids.py`.
 CREATE TABLE deliveries (
     id bigserial CONSTRAINT pk_deliveries PRIMARY KEY,
-    kind delivery_kind NOT NULL,
     edition_id bigint,
-    edition_month smallint NOT NULL GENERATED ALWAYS AS ((id / 1000000000000)::smallint) STORED,
     subscriber_id bigint
         CONSTRAINT fk_deliveries_subscriber_id_subscribers
         REFERENCES subscribers ON DELETE SET NULL,
-    occasion text NOT NULL DEFAULT '',
-    state delivery_state NOT NULL,
-    reason text NOT NULL DEFAULT '',
-    attempt smallint NOT NULL DEFAULT '0',
-    deferral_count smallint NOT NULL DEFAULT '0',
-    lane text NOT NULL DEFAULT '',
     due_at timestamptz NOT NULL,
     send_not_after timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    sent_at timestamptz,
     lease_owner bigint,
     lease_until timestamptz,
+    -- No foreign key: it may be of another month, which would have to be searched for each one dropped.
+    carried_into_id bigint,
+    kind delivery_kind NOT NULL,
+    state delivery_state NOT NULL,
+    edition_month smallint NOT NULL GENERATED ALWAYS AS ((id / 1000000000000)::smallint) STORED,
+    attempt smallint NOT NULL DEFAULT '0',
+    deferral_count smallint NOT NULL DEFAULT '0',
+    occasion text NOT NULL DEFAULT '',
+    reason text NOT NULL DEFAULT '',
+    lane text NOT NULL DEFAULT '',
+    relay text NOT NULL DEFAULT '',
+    message_id bytea NOT NULL DEFAULT '',
+    last_reply text NOT NULL DEFAULT '',
     paper_ids integer[] NOT NULL DEFAULT '{}',
     digest bytea,
     alert jsonb,
-    message_id text NOT NULL DEFAULT '',
-    last_reply text NOT NULL DEFAULT '',
-    sent_at timestamptz,
-    relay text NOT NULL DEFAULT '',
-    -- No foreign key: it may be of another month, which would have to be searched for each one dropped.
-    carried_into_id bigint,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
     -- All rows of an edition are in the partition of its month, so that the partition's unique key
     -- (subscriber_id, edition_id) holds for all of them.
     CONSTRAINT fk_deliveries_edition_id_edition_month_editions
@@ -83,9 +85,9 @@ CREATE INDEX ix_delivery_events_created_at ON delivery_events USING brin (create
 
 CREATE TABLE mail_copies (
     delivery_id bigint CONSTRAINT pk_mail_copies PRIMARY KEY,
+    created_at timestamptz NOT NULL,
     content_hash bytea NOT NULL,
-    recipe bytea NOT NULL,
-    created_at timestamptz NOT NULL
+    recipe bytea NOT NULL
 ) PARTITION BY RANGE (delivery_id);
 
 -- Parts that copies of one month share; month 0 has those of mails that belong to no edition.

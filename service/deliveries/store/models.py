@@ -109,7 +109,7 @@ class Delivery(Base):
     paper_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default=text("'{}'"))
     digest: Mapped[dict[str, Any] | None] = mapped_column(PackedDigest)
     alert: Mapped[dict[str, Any] | None]
-    message_id: Mapped[str] = mapped_column(server_default="")
+    message_id: Mapped[bytes] = mapped_column(server_default="")
     last_reply: Mapped[str] = mapped_column(server_default="")
     sent_at: Mapped[datetime | None]
     relay: Mapped[str] = mapped_column(server_default="")
@@ -193,12 +193,12 @@ class MailPart(Base):
 
 
 class MailCopy(Base):
-    """The recipe to rebuild a mail's HTML from parts, and the SHA-256 of the result."""
+    """The recipe to rebuild a mail's HTML from parts, and 16 bytes of the SHA-256 of the result."""
 
     __tablename__ = "mail_copies"
     __table_args__ = ({"postgresql_partition_by": "RANGE (delivery_id)"},)
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    created_at: Mapped[datetime]
     content_hash: Mapped[bytes]
     recipe: Mapped[bytes]
-    created_at: Mapped[datetime]

@@ -12,13 +12,19 @@ from typing import NamedTuple
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.message_ids import pack_message_id
 from service.deliveries.domain.recipients import SubscriberState
 from service.deliveries.domain.states import Decision, DeliveryKind, DeliveryState
 from service.deliveries.store.fate_log import log_fates
 from service.editions.domain.states import EditionState
 from service.editions.store.models import Edition
 from service.platform.database.engine import log_on_commit
-from service.platform.database.text_formats import is_among, write_numbers, write_texts
+from service.platform.database.text_formats import (
+    is_among,
+    write_numbers,
+    write_octets,
+    write_texts,
+)
 from service.platform.logs import get_logger
 
 log = get_logger(__name__)
@@ -84,7 +90,7 @@ _PUT_IN_FLIGHT = text("""
 UPDATE deliveries
 SET state = 'in_flight', message_id = given.message_id, lease_until = :until
 FROM unnest(
-  CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:message_ids AS text[])
+  CAST(:ids AS bigint[]), CAST(:attempts AS smallint[]), CAST(:message_ids AS bytea[])
 ) AS given (id, attempt, message_id)
 WHERE deliveries.id = given.id AND deliveries.id = ANY(CAST(:ids AS bigint[]))
   AND deliveries.attempt = given.attempt
@@ -107,7 +113,7 @@ def put_in_flight(
     given = {
         "ids": write_numbers(ids),
         "attempts": write_numbers(attempts[i] for i in ids),
-        "message_ids": write_texts(message_ids[i] for i in ids),
+        "message_ids": write_octets(pack_message_id(message_ids[i]) for i in ids),
         "until": until,
     }
     return set(session.scalars(_PUT_IN_FLIGHT, given).all())

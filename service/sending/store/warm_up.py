@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.message_ids import domain_mark
 from service.deliveries.domain.states import DeliveryState
 from service.deliveries.store.models import Delivery, DeliveryEvent
 from service.platform.settings.settings import Settings
@@ -17,13 +18,13 @@ from service.sending.store.models import WarmUpCount
 _LOCK = text("SELECT pg_advisory_xact_lock(20593, 1)")
 # The row that stands for a day, whatever was sent on it.
 _WHOLE_DAY = ""
-# The days on which a domain sent before its warm-up was switched on. Message-IDs name the domain of the
-# envelope. Reads all deliveries, once for each domain.
+# The days on which a domain sent before its warm-up was switched on. Message-IDs have the mark of the
+# envelope's domain. Reads all deliveries, once for each domain.
 _EARLIER_DAYS = text("""
 INSERT INTO warm_up_counts (domain, day, provider, sent_count)
 SELECT DISTINCT :domain, CAST(updated_at AT TIME ZONE 'UTC' AS date), '', 0
 FROM deliveries
-WHERE message_id LIKE '%@' || :sender || '>' AND state NOT IN ('queued', 'claimed', 'in_flight')
+WHERE substring(message_id FROM 11) = :mark AND state NOT IN ('queued', 'claimed', 'in_flight')
   AND updated_at < :today
 UNION SELECT :domain, CAST(:today AS date), '', 0
 ON CONFLICT DO NOTHING
@@ -68,7 +69,7 @@ def lock_warm_up(session: Session, settings: Settings, now: datetime) -> WarmUp 
         select(WarmUpCount.day).where(WarmUpCount.domain == domain).distinct()
     ).all()
     if not known:
-        given = {"domain": domain, "sender": settings.envelope_domain, "today": today}
+        given = {"domain": domain, "mark": domain_mark(settings.envelope_domain), "today": today}
         session.execute(_EARLIER_DAYS, given)
     elif today not in known:
         # Of days that are over only that they were counts.
@@ -129,8 +130,8 @@ def count_held(session: Session, warm_up: WarmUp) -> dict[str, int]:
 
 
 def count_sent(session: Session, sender: str, most: int) -> int:
-    """Return how many mails a domain sent from here, at most `most`. Message-IDs name it."""
-    is_sent = Delivery.message_id.endswith(f"@{sender}>", autoescape=True)
+    """Return how many mails a domain sent from here, at most `most`. Message-IDs have its mark."""
+    is_sent = func.substring(Delivery.message_id, 11) == domain_mark(sender)
     found = select(Delivery.id).where(is_sent, Delivery.state == DeliveryState.SENT).limit(most)
     return session.scalars(select(func.count()).select_from(found.subquery())).one()
 

@@ -67,7 +67,10 @@ def _show(
         day = date.fromisoformat(on) if on else day
     except ValueError:
         fault = "Write the day like 2026-09-18."
-    record = find_record(context.sessions, number, day, context.settings.secret_key)
+    settings = context.settings
+    record = find_record(
+        context.sessions, number, day, settings.secret_key, settings.envelope_domain
+    )
     if record is None:
         raise _no_such()
     return context.pages.show(

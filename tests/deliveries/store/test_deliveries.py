@@ -1,15 +1,17 @@
 """Deliveries as rows: unique, queried, and the ledger of papers sent to each subscriber."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from support.newsletter.press import SILENCE, PlannedTransport, Press
 from support.web.papers import FRIDAY
 
 from service.deliveries.domain.digest import Digest, DigestEntry, DigestGroup
 from service.deliveries.domain.digest_json import digest_from_json, digest_to_json
+from service.deliveries.domain.months import IDS
 from service.deliveries.domain.recipients import Cadence
 from service.deliveries.domain.states import DeliveryKind, DeliveryState
 from service.deliveries.store.deliveries import (
@@ -42,6 +44,29 @@ def subscribers(press: Press) -> list[int]:
 def edition_id(press: Press, subscribers: list[int]) -> int:
     press.add_papers(1, 2)
     return press.publish()
+
+
+_PAGES_AND_ROWS = text("""
+SELECT count(DISTINCT page), max(rows) FROM (
+  SELECT (CAST(CAST(ctid AS text) AS point))[0] AS page, count(*) AS rows
+  FROM deliveries WHERE id BETWEEN :first AND :first + 127 GROUP BY page
+) AS pages
+""")
+
+
+def test_rows_that_are_claimed_together_lie_on_many_pages(press: Press, session: Session) -> None:
+    # So that new versions of a window's rows find room where they are, and the table does not double.
+    press.publish()
+    ids = press.add_subscribers(*(f"reader{n:04}@example.org" for n in range(1_000)))
+    papers, now = tuple(range(12)), press.clock()
+    rows = [
+        DigestRow(i, now, now, "", papers, {"of": sha256(b"%d" % i).hexdigest() * 2}) for i in ids
+    ]
+    assert insert_digests(session, 1, rows, now) == 1_000
+    for first in (1, 400, 873):
+        pages, most = session.execute(_PAGES_AND_ROWS, {"first": 2609 * IDS + first}).one()
+        assert pages > 25, first
+        assert most <= 8, first
 
 
 def test_no_rows_run_no_statement(session: Session, now: datetime) -> None:

@@ -137,7 +137,7 @@ def test_whatever_a_mail_is_made_of_its_copy_gives_it_back(
     recipe, stored = store_parts(copy)
     assert restore_copy(recipe, stored).body == mail.html_part.body
     assert needed_numbers(recipe) == set(stored)
-    assert copy.content_hash == sha256(mail.html_part.wire).digest()
+    assert copy.content_hash == sha256(mail.html_part.wire).digest()[:16]
 
 
 @given(st.lists(st.tuples(TEXT, st.booleans()), max_size=6))

@@ -61,7 +61,7 @@ def claim(press: Press, owner: int = ME, limit: int = 10, edition: int | None = 
 
 def to_flight(press: Press, ids: list[int], attempt: int = 1) -> set[int]:
     with press.sessions.begin() as session:
-        names = {i: f"<{i}@example.org>" for i in ids}
+        names = {i: f"<digest.{i}.{i:020x}@bounces.paperboy.example>" for i in ids}
         return put_in_flight(session, dict.fromkeys(ids, attempt), names, press.clock() + LEASE)
 
 
@@ -247,7 +247,9 @@ def test_putting_in_flight_is_compare_and_set_on_the_attempt(press: Press, editi
     assert to_flight(press, ids) == set(ids)
     assert to_flight(press, ids) == set()
     assert {row.state for row in press.rows()} == {DeliveryState.IN_FLIGHT}
-    assert press.rows()[0].message_id == f"<{ONE}@example.org>"
+    assert (
+        press.message_id(press.rows()[0]) == f"<digest.{ONE}.{ONE:020x}@bounces.paperboy.example>"
+    )
 
 
 def record(press: Press, delivery_id: int, attempt: int = 1) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from service.deliveries.domain.message_ids import pack_message_id
 from service.deliveries.domain.states import Decision, DeliveryState, SendOutcome
 from service.deliveries.store.models import Delivery
 from service.sending.domain.retries import Tries, decide
@@ -37,7 +38,10 @@ def _ignore_state(
     session: Session, attempts: Mapping[int, int], message_ids: Mapping[int, str], until: datetime
 ) -> set[int]:
     for number in attempts:
-        values = {"state": DeliveryState.IN_FLIGHT, "message_id": message_ids[number]}
+        values = {
+            "state": DeliveryState.IN_FLIGHT,
+            "message_id": pack_message_id(message_ids[number]),
+        }
         session.execute(
             update(Delivery).where(Delivery.id == number).values(**values, lease_until=until)
         )

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.deliveries.domain.message_ids import restore_message_id
 from service.deliveries.domain.recipients import Cadence, Timing
 from service.deliveries.domain.states import DeliveryState, Phase, SendOutcome
 from service.deliveries.store.deliveries import list_events
@@ -204,6 +205,11 @@ class Press:
         """Return the only delivery."""
         (row,) = self.rows(edition_id)
         return row
+
+    def message_id(self, row: Delivery) -> str:
+        """Return the Message-ID with which a delivery went into flight."""
+        domain = self.settings.envelope_domain
+        return restore_message_id(row.kind, row.id, row.message_id, domain)
 
     def history(self, delivery_id: int) -> list[tuple[int, DeliveryState]]:
         """Return a row's events as (attempt, state)."""

@@ -20,12 +20,12 @@ _FILL = (
     """INSERT INTO deliveries (id, kind, edition_id, subscriber_id, state, attempt, due_at,
            send_not_after, message_id, paper_ids, digest, created_at, updated_at)
        SELECT editions.month * :ids + nextval('deliveries_id_seq'), 'digest', editions.id,
-           subscribers.id, 'sent', 1, :at, :at, '<digest@years.example>', '{1,2,3}',
+           subscribers.id, 'sent', 1, :at, :at, '14 octets of it'::bytea, '{1,2,3}',
            sha512(CAST(subscribers.id AS text)::bytea) || sha512(CAST(-subscribers.id AS text)::bytea), :at, :at
        FROM editions, subscribers WHERE opened_at = :at AND email_key LIKE '%@years.example'""",
     """INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
        SELECT id, 1, 'sent', '250 2.0.0 taken', :at FROM deliveries WHERE created_at = :at""",
-    """INSERT INTO mail_copies SELECT id, 'hash', 'recipe', :at FROM deliveries WHERE created_at = :at""",
+    """INSERT INTO mail_copies SELECT id, :at, 'hash', 'recipe' FROM deliveries WHERE created_at = :at""",
     """INSERT INTO mail_parts (month, key, body, stored_at) VALUES (:month, 'part', 'body', :at)""",
 )
 

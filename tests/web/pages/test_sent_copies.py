@@ -96,7 +96,7 @@ def test_the_browser_copy_is_the_html_part_but_for_its_personal_links_and_never_
     encoded = part.get_payload()
     assert isinstance(encoded, str)
     wire = "".join(f"{line}\r\n" for line in encoded.splitlines()).encode()
-    assert copy.content_hash == hashlib.sha256(wire).digest()
+    assert copy.content_hash == hashlib.sha256(wire).digest()[:16]
 
 
 def test_a_copy_survives_new_keys_and_a_new_address(

@@ -117,7 +117,7 @@ def assert_equal(mail: RenderedMail, whole: RenderedMail) -> None:
     copy = copy_mail(mail)
     restored = restore_copy(*store_parts(copy))
     assert restored.body == whole.html_part.body
-    assert sha256(restored.wire).digest() == copy.content_hash
+    assert sha256(restored.wire).digest()[:16] == copy.content_hash
 
 
 @given(digests())
