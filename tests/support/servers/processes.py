@@ -25,6 +25,7 @@ def settings_environ(settings: Settings, **changes: str) -> dict[str, str]:
         "SECRET_KEY": SECRET_KEY,
         "DATA_DIR": str(settings.data_dir),
         "MAIL_FROM": settings.mail_from,
+        "WEB_PROCESSES": "1",
         "SOURCES": "arxiv",
         "ARXIV_CATEGORIES": "cs.CL",
         # A developer's own .env is not for tests.
