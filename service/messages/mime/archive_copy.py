@@ -19,7 +19,7 @@ _NEXT = b"\x1e"
 _SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
 # The kinds of a step, its two lowest bits; the rest is its value.
 _OWN, _SHARED, _MARKED, _TOPIC = range(4)
-# After the last step: the topic 0, which no fragment has.
+# After the last step: the same topic again, which no step names.
 _END = _TOPIC
 # What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
 BROKEN_RECIPE = (KeyError, IndexError, ValueError)
@@ -60,7 +60,8 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
 
     A recipe is a list of steps, and the private texts. A step names a shared fragment by its
     distance from the one before: fragments that came together first are numbered in that order, so
-    most steps are the same octet. A text that comes twice is stored once.
+    most steps are the same octet. A topic is named in the same way. A text that comes twice is stored
+    once.
     """
     octets = bytearray()
     add = octets.append
@@ -70,7 +71,9 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
     for fragment, topic in copy.part.fragments:
         _, key, marks = fragment
         if topic and topic != current:
-            _add_number(octets, topic << 2 | _TOPIC)
+            # A subscriber's topics mostly have numbers that follow each other.
+            step = topic - current << 1 if topic > current else current - topic - 1 << 1 | 1
+            _add_number(octets, step << 2 | _TOPIC)
             current = topic
         if key:
             number = numbers[key]
@@ -135,7 +138,7 @@ def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
     while (step := _read_number(octets)) != _END:
         kind, value = step & 3, step >> 2
         if kind == _TOPIC:
-            topic = value
+            topic += ~(value >> 1) if value & 1 else value >> 1
         elif kind == _OWN:
             steps.append((0, (), value - 1 if value else own, topic))
             own += not value
