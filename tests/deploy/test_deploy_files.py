@@ -55,7 +55,7 @@ def running_site(settings: Settings, log: Path) -> Iterator[int]:
     }
     command = [sys.executable, *COMMANDS["web"], "--port", str(port)]
     with log.open("wb") as file, ending(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)):  # fmt: skip
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), seconds=30)
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), seconds=120)
         yield port
 
 

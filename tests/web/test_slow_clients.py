@@ -1,5 +1,6 @@
 """The bare server, as it is started: slow clients keep nobody out, and are cut after a while."""
 
+import asyncio
 import resource
 import selectors
 import socket
@@ -11,13 +12,16 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from support.smtp.smtp_sink import wait_until
 from support.web.process import running
+from uvicorn.server import ServerState
 
 from service.platform.settings.settings import Settings
 from service.web.core.assets import asset
 from service.web.core.middleware import BODY_SECONDS
-from service.web.core.slow_clients import HEADER_SECONDS
+from service.web.core.slow_clients import HEADER_SECONDS, DeadlineProtocol
 
 CLIENTS = 500
 # Far less than `GENEROUS_SECONDS`, and far more than the deadlines of the server.
@@ -137,3 +141,38 @@ def test_a_client_that_pauses_within_the_deadlines_is_served(address: str) -> No
             time.sleep(0.5)
         answer = b"".join(iter(lambda: slow.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_no_part_of_an_answer_waits_until_the_client_confirms_the_one_before() -> None:
+    """Neither on an address that several processes share, where asyncio leaves it to us."""
+    options: list[int] = []
+
+    class Watched(DeadlineProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            connection = transport.get_extra_info("socket")
+            options.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self.loop.call_soon(ended.set)
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+        config = uvicorn.Config(FastAPI(), log_config=None)
+        with socket.create_server(("127.0.0.1", 0)) as shared:
+            server = await loop.create_server(
+                lambda: Watched(config, ServerState(), {}), sock=shared
+            )
+            reader, writer = await asyncio.open_connection(*shared.getsockname())
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            await ended.wait()
+            server.close()
+
+    ended = asyncio.Event()
+    asyncio.run(connect())
+    assert len(options) == 1
+    assert options[0] != 0

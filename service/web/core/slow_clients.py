@@ -5,6 +5,7 @@ ends in `middleware`, which knows when it has begun.
 """
 
 import asyncio
+import socket
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -22,6 +23,9 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio does so itself, but not for an address that several processes share (`bind_socket` of
+        # uvicorn): there each answer whose head is written first waited 40 ms for the client to confirm it.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Then `pause_writing` is called as soon as anything is unread.
         transport.set_write_buffer_limits(high=0)
         self._headers_due = self.loop.call_later(HEADER_SECONDS, transport.abort)
