@@ -3,7 +3,6 @@
 Pure: papers and their groups in, topics out. Nothing is chosen for the reader but what is ticked.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ _MOST_AUTHORS, _MOST_CATEGORIES, _MOST_PHRASES = 5, 4, 8
 _LEAST_SHARE_OF_CATEGORY: Final = 0.1
 _SAYS_THE_SAME: Final = 3
 """Abstracts that share a sentence word for word, which is then a notice."""
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?]) ")
 MOST_WORDS_OF_GROUP: Final = 90
 """Words of the description of a group whose papers are not stored here, the most telling ones."""
 _LONGEST_TEXT: Final = 1_900
@@ -116,7 +114,14 @@ def without_notices(papers: Sequence[FilePaper]) -> list[FilePaper]:
 
 def _iterate_sentences(text: str) -> Iterator[str]:
     """Yield the parts of a text between full stops, with spaces as one, the stop included."""
-    yield from filter(None, _SENTENCE_END.split(" ".join(text.split())))
+    words: list[str] = []
+    for word in text.split():
+        words.append(word)
+        if word.endswith((".", "!", "?")):
+            yield " ".join(words)
+            words = []
+    if words:
+        yield " ".join(words)
 
 
 def count_groups(paper_count: int) -> int:
