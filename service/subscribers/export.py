@@ -55,8 +55,11 @@ _LEFT_OUT = {"link_key", "link_epoch", "feed_key", "mailbox"}
 
 
 def _plain_row(row: RowMapping) -> dict[str, Any]:
-    return {
-        str(name): value.isoformat() if isinstance(value, date) else value
-        for name, value in row.items()
-        if name not in _LEFT_OUT
-    }
+    return {str(name): _plain(value) for name, value in row.items() if name not in _LEFT_OUT}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for JSON; octets, as a Message-ID's signature, as hexadecimal digits."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date) else value

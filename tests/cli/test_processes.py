@@ -25,6 +25,7 @@ from support.smtp.smtp_sink import SmtpSink, free_port, wait_until
 
 from service.cli.context import CommandError
 from service.cli.processes import (
+    DEFAULT_STOP_SECONDS,
     Stack,
     child_environment,
     ending_at_signals,
@@ -34,6 +35,9 @@ from service.cli.processes import (
 )
 from service.platform.embedded.locks import is_held
 from service.platform.settings.settings import Settings
+
+# Workers that send may take the first.
+_ENDING_SECONDS = DEFAULT_STOP_SECONDS + 30
 
 STUBBORN = """
 import signal, sys, time
@@ -290,7 +294,7 @@ def assert_ends(
 ) -> None:
     """Send the signal; check that the command ends without a word, and its processes with it."""
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=_ENDING_SECONDS)
     assert (process.returncode, out, err) == (0, "", "")
     assert not any(map(is_alive, pids))
 
@@ -466,7 +470,7 @@ def test_up_takes_over_from_one_that_was_killed_and_refuses_a_second_one(
             )
             assert second.stderr.count("\n") == 1
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=_ENDING_SECONDS)
         assert (process.returncode, out) == (0, "")
         ending = "of an `up` that was killed still runs (process {}): ending it first"
         assert sorted(err.splitlines()) == sorted(
@@ -571,7 +575,7 @@ def test_up_and_doctor_read_the_settings_file_in_the_working_directory(
         answer = httpx2.get(f"{event['url']}/admin", auth=("me", "a password of the file"))
         assert answer.is_success
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=_ENDING_SECONDS)
     assert (process.returncode, out, err) == (0, "", "")
 
     file.write_text(file.read_text() + "\nthis is no setting\n")

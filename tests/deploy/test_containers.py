@@ -168,7 +168,8 @@ def test_a_role_starts_with_what_compose_passes_and_prints_lines_of_json(
         wait_until(lambda: line in output.read_text(), 40)
         if role == "web":
             check = [word.replace("8000", port) for word in OURS["web"]["healthcheck"]["test"][1:]]
-            assert run_check(check).returncode == 0
+            # Its processes listen a moment after the one that starts them has said so.
+            wait_until(lambda: run_check(check).returncode == 0, 60)
     stopped = named(read_lines(output), "worker.stopping")
     assert bool(stopped) == (line == " ready.")
 
