@@ -54,10 +54,8 @@ def leave(
     session: Session, settings: Settings, subscriber_id: int, page: str, now: datetime
 ) -> bool:
     """Lock the row and unsubscribe; see `leave_locked`."""
-    has_left = unsubscribe(session, subscriber_id, page, now)
-    subscriber = store.get_subscriber(session, subscriber_id) if has_left else None
-    _say_farewell(session, settings, subscriber, now)
-    return has_left
+    subscriber = store.get_subscriber(session, subscriber_id, lock=True)
+    return leave_locked(session, settings, subscriber, page, now)
 
 
 def leave_locked(
@@ -69,15 +67,9 @@ def leave_locked(
     locked the row. Returns whether there was a subscription to end.
     """
     has_left = _unsubscribe(session, subscriber, page, now)
-    _say_farewell(session, settings, subscriber if has_left else None, now)
-    return has_left
-
-
-def _say_farewell(
-    session: Session, settings: Settings, subscriber: Subscriber | None, now: datetime
-) -> None:
-    if settings.send_farewell and subscriber is not None and subscriber.confirmed_at is not None:
+    if has_left and settings.send_farewell and subscriber and subscriber.confirmed_at:
         queue_farewell(session, subscriber, now)
+    return has_left
 
 
 def undo_unsubscribe(session: Session, subscriber_id: int, now: datetime) -> bool:

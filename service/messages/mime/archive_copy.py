@@ -72,15 +72,14 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
         _, key, marks = fragment
         if topic and topic != current:
             # A subscriber's topics mostly have numbers that follow each other.
-            step = topic - current << 1 if topic > current else current - topic - 1 << 1 | 1
-            _add_number(octets, step << 2 | _TOPIC)
+            _add_number(octets, _fold_sign(topic - current) << 2 | _TOPIC)
             current = topic
         if key:
             number = numbers[key]
             if number == after and not marks:
                 add(_SHARED)
             else:
-                step = number - after << 3 if number >= after else after - number - 1 << 3 | 4
+                step = _fold_sign(number - after) << 2
                 _add_number(octets, step | (_MARKED if marks else _SHARED))
                 if marks:
                     _add_number(octets, len(marks))
@@ -138,17 +137,26 @@ def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
     while (step := _read_number(octets)) != _END:
         kind, value = step & 3, step >> 2
         if kind == _TOPIC:
-            topic += ~(value >> 1) if value & 1 else value >> 1
+            topic += _unfold_sign(value)
         elif kind == _OWN:
             steps.append((0, (), value - 1 if value else own, topic))
             own += not value
         else:
-            number += 1 + (~(value >> 1) if value & 1 else value >> 1)
+            number += 1 + _unfold_sign(value)
             marks = [
                 _read_number(octets) for _ in range(_read_number(octets) if kind == _MARKED else 0)
             ]
             steps.append((number, marks, 0, topic))
     return bytes(octets), steps
+
+
+def _fold_sign(distance: int) -> int:
+    """Return a number that is small where a distance is, in either direction (zigzag)."""
+    return distance << 1 if distance >= 0 else ~distance << 1 | 1
+
+
+def _unfold_sign(value: int) -> int:
+    return ~(value >> 1) if value & 1 else value >> 1
 
 
 def _add_number(octets: bytearray, number: int) -> None:

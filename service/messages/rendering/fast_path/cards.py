@@ -192,11 +192,10 @@ class _CardPlacer:
         """Append the fragments of the entries' cards."""
         kept = self.kept
         shape = kept.shape(self.name, view)
-        note, latest = None, None
+        latest: DigestPaper | None = None
         for entry, opening in zip(entries, openings, strict=True):
             if (
-                note is None
-                or latest is None
+                latest is None
                 or latest.reasons is not entry.reasons
                 or latest.is_in_heading is not entry.is_in_heading
             ):
