@@ -170,7 +170,8 @@ def test_every_task_has_limits_and_sending_waits_for_no_message_that_hangs(
     settings: Settings,
 ) -> None:
     program = (
-        "import json; from workers.app import app; import workers.tasks; app.finalize();"
+        "import json; from workers.app import app; from workers.tasks import import_tasks;"
+        "import_tasks(route['queue'] for route in app.conf.task_routes.values()); app.finalize();"
         "print(json.dumps({name: [task.soft_time_limit, task.time_limit]"
         " for name, task in app.tasks.items() if not name.startswith('celery.')}))"
     )
