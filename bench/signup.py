@@ -78,7 +78,7 @@ def say(text: str) -> None:
 @contextmanager
 def run_worker(environment: dict[str, str]) -> Iterator[None]:
     """Run a worker that settles the requests meanwhile; sending is not its task here."""
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
+    command = [sys.executable, "-m", "workers", "worker", "--pool", "solo"]
     command += ["--queues", "paperboy.urgent", "--loglevel", "ERROR", "--without-gossip"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
     process = subprocess.Popen(

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 from importlib import import_module
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from celery import Celery, Task
 from celery.signals import (
@@ -18,6 +18,7 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_before_create_process,
+    worker_init,
     worker_process_shutdown,
     worker_shutdown,
     worker_shutting_down,
@@ -28,6 +29,9 @@ from service.papers.domain.source_names import JOURNALS, SOURCES
 from service.platform.logs import configure_service, get_logger
 from service.platform.queue import REQUEST_ID, TASK_QUEUES
 from workers.process import Process
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
 
 # What beat enqueues, and every how many seconds.
 BEAT: dict[str, tuple[str, list[str], int]] = {
@@ -117,15 +121,20 @@ app.config_from_object(Configuration())
 
 
 @celeryd_init.connect
-def load_tasks(**_: object) -> None:
-    """Import the tasks, and with them every room: in a worker before it forks, never in beat.
+def start_worker(**_: object) -> None:
+    """Configure the logs before Celery's own setup, whose warnings come earlier."""
+    process.share_ending()
+    configure_logging()
+
+
+@worker_init.connect
+def load_tasks(sender: "WorkController", **_: object) -> None:
+    """Import the tasks of a worker's queues, and all that they need, before it forks; never in beat.
 
     Beat sends tasks by name; Celery's `include` would make it import them, too.
     """
-    process.share_ending()
-    configure_logging()  # Before Celery's own setup, whose warnings come earlier.
     try:
-        import_module("workers.tasks")
+        import_module("workers.tasks").import_tasks(sender.app.amqp.queues.consume_from)
         import_module("workers.runtime").refuse_demo_at_start(process.settings)
     except Exception as error:
         # Celery logs errors of signal handlers and goes on; a worker without tasks must end.
@@ -184,5 +193,6 @@ def finish_sending(**_: object) -> None:
 
     A process that is only replaced has no time for it: the worker would give it tasks meanwhile.
     """
-    if process.opened is not None and process.is_ending():
-        import_module("service.sending.deliver").finish_hanging(process.opened.sender, is_last=True)
+    sender = process.opened and process.opened.opened_sender
+    if sender is not None and process.is_ending():
+        import_module("service.sending.deliver").finish_hanging(sender, is_last=True)

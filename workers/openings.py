@@ -2,6 +2,7 @@
 
 from service.editions.catch_up import compose_catch_ups
 from service.editions.publish import (
+    SCHEDULED,
     came_back,
     finish_open_editions,
     open_due_editions,
@@ -16,7 +17,7 @@ def open_what_is_due(here: Runtime) -> None:
     if came_back(here.sessions, here.clock()):
         here.enqueue("heal")
     close_overdue(here.sessions, here.clock())
-    open_due_editions(here.sessions, here.settings, here.clock(), here.opening)
+    open_due_editions(here.sessions, here.settings, here.clock(), here.opening or SCHEDULED)
     finish_open_editions(here.sessions, here.clock())
     if compose_catch_ups(here.sessions, here.settings, here.clock()):
         here.enqueue("deliver_urgent")

@@ -1,43 +1,67 @@
-"""What tasks work with: settings, connections, templates, the relay's connections."""
+"""What tasks work with: settings, connections, and what only some of them need, opened at first use."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 import service.operations.store.tables  # noqa: F401  # every table is known from here on
-from service.editions.edition_cache import EditionCache
-from service.editions.publish import SCHEDULED, Opening
-from service.messages.identity import make_sending_renderer, signer_of
-from service.papers.sources.arxiv_api import ArxivApi
-from service.papers.sources.arxiv_oai import ArxivOai
-from service.papers.sources.base import Source
-from service.papers.sources.registry import build_api, build_oai, build_sources
-from service.papers.store.crawl_gate import SharedRateLimiter
 from service.platform.clock import process_clock
 from service.platform.database.engine import WORKER_SECONDS, make_engine, make_sessions
 from service.platform.queue import Enqueue, make_enqueue
 from service.platform.settings.settings import Settings
 from service.sending.demo_guard import DemoDatabase, refuse_demo
-from service.sending.sender import Clock, Sender
-from service.sending.smtp.rate_limit import open_rate
-from service.sending.smtp.transport import SmtpTransport
+
+if TYPE_CHECKING:
+    # What these import is for the workers of some queues only (`workers.tasks`).
+    from service.editions.edition_cache import EditionCache
+    from service.editions.publish import Opening
+    from service.sending.sender import Clock, Sender
+    from workers.sources import OpenSources
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Runtime:
-    """`clock` gives aware UTC; `opening` says how editions are opened."""
+    """`clock` gives aware UTC; `opening` says how editions are opened, by default as scheduled.
+
+    A process that never sends has no templates in memory, and one that never fetches no certificates.
+    """
 
     settings: Settings
     sessions: sessionmaker[Session]
-    sources: tuple[Source, ...]
-    oai: ArxivOai | None
-    api: ArxivApi | None
-    sender: Sender
     enqueue: Enqueue
-    editions: EditionCache
     clock: Clock
-    opening: Opening = SCHEDULED
+    open_sender: Callable[[], Sender]
+    open_sources: Callable[[], OpenSources]
+    opening: Opening | None = None
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The templates and the relay's connections."""
+        return self.open_sender()
+
+    @property
+    def opened_sender(self) -> Sender | None:
+        """The sender, if this process has sent."""
+        return self.__dict__.get("sender")
+
+    @cached_property
+    def sources(self) -> OpenSources:
+        """The clients of the sources."""
+        return self.open_sources()
+
+    @cached_property
+    def editions(self) -> EditionCache:
+        """The editions that this process composes."""
+        from service.editions.edition_cache import EditionCache
+
+        return EditionCache()
 
 
 def refuse_demo_at_start(here: Settings) -> None:
@@ -55,20 +79,31 @@ def refuse_demo_at_start(here: Settings) -> None:
 
 def open_runtime(here: Settings) -> Runtime:
     """The runtime of this process, with connections of its own."""
-    # A key that went away since the settings were checked must end the worker, not each mail.
-    signer_of(here)
     engine = make_engine(here.database_url, most_seconds=WORKER_SECONDS)
-    sessions, gate = make_sessions(engine), SharedRateLimiter(engine)
-    clock = process_clock()
-    transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
+    sessions, clock = make_sessions(engine), process_clock()
     return Runtime(
         settings=here,
         sessions=sessions,
-        sources=build_sources(here, gate),
-        oai=build_oai(here, gate),
-        api=build_api(here, gate),
-        sender=Sender(sessions, here, make_sending_renderer(here), transport, clock),
         enqueue=make_enqueue(here.queue_url),
-        editions=EditionCache(),
         clock=clock,
+        open_sender=partial(_open_sender, here, sessions, clock),
+        open_sources=partial(_open_sources, here, engine),
     )
+
+
+def _open_sender(here: Settings, sessions: sessionmaker[Session], clock: Clock) -> Sender:
+    from service.messages.identity import make_sending_renderer, signer_of
+    from service.sending.sender import Sender
+    from service.sending.smtp.rate_limit import open_rate
+    from service.sending.smtp.transport import SmtpTransport
+
+    # A key that went away since the settings were checked must end the task, not each mail.
+    signer_of(here)
+    transport = SmtpTransport(here.relays, connections=here.send_connections, rate=open_rate(here))
+    return Sender(sessions, here, make_sending_renderer(here), transport, clock)
+
+
+def _open_sources(here: Settings, engine: Engine) -> OpenSources:
+    from workers.sources import open_sources
+
+    return open_sources(here, engine)

@@ -44,9 +44,9 @@ STEADY_SECONDS = 120.0
 _COUNTS = {"worker-learn": "1"}
 COMMANDS = {
     "web": ["-m", "service.web.serve"],
-    **{name: ["-m", "celery", "--quiet", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", queues,
-              "-c", _COUNTS.get(name, "2"), "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
-    "beat": ["-m", "celery", "--quiet", "-A", "workers.app", "beat"],
+    **{name: ["-m", "workers", "worker", "-n", f"{name}@%h", "-Q", queues, "-c", _COUNTS.get(name, "2"),
+              "--without-gossip", "--without-mingle"] for name, queues in WORKER_QUEUES.items()},
+    "beat": ["-m", "workers", "beat"],
 }  # fmt: skip
 
 

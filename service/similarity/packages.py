@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from service.platform.release import DISTRIBUTION
+from service.platform.settings.faults import SettingFault, SettingsError
 
 PACKAGES: Final = (
     "numpy",
@@ -20,3 +21,9 @@ INSTALL: Final = f"pip install '{DISTRIBUTION}[similarity]'"
 def has_packages() -> bool:
     """Return whether all are installed; imports none."""
     return all(find_spec(name) is not None for name in PACKAGES)
+
+
+def refuse_embedder(problem: str) -> SettingsError:
+    """Return the error for a model that is set and cannot be loaded: one line that says what to do."""
+    hint = f"Run: {INSTALL}; or set it to none"
+    return SettingsError([SettingFault("embedder", problem, hint)])

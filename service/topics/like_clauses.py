@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, false
 from sqlalchemy.orm import Session, sessionmaker
@@ -16,7 +17,6 @@ from service.similarity.availability import is_available
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.domain.vectors import LikeQueryView
 from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
-from service.similarity.packages import has_packages
 from service.similarity.store.corpus import POOL_SIZE
 from service.similarity.store.vectors import (
     get_meanings,
@@ -31,8 +31,8 @@ from service.topics.like_queries import load_like_query, make_like_queries
 from service.topics.store.read_compiled import list_likes
 from service.topics.store.to_sql import to_sql
 
-if has_packages():  # Loaded here, so that a worker has it before its first task.
-    from service.similarity.embeddings.scoring import like_sets
+if TYPE_CHECKING:
+    # On NumPy: an extra, and 8 MiB of each process that loads it; most topics have no such clause.
     from service.similarity.embeddings.vector_pool import ModelVectors
 
 log = get_logger(__name__)
@@ -65,6 +65,8 @@ def load_model_vectors(
 
     Only where texts can be compared (`similarity.availability`).
     """
+    from service.similarity.embeddings.vector_pool import ModelVectors
+
     with suppress(SettingsError):  # a missing model is reported by the clause that needs it
         load_embedder(settings.embedder)  # so that the first clause does not wait for the loading
     model = MODEL_NAMES[settings.embedder]
@@ -121,6 +123,8 @@ def find_likes(
     if not is_available(session):
         log.warning("like_queries.unavailable", clauses=len(likes))
         return dict.fromkeys(likes, 0)
+    from service.similarity.embeddings.scoring import like_sets
+
     like_queries = make_like_queries(session, settings, sorted(set(likes.values())))
     known = [clause for clause, text in likes.items() if text in like_queries]
     meanings = get_meanings(session, paper_ids)

@@ -225,11 +225,11 @@ def test_each_role_is_there() -> None:
     assert programs == {
         "migrate": "paperboy",
         "web": "python",
-        "worker-urgent": "celery",
-        "worker-send": "celery",
-        "worker-default": "celery",
-        "worker-learn": "celery",
-        "beat": "celery",
+        "worker-urgent": "python",
+        "worker-send": "python",
+        "worker-default": "python",
+        "worker-learn": "python",
+        "beat": "python",
     }
     for program in set(programs.values()):
         assert (Path(sys.executable).parent / program).exists(), program
@@ -294,9 +294,8 @@ def test_the_worker_may_finish_mails_that_are_being_sent() -> None:
 
 
 def test_the_celery_application_is_found_under_the_name_that_compose_gives() -> None:
-    modules = {
-        run[run.index("-A") + 1] for run in map(run_of, our_services().values()) if "-A" in run
-    }
+    checks = [" ".join(one["healthcheck"].get("test", [])) for one in our_services().values()]
+    modules = {check.partition(" -A ")[2].split()[0] for check in checks if " -A " in check}
     assert modules == {"workers.app"}
     # In a process of its own, since importing it reads the environment. Nothing is connected to.
     script = "import sys; from celery.bin.celery import main; sys.exit(main())"

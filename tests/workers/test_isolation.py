@@ -126,6 +126,8 @@ def test_a_sender_killed_at_its_time_limit_sends_nothing_twice_and_the_rest_goes
         limits = {"soft_time_limit": 3, "time_limit": 5}
         app.send_task("paperboy.deliver", queue="paperboy.send", **limits)
         wait_until(lambda: "Hard time limit (5s) exceeded" in log.read_text(), 60)
+        # The line comes before the signal, and a sweep leaves what a living sender has.
+        wait_until(lambda: "exited with 'signal 9 (SIGKILL)'" in log.read_text(), 20)
         assert press.states(edition_id) == {"in_flight": 4, "claimed": 4, "queued": 4}
         enqueue("sweep")
         wait_until(lambda: press.states(edition_id).get("in_doubt") == 4, 20)
@@ -170,7 +172,8 @@ def test_every_task_has_limits_and_sending_waits_for_no_message_that_hangs(
     settings: Settings,
 ) -> None:
     program = (
-        "import json; from workers.app import app; import workers.tasks; app.finalize();"
+        "import json; from workers.app import app; from workers.tasks import import_tasks;"
+        "import_tasks(route['queue'] for route in app.conf.task_routes.values()); app.finalize();"
         "print(json.dumps({name: [task.soft_time_limit, task.time_limit]"
         " for name, task in app.tasks.items() if not name.startswith('celery.')}))"
     )

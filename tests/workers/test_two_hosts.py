@@ -51,7 +51,7 @@ def running_host(name: str, home: Path, settings: Settings, sink: SmtpSink) -> I
         LOG_FILE=str(log),
         LOG_LEVEL="INFO",
     )
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app", "worker"]
+    command = [sys.executable, "-m", "workers", "worker"]
     command += ["-n", f"worker-send@{name}", "-Q", WORKER_QUEUES["worker-send"], "-c", "2"]
     with (home / "out").open("wb") as out:
         process = subprocess.Popen(

@@ -132,7 +132,8 @@ def test_a_swept_row_is_enqueued_and_sent(
 
 def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings: Settings) -> None:
     program = (
-        "import json; from workers.app import app, BEAT; import workers.tasks;"
+        "import json; from workers.app import app, BEAT; from workers.tasks import import_tasks;"
+        "import_tasks(route['queue'] for route in app.conf.task_routes.values());"
         "print(json.dumps([BEAT, sorted(t for t in app.tasks if not t.startswith('celery.')),"
         "app.conf.task_routes, app.conf.beat_schedule,"
         "{name: task.time_limit for name, task in app.tasks.items()}]))"
@@ -165,21 +166,33 @@ def test_beat_enqueues_only_tasks_that_exist_in_queues_that_are_served(settings:
     assert sending | {"paperboy.sweep", "paperboy.open_editions"} <= frequent
 
 
-def task_functions() -> list[ast.FunctionDef]:
-    tree = ast.parse((ROOT / "workers" / "tasks.py").read_text())
-    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-
-
-def test_every_task_is_a_dozen_lines_at_the_most() -> None:
-    lengths = {
-        f"paperboy.{one.name}": (one.end_lineno or 0) - one.lineno + 1 for one in task_functions()
+def task_functions() -> dict[str, dict[str, ast.FunctionDef]]:
+    """Return the tasks by the queue that their module is named for."""
+    return {
+        file.stem: {
+            node.name: node
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.FunctionDef)
+        }
+        for file in (ROOT / "workers" / "tasks").glob("[!_]*.py")
     }
-    assert lengths.keys() == TASK_QUEUES.keys()
+
+
+def test_every_task_is_in_the_module_of_its_queue_and_a_dozen_lines_at_the_most() -> None:
+    tasks = task_functions()
+    assert {
+        f"paperboy.{name}": f"paperboy.{queue}" for queue, own in tasks.items() for name in own
+    } == TASK_QUEUES
+    lengths = {
+        name: (one.end_lineno or 0) - one.lineno + 1
+        for own in tasks.values()
+        for name, one in own.items()
+    }
     assert {name: length for name, length in lengths.items() if length > 12} == {}
 
 
 def test_every_task_takes_ids_and_nothing_else() -> None:
-    for one in task_functions():
+    for one in (one for own in task_functions().values() for one in own.values()):
         kinds = [
             ast.unparse(argument.annotation or ast.Constant("?")) for argument in one.args.args
         ]

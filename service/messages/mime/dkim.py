@@ -4,15 +4,20 @@ Not dkimpy's, which parses each message again and signs RSA in pure Python; test
 signatures with it. Keys are read once, and all signatures share one hash of the body.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from service.messages.domain.errors import HeaderError
 from service.platform.caches import cached
-from service.platform.settings.dkim_keys import DkimKey, load_dkim_key
+
+if TYPE_CHECKING:
+    from service.platform.settings.dkim_keys import DkimKey
 
 # The signed header fields. RFC 8058 requires the two List-Unsubscribe fields among them.
 SIGNED_FIELDS = (
@@ -113,4 +118,7 @@ def compare_record(key: DkimKey, record: str) -> str:
 @cached("DKIM signers", maxsize=4)
 def load_signer(domain: str, keys: tuple[str, ...]) -> DkimSigner:
     """Return this process's signer, its keys read once."""
+    # Its cryptography takes 7 MiB of a process; mostly the relay signs.
+    from service.platform.settings.dkim_keys import load_dkim_key
+
     return DkimSigner(domain, [load_dkim_key(key) for key in keys])

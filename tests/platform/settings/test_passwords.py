@@ -51,6 +51,8 @@ def test_neither_help_nor_a_server_loads_the_word_lists() -> None:
     code = """
 import sys
 import service.cli.main, service.web.asgi, workers.tasks
+from service.platform.queue import TASK_QUEUES
+workers.tasks.import_tasks(TASK_QUEUES.values())
 from service.platform.settings.passwords import refuse_weak_password
 from service.platform.settings.settings import Settings
 refuse_weak_password(Settings(admin_password="correct horse battery staple"))

@@ -12,13 +12,8 @@ import pytest
 from service.platform.settings.faults import SettingsError
 from service.platform.settings.settings import Settings
 from service.similarity.domain.vectors import DENSE_LIMIT, dot_dense
-from service.similarity.embeddings.embedders import (
-    MODEL_NAMES,
-    MiniLm,
-    WordLlama,
-    _find_package,
-    load_embedder,
-)
+from service.similarity.embeddings.embedders import MODEL_NAMES, load_embedder
+from service.similarity.embeddings.packaged import MiniLm, WordLlama, _find_package
 
 
 @pytest.mark.parametrize("name", ["minilm", "wordllama"])

@@ -20,8 +20,6 @@ import kombu.transport.redis
 import psycopg
 from sqlalchemy.orm import configure_mappers
 
-import workers.tasks
-from service.editions.edition_cache import EditionCache
 from service.editions.publish import Opening
 from service.messages.identity import make_renderer
 from service.platform.database.engine import make_engine, make_sessions
@@ -39,9 +37,12 @@ from support.mail.invented_digests import make_digest
 from support.servers.hosts import enter_host
 from workers.app import app, process
 from workers.runtime import Runtime
+from workers.sources import OpenSources
+from workers.tasks import import_tasks
 
 # Imported for their effect: the fork server has them before the first worker is forked.
-_WARM = (celery.apps.worker, celery.concurrency.solo, kombu.transport.redis, workers.tasks)
+_WARM = (celery.apps.worker, celery.concurrency.solo, kombu.transport.redis)
+import_tasks(QUEUES)
 # Compiling the templates and mapping the tables takes longer than most seeds.
 _RENDERER = make_renderer(Settings())
 _RENDERER.fit(make_digest())
@@ -86,14 +87,11 @@ def _make_runtime(orders: Orders, here: Settings) -> Runtime:
     return Runtime(
         settings=here,
         sessions=sessions,
-        # Nothing is fetched, and each source's client would read all certificates of this world.
-        sources=(),
-        oai=None,
-        api=None,
-        sender=Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
         enqueue=make_enqueue(here.queue_url),
-        editions=EditionCache(),
         clock=clock,
+        open_sender=lambda: Sender(sessions, here, _RENDERER, transport, clock, steps=orders.steps),
+        # Nothing is fetched.
+        open_sources=lambda: OpenSources((), None, None),
         opening=Opening(chunk_size=orders.chunk),
     )
 

@@ -56,7 +56,7 @@ def run_command(environ: dict[str, str], *arguments: str) -> str:
 
 
 WORKER = [
-    sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo",
+    sys.executable, "-m", "workers", "worker", "--pool", "solo",
     "--queues", "paperboy.ingest,paperboy.compose,paperboy.send,paperboy.urgent", "--loglevel", "WARNING",
     "--without-gossip", "--without-mingle", "--without-heartbeat",
 ]  # fmt: skip

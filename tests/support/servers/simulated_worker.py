@@ -12,7 +12,9 @@ from workers.runtime import open_runtime
 if __name__ == "__main__":
     clock = SharedClock(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))
     runtime = open_runtime(process.settings)
-    process.use(replace(runtime, clock=clock, sender=replace(runtime.sender, clock=clock)))
+    process.use(
+        replace(runtime, clock=clock, open_sender=lambda: replace(runtime.sender, clock=clock))
+    )
     app.Worker(
         pool="solo",
         queues=["paperboy.ingest", "paperboy.compose", "paperboy.send", "paperboy.urgent"],
