@@ -258,7 +258,7 @@ class _CardPlacer:
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
     ) -> CardSkeleton:
         reasons = cast("Any", symbolic.symbolic_path(trace, "reasons"))
-        written = self.render(replace(entry, reasons=reasons), view)
+        written = self.render(entry._replace(reasons=reasons), view)
         pieces: list[Piece] = []
         parts: list[Segment | ShownExcerpt | None] = []
         slots: list[_Slot] = []
