@@ -60,7 +60,10 @@ def store_copies(
                 late.append((number, copy))
         if late:
             # Some shared fragments have no number yet, which gets rare in the course of an edition.
-            numbers = sent_copies.number_parts(session, month, _missing_parts(late, known), now)
+            missing = _missing_parts(late, known)
+            found = sent_copies.number_parts(session, month, missing, now)
+            # With the keys of the fragments themselves, which are compared by identity.
+            numbers = {key: found[key] for key in missing}
             # Those of no month are stored each time, because that renews them.
             if month != SINGLE:
                 new[month] = numbers
