@@ -267,8 +267,8 @@ ON n = place %% (SELECT count(*) FROM sample.parts) + 1
 ORDER BY 3
 """
 _COPIES = """
-INSERT INTO mail_copies (delivery_id, content_hash, recipe, created_at)
-SELECT %(first_id)s + s, content_hash, recipe, %(at)s
+INSERT INTO mail_copies (delivery_id, content_hash, recipe)
+SELECT %(first_id)s + s, content_hash, recipe
 FROM generate_series(1, %(subscribers)s) AS s
 JOIN sample.shapes ON n = (s * 7 + %(edition)s * 13) %% (SELECT count(*) FROM sample.shapes)
 ORDER BY s

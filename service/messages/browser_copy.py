@@ -51,20 +51,27 @@ def store_copies(
     rows: list[sent_copies.CopyRow] = []
     for month, copies in sorted(months.items()):
         known = stored.get(month, {})
-        try:
-            recipes = [write_recipe(copy, known) for _, copy in copies]
-        except KeyError:
+        recipes: dict[int, bytes] = {}
+        late: list[tuple[int, ArchivedMail]] = []
+        for number, copy in copies:
+            try:
+                recipes[number] = write_recipe(copy, known)
+            except KeyError:
+                late.append((number, copy))
+        if late:
             # Some shared fragments have no number yet, which gets rare in the course of an edition.
-            missing = _missing_parts(copies, known)
-            numbers = sent_copies.number_parts(session, month, missing, now)
+            missing = _missing_parts(late, known)
+            found = sent_copies.number_parts(session, month, missing, now)
+            # With the keys of the fragments themselves, which are compared by identity.
+            numbers = {key: found[key] for key in missing}
             # Those of no month are stored each time, because that renews them.
             if month != SINGLE:
                 new[month] = numbers
             names = {**known, **numbers}
-            recipes = [write_recipe(copy, names) for _, copy in copies]
+            recipes |= {number: write_recipe(copy, names) for number, copy in late}
         rows += [
-            sent_copies.CopyRow(number, copy.content_hash, recipe)
-            for (number, copy), recipe in zip(copies, recipes, strict=True)
+            sent_copies.CopyRow(number, copy.content_hash, recipes[number])
+            for number, copy in copies
         ]
     sent_copies.upsert_copies(session, rows, now)
     return new

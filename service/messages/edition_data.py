@@ -55,9 +55,7 @@ class PaperEntries:
         """Return the groups of a digest in JSON."""
         notes = digest_json.parse_notes(value)
         return tuple(
-            DigestSection(
-                title=title, papers=self._read(ids, numbers, notes, title), topic_id=topic_id
-            )
+            DigestSection(title, self._read(ids, numbers, notes, title), topic_id)
             for title, topic_id, ids, numbers in value["groups"]
         )
 

@@ -1,6 +1,7 @@
-"""Deflate short texts that are much alike: each is packed with what all of them have in common."""
+"""Deflate short texts that are much alike, each with what all of them have in common; short numbers."""
 
 import zlib
+from collections.abc import Iterator, Sequence
 
 _WINDOW, _LEVEL, _MEMORY = 11, 6, 4
 
@@ -31,3 +32,31 @@ class Packer:
         if not unpacker.eof:
             raise ValueError("the packed text is cut off")
         return octets
+
+
+def add_number(octets: bytearray, number: int) -> None:
+    """Append a number that is not negative as LEB128: seven bits an octet, the lowest first."""
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+
+
+def pack_numbers(numbers: Sequence[int]) -> bytes:
+    """Return numbers as LEB128, after how many there are; nothing for none."""
+    octets = bytearray()
+    if numbers:
+        for number in (len(numbers), *numbers):
+            add_number(octets, number)
+    return bytes(octets)
+
+
+def read_number(octets: Iterator[int]) -> int:
+    """Return the next number. Raises `ValueError` where it is cut off."""
+    number = shift = 0
+    for octet in octets:
+        number |= (octet & 0x7F) << shift
+        if octet < 0x80:
+            return number
+        shift += 7
+    raise ValueError("the packed number is cut off")

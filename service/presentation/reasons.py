@@ -55,17 +55,23 @@ def quoted_words(reasons: Iterable[Reason]) -> tuple[str, ...]:
 _SAYABLE = frozenset({"title", "abstract", "author", "category", "source"})
 
 
-@cached("reasons that headings say", maxsize=8_192)
 def heading_says(heading: str, reasons: tuple[Reason, ...]) -> bool:
     """Return whether a topic's heading says all that the reasons do, and nothing else.
 
     It does where it is the name that a topic of their clauses would get: `Diffusion` for the word,
     `Prompt tuning in cs.CL` for both clauses, but `Graphs, molecules` for neither.
     """
-    if not reasons or any(each.is_guess or each.field not in _SAYABLE for each in reasons):
-        return False
+    for each in reasons:
+        if each.is_guess or each.field not in _SAYABLE:
+            return False
+    return bool(reasons) and _is_name_of(heading, tuple([each.clause for each in reasons]))
+
+
+# Some thousand topics, each with the clauses of its papers.
+@cached("clauses that headings say", maxsize=16_384)
+def _is_name_of(heading: str, found: tuple[str, ...]) -> bool:
     name = topic_title(heading).casefold()
-    clauses = tuple(dict.fromkeys(reason.clause for reason in reasons))
+    clauses = tuple(dict.fromkeys(found))
     if len(clauses) == 1:
         return _name_of(clauses[0]) == name
     # Parsing takes longer than a card does: most names end here, those of alternatives too.

@@ -83,9 +83,10 @@ CREATE TABLE delivery_events (
 CREATE INDEX ix_delivery_events_delivery_id ON delivery_events (delivery_id);
 CREATE INDEX ix_delivery_events_created_at ON delivery_events USING brin (created_at);
 
+-- Copies of digests have no time of their own: they are dropped with their month.
 CREATE TABLE mail_copies (
     delivery_id bigint CONSTRAINT pk_mail_copies PRIMARY KEY,
-    created_at timestamptz NOT NULL,
+    created_at timestamptz,
     content_hash bytea NOT NULL,
     recipe bytea NOT NULL
 ) PARTITION BY RANGE (delivery_id);
@@ -122,6 +123,7 @@ CREATE TABLE delivery_events_single PARTITION OF delivery_events (
         FOREIGN KEY (delivery_id) REFERENCES deliveries_single ON DELETE CASCADE
 ) FOR VALUES FROM (MINVALUE) TO (1000000000000);
 CREATE TABLE mail_copies_single PARTITION OF mail_copies (
+    CONSTRAINT ck_mail_copies_single_has_time CHECK (created_at IS NOT NULL),
     CONSTRAINT fk_mail_copies_single_delivery_id
         FOREIGN KEY (delivery_id) REFERENCES deliveries_single ON DELETE CASCADE
 ) FOR VALUES FROM (MINVALUE) TO (1000000000000);

@@ -193,12 +193,15 @@ class MailPart(Base):
 
 
 class MailCopy(Base):
-    """The recipe to rebuild a mail's HTML from parts, and 16 bytes of the SHA-256 of the result."""
+    """The recipe to rebuild a mail's HTML from parts, and 16 bytes of the SHA-256 of the result.
+
+    Copies of digests have no `created_at`: they are dropped with their month.
+    """
 
     __tablename__ = "mail_copies"
     __table_args__ = ({"postgresql_partition_by": "RANGE (delivery_id)"},)
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime | None]
     content_hash: Mapped[bytes]
     recipe: Mapped[bytes]

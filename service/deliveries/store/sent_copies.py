@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from service.deliveries.domain.months import SINGLE
+from service.deliveries.domain.months import IDS, SINGLE
 from service.deliveries.store.models import Delivery, MailCopy, MailPart
 from service.platform.database.text_formats import is_among, write_numbers, write_octets
 
@@ -44,16 +44,17 @@ WHERE month = 0 AND key = ANY(CAST(:keys AS bytea[])) AND stored_at < :now
 
 # The recipes are passed as one byte string and cut apart here: as a text array they would be twice
 # as long, and parsing that took as long as storing them.
-_UPSERT_COPIES = text("""
+_UPSERT_COPIES = text(f"""
 INSERT INTO mail_copies (delivery_id, content_hash, recipe, created_at)
-SELECT id, content_hash, substring(CAST(:recipes AS bytea) FROM start FOR size), :now
+SELECT id, content_hash, substring(CAST(:recipes AS bytea) FROM start FOR size),
+    CASE WHEN id < {IDS} THEN CAST(:now AS timestamptz) END
 FROM unnest(
   CAST(:ids AS bigint[]), CAST(:hashes AS bytea[]), CAST(:starts AS int[]), CAST(:sizes AS int[])
 ) AS given (id, content_hash, start, size)
 ON CONFLICT (delivery_id) DO UPDATE
 SET content_hash = excluded.content_hash, recipe = excluded.recipe,
     created_at = excluded.created_at
-""")
+""")  # noqa: S608  # a constant
 
 
 def number_parts(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from service.deliveries.domain.recipients import FULL_CARDS, Cadence
 from service.deliveries.domain.states import DeliveryKind
@@ -73,8 +74,7 @@ class ShownPaper:
         return self._hash
 
 
-@dataclass(frozen=True, slots=True)
-class DigestPaper:
+class DigestPaper(NamedTuple):
     """One paper, and what its topic adds: the reasons of its match.
 
     `is_in_heading`: the topic's heading says them already, so a card does not.
@@ -105,8 +105,7 @@ class DigestPaper:
         return self.shown.revision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestSection:
+class DigestSection(NamedTuple):
     """The papers of one topic, best first; `title` is the topic's name when it was composed.
 
     `topic_id` is the topic's row, 0 where the papers belong to no topic. `codes` are categories in
@@ -140,9 +139,9 @@ def split_sections(
     for group, size in zip(groups, taken, strict=True):
         shown, more = group.papers[:size], group.papers[size:]
         if shown:
-            first.append(DigestSection(title=group.title, papers=shown, topic_id=group.topic_id))
+            first.append(DigestSection(group.title, shown, group.topic_id))
         if more:
-            others.append(DigestSection(title=group.title, papers=more, topic_id=group.topic_id))
+            others.append(DigestSection(group.title, more, group.topic_id))
     return tuple(first), tuple(others)
 
 
@@ -155,12 +154,10 @@ def name_codes(
     seen = {code for section in before for code in section.codes}
     named = []
     for one in sections:
-        new = set().union(*[entry.shown.codes for entry in one.papers]) - seen
+        new = frozenset().union(*[entry.shown.codes for entry in one.papers]) - seen
         if new:
             seen |= new
-            one = DigestSection(  # noqa: PLW2901 - the same section with its codes
-                title=one.title, papers=one.papers, topic_id=one.topic_id, codes=tuple(sorted(new))
-            )
+            one = DigestSection(*one[:-1], tuple(sorted(new)))  # noqa: PLW2901 - the same, with its codes
         named.append(one)
     return tuple(named)
 

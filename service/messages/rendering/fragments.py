@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
 from service.platform.caches import cached
+from service.platform.packing import pack_numbers
 
 # Unicode noncharacters: `sanitize.clean` removes them from all untrusted text, so only we write them.
 # In encoded bytes the same slots are control characters, which no mail may hold.
@@ -39,12 +40,12 @@ class Fragment(NamedTuple):
 
     It may hold CHANGE and TOPIC as NUL and SOH. `key` is a hash of a fragment that many mails share,
     without a topic's marks; empty for one that belongs to a single mail. `marks` are the topic's words
-    in it, as `take_marks` returns them.
+    in it, as `take_marks` returns them, packed.
     """
 
     wire: bytes
     key: bytes = b""
-    marks: tuple[int, ...] = ()
+    marks: bytes = b""
 
     @property
     def size(self) -> int:
@@ -152,7 +153,7 @@ def _show_marks(plain: bytes, marks: Sequence[int]) -> bytes:
 def marked_fragment(plain: bytes, key: bytes = b"", marks: Sequence[int] = ()) -> Fragment:
     """Return the fragment of a text with the marks that `take_marks` took."""
     body = _show_marks(plain, marks) if marks else plain
-    return Fragment(encode_body(body), key, tuple(marks))
+    return Fragment(encode_body(body), key, pack_numbers(marks))
 
 
 def move_places(places: Iterable[int], longer: Sequence[tuple[int, int]]) -> list[int]:

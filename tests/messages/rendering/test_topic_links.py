@@ -108,7 +108,7 @@ ANY = st.text(max_size=40) | st.text("<>&\"'/{}%#?=$ab\x00\n\ufdd2\ufdd3 ", max_
 def test_no_address_leaves_its_link(renderer: Renderer, address: str, pdf: str) -> None:
     entry = make_entry(7)
     links = replace(entry.links, abstract=address, pdf=pdf)
-    entry = replace(entry, shown=replace(entry.shown, links=links))
+    entry = entry._replace(shown=replace(entry.shown, links=links))
     mail = renderer.render(DeliveryKind.DIGEST, digest(entry))
     found = addresses(parse_strictly(mail.html))
     own = {a.partition("?")[2] for a in found if a.startswith(BASE)}
@@ -129,5 +129,5 @@ def test_an_unsafe_base_is_refused(renderer: Renderer) -> None:
 def test_a_paper_without_change_links_renders_none(renderer: Renderer) -> None:
     entry = make_entry(7)
     links = PaperLinks(abstract="https://arxiv.org/abs/1")
-    entry = replace(entry, shown=replace(entry.shown, links=links))
+    entry = entry._replace(shown=replace(entry.shown, links=links))
     assert changes(renderer, digest(entry)) == set()

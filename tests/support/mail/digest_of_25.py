@@ -1,7 +1,5 @@
 """A digest of 25 invented papers by four topics, as long as real ones: to measure and to look at."""
 
-from dataclasses import replace
-
 from service.editions.domain.coverage import Coverage
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
 from service.presentation.reasons import heading_says
@@ -285,7 +283,7 @@ def digest_of_25() -> DigestContext:
         DigestSection(
             title=title,
             papers=tuple(
-                replace(paper, is_in_heading=heading_says(title, paper.reasons)) for paper in papers
+                paper._replace(is_in_heading=heading_says(title, paper.reasons)) for paper in papers
             ),
             topic_id=topic,
         )

@@ -79,7 +79,7 @@ def make_entry(number: int, **changes: Any) -> DigestPaper:
         more=f"?more={number}",
     )
     entry = DigestPaper(ShownPaper(paper=paper, links=links, **shown_as), reasons=_REASONS)
-    return replace(entry, **own)
+    return entry._replace(**own)
 
 
 def make_digest(*groups: DigestSection, **changes: Any) -> DigestContext:

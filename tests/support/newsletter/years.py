@@ -25,7 +25,7 @@ _FILL = (
        FROM editions, subscribers WHERE opened_at = :at AND email_key LIKE '%@years.example'""",
     """INSERT INTO delivery_events (delivery_id, attempt, state, detail, created_at)
        SELECT id, 1, 'sent', '250 2.0.0 taken', :at FROM deliveries WHERE created_at = :at""",
-    """INSERT INTO mail_copies SELECT id, :at, 'hash', 'recipe' FROM deliveries WHERE created_at = :at""",
+    """INSERT INTO mail_copies SELECT id, NULL, 'hash', 'recipe' FROM deliveries WHERE created_at = :at""",
     """INSERT INTO mail_parts (month, key, body, stored_at) VALUES (:month, 'part', 'body', :at)""",
 )
 

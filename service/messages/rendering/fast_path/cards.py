@@ -53,7 +53,7 @@ from service.topics.domain.types import Reason
 # titles, bylines and links; the sentences of their abstracts.
 _MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
 # Per generation: the notes of some thousand topics with their cards, which subscribers share.
-_MOST_NOTE_BYTES = 26_000_000
+_MOST_NOTE_BYTES = 45_000_000
 # Of the cards of one note. One such as "it is in Machine Learning" lasts for years.
 _MOST_CARDS_BYTES = 2_000_000
 _NOTE_BYTES, _WANTED_BYTES = 700, 300
@@ -258,7 +258,7 @@ class _CardPlacer:
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
     ) -> CardSkeleton:
         reasons = cast("Any", symbolic.symbolic_path(trace, "reasons"))
-        written = self.render(replace(entry, reasons=reasons), view)
+        written = self.render(entry._replace(reasons=reasons), view)
         pieces: list[Piece] = []
         parts: list[Segment | ShownExcerpt | None] = []
         slots: list[_Slot] = []

@@ -88,7 +88,7 @@ def digests(draw: st.DrawFn) -> DigestContext:
     groups = tuple(
         DigestSection(
             title=f"topic {topic}",
-            papers=tuple(replace(paper, reasons=draw(REASONS)) for paper in papers),
+            papers=tuple(paper._replace(reasons=draw(REASONS)) for paper in papers),
             topic_id=topic,
         )
         for topic in range(draw(st.integers(1, 3)))
@@ -235,7 +235,7 @@ def test_the_oldest_cards_of_a_topic_that_lasts_are_dropped() -> None:
 
     def marked(day: int) -> list[Fragment]:
         entries = [make_entry(day * 300 + at, abstract="A prompt. " * 30) for at in range(300)]
-        papers = tuple(replace(entry, reasons=reasons) for entry in entries)
+        papers = tuple(entry._replace(reasons=reasons) for entry in entries)
         section = DigestSection(title="prompt", papers=papers, topic_id=1)
         digest = replace(make_digest(), groups=(section,), full_cards=300)
         mail = renderer.render(DeliveryKind.DIGEST, digest)
