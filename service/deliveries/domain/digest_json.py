@@ -41,7 +41,7 @@ def digest_to_json(digest: Digest) -> dict[str, Any]:
         for found, is_maybe_seen, revision in notes
     ]
     value = {
-        "reasons": [[one.clause, one.field, [*one.words], one.is_guess] for one in reasons],
+        "reasons": [*reasons],
         "notes": numbered,
         "groups": groups,
         "cut": [*digest.cut_ids],

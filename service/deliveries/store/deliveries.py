@@ -110,7 +110,7 @@ def _copied_values(number: int, edition_id: int, row: DigestRow, now: datetime) 
     digest = None if row.digest is None else pack_digest(row.digest)
     return (
         number, DeliveryKind.DIGEST.value, edition_id, row.subscriber_id, state.value, row.skip_reason,
-        row.due_at, row.send_not_after, list(row.paper_ids), digest, now, now,
+        row.due_at, row.send_not_after, write_numbers(row.paper_ids), digest, now, now,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The edition index: an edition's papers in memory, with each topic's matches and their order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from service.editions.domain import ranking
@@ -119,9 +119,9 @@ class EditionIndex:
         best = list_bits(noticed or self._new & ~seen)[:MOST_WITHOUT_TOPICS]
         return bool(noticed), to_bits(best)
 
-    def find_seen(self, paper_ids: Iterable[int]) -> PaperSet:
+    def find_seen(self, paper_ids: Collection[int]) -> PaperSet:
         """Return these papers as a set, without those that are here as a newer version."""
-        return self._gather(paper_ids) & ~self._revised
+        return self._gather(paper_ids) & ~self._revised if paper_ids else 0
 
     def find_followed(self, topic: str) -> PaperSet:
         """Return the papers that match a topic by an author it names, without guesses."""

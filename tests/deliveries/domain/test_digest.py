@@ -92,7 +92,7 @@ def test_the_stored_format_does_not_change() -> None:
         (PaperUpdate(1, PaperEventKind.WITHDRAWN, "v2"),),
         (DigestEntry(12),),
     )
-    assert digest_to_json(digest) == {
+    assert json.loads(json.dumps(digest_to_json(digest))) == {
         "reasons": [["prompt", "title", ["prompt"], False], ["au:x", "author", ["X. Y."], True]],
         "notes": [[1, 0, 0, 1], [0, 3], [0, 0, 1], [0, 0]],
         "groups": [["First", 4, [7, 8, 9], [0, 1, 2]]],
