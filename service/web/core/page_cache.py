@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.store.paper_changes import begin_snapshot, has_changed
 from service.platform.caches import Generations
-from service.platform.database.engine import transaction
+from service.platform.database.engine import one_statement, transaction
 from service.web.core.packed_page import PackedResponse, Piece, pack
 
 T = TypeVar("T")
@@ -64,9 +64,7 @@ class PageCache:
             page = self._pages.get(key)
         if page is None:
             return None
-        with self._sessions() as session:
-            # One statement, and neither BEGIN nor COMMIT, which would take twice its time.
-            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        with one_statement(self._sessions) as session:
             return None if has_changed(session, page.state) else page
 
     def _make(
