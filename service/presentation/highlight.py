@@ -8,7 +8,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TypeAlias
 
 import snowballstemmer
@@ -77,21 +77,48 @@ def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _find_phrases(text: str, wanted: WantedWords) -> Iterator[tuple[int, int]]:
+    phrases, beginnings, longest = _prepare(wanted)
     folded = text.casefold()
-    phrases = [phrase[1:-1].split(_EDGE) for phrase in wanted]
-    starts = {_beginning(phrase[0]) for phrase in phrases}
-    beginnings = tuple(each for each in starts if each in folded)
-    if not beginnings:
-        return
-    spans = [token.span() for token in _WORD.finditer(text)]
+    near = [each for each in beginnings if each in folded]
     free = 0
-    for at, (start, end) in enumerate(spans):
-        if at >= free and text[start:end].casefold().startswith(beginnings):
+    for start in _candidates(text, folded, near) if near else ():
+        if start >= free:
+            spans = [token.span() for token in islice(_WORD.finditer(text, start), longest)]
             for phrase in phrases:
-                if _stands_at(text, spans[at : at + len(phrase)], phrase):
-                    free = at + len(phrase)
-                    yield start, spans[free - 1][1]
+                if _stands_at(text, spans[: len(phrase)], phrase):
+                    free = spans[len(phrase) - 1][1]
+                    yield spans[0][0], free
                     break
+
+
+# Each sentence of an abstract is searched for the same phrases.
+@cached("phrases to find", maxsize=1_024)
+def _prepare(wanted: WantedWords) -> tuple[list[list[str]], list[str], int]:
+    """Return the stems of each phrase, how their first words begin, and the most words of a phrase."""
+    phrases = [phrase[1:-1].split(_EDGE) for phrase in wanted]
+    beginnings = sorted({_beginning(phrase[0]) for phrase in phrases})
+    return phrases, beginnings, max(map(len, phrases), default=0)
+
+
+def _candidates(text: str, folded: str, beginnings: Sequence[str]) -> list[int]:
+    """Return where words start that begin so, in order; all words where that cannot be told."""
+    if len(folded) != len(text):  # ß is folded to ss, which moves what follows.
+        return [token.start() for token in _WORD.finditer(text)]
+    places = {at for each in beginnings for at in _find_all(folded, each)}
+    return sorted(at for at in places if _is_start(text, at))
+
+
+def _find_all(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + 1)
+
+
+def _is_start(text: str, at: int) -> bool:
+    """Return whether no word goes on at a place, as `_WORD` finds them from left to right."""
+    before = _WORD.match(text, at - 1) if at else None
+    return before is None or before.end() == at
 
 
 def _stands_at(text: str, spans: Sequence[tuple[int, int]], phrase: Sequence[str]) -> bool:

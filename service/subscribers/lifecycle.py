@@ -58,6 +58,18 @@ def leave(
     return leave_locked(session, settings, subscriber, page, now)
 
 
+def leave_by_link(
+    session: Session, settings: Settings, link: Token, page: str, now: datetime
+) -> bool:
+    """Unsubscribe the holder of a verified link by one statement; True where that was all to do.
+
+    Else the caller locks the row: the state is another one, or a farewell is to be queued.
+    """
+    if settings.send_farewell:
+        return False
+    return store.end_subscription(session, link.subject, link.key, page, now)
+
+
 def leave_locked(
     session: Session, settings: Settings, subscriber: Subscriber | None, page: str, now: datetime
 ) -> bool:

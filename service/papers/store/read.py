@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, bindparam, func, or_, select, true
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from service.papers.domain.types import AnnounceType, PaperView
 from service.papers.store.models import Announcement, Batch, Paper, Signal
 from service.papers.store.votes import pick_sentence, vote_count
-from service.platform.database.text_formats import is_among
+from service.platform.database.text_formats import is_one_of, write_numbers
 
 
 def _latest_signals() -> LateralFromClause:
@@ -25,42 +25,62 @@ def _latest_signals() -> LateralFromClause:
     )
 
 
-def _select_papers() -> Select[Paper, Any, Any, Any, int, str]:
-    signals = _latest_signals()
-    return select(
-        Paper,
-        func.coalesce(signals.c.upvotes, 0).label("upvotes"),
-        func.coalesce(signals.c.github_url, "").label("github_url"),
-        func.coalesce(signals.c.summary, "").label("summary"),
-        vote_count().label("votes"),
-        pick_sentence().label("pick"),
-    ).outerjoin(signals, true())
+_SIGNALS = _latest_signals()
+# Built once, since that takes as long as to send it. Of columns and no entity, which would be made and
+# kept by the session for each row.
+_PAPERS = select(
+    Paper.id,
+    Paper.key,
+    Paper.source,
+    Paper.identifier,
+    Paper.title,
+    Paper.abstract,
+    Paper.authors,
+    Paper.categories,
+    Paper.primary_category,
+    func.coalesce(Paper.announced_as, AnnounceType.REPLACE).label("announced_as"),
+    Paper.first_announced_on,
+    Paper.created_at,
+    Paper.url,
+    Paper.version,
+    Paper.comment,
+    Paper.is_withdrawn,
+    func.coalesce(_SIGNALS.c.upvotes, 0).label("upvotes"),
+    func.coalesce(_SIGNALS.c.github_url, "").label("github_url"),
+    func.coalesce(_SIGNALS.c.summary, "").label("summary"),
+    Paper.trend,
+    Paper.doi,
+    Paper.journal_ref,
+    vote_count().label("votes"),
+    pick_sentence().label("pick"),
+).outerjoin(_SIGNALS, true())
+_PAPERS_OF_IDS = _PAPERS.where(is_one_of(Paper.id, "ids"))
+_PAPER_OF_KEY = _PAPERS.where(Paper.key == bindparam("key"))
 
 
-def _to_paper(row: Row[Any]) -> PaperView:
-    stored: Paper = row[0]
+def _to_paper(row: Row[*tuple[Any, ...]]) -> PaperView:
     return PaperView(
-        id=stored.id,
-        key=stored.key,
-        source=stored.source,
-        identifier=stored.identifier,
-        title=stored.title,
-        abstract=stored.abstract,
-        authors=tuple(stored.authors),
-        categories=tuple(stored.categories),
-        primary_category=stored.primary_category,
-        announced_as=stored.announced_as or AnnounceType.REPLACE,
-        announced_on=stored.first_announced_on or stored.created_at.date(),
-        url=stored.url,
-        version=stored.version,
-        comment=stored.comment,
-        is_withdrawn=stored.is_withdrawn,
+        id=row.id,
+        key=row.key,
+        source=row.source,
+        identifier=row.identifier,
+        title=row.title,
+        abstract=row.abstract,
+        authors=tuple(row.authors),
+        categories=tuple(row.categories),
+        primary_category=row.primary_category,
+        announced_as=row.announced_as,
+        announced_on=row.first_announced_on or row.created_at.date(),
+        url=row.url,
+        version=row.version,
+        comment=row.comment,
+        is_withdrawn=row.is_withdrawn,
         upvotes=row.upvotes,
         github_url=row.github_url,
         summary=row.summary,
-        trend=stored.trend,
-        doi=stored.doi,
-        journal_ref=stored.journal_ref,
+        trend=row.trend,
+        doi=row.doi,
+        journal_ref=row.journal_ref,
         votes=row.votes,
         pick=row.pick,
     )
@@ -71,17 +91,20 @@ def get_papers(session: Session, ids: Iterable[int]) -> dict[int, PaperView]:
     wanted = list(ids)
     if not wanted:
         return {}
-    rows = session.execute(_select_papers().where(is_among(Paper.id, wanted)))
-    return {paper.id: paper for paper in map(_to_paper, rows)}
+    rows = session.execute(_PAPERS_OF_IDS, {"ids": write_numbers(wanted)})
+    return {row.id: _to_paper(row) for row in rows}
+
+
+_SNAPSHOTS = (
+    select(Signal.paper_id, Signal.observed_at, Signal.upvotes)
+    .where(is_one_of(Signal.paper_id, "ids"))
+    .order_by(Signal.observed_at)
+)
 
 
 def get_snapshots(session: Session, ids: Iterable[int]) -> dict[int, list[tuple[datetime, int]]]:
     """Return every observation of the papers' upvotes: id -> [(when, upvotes)], oldest first."""
-    rows = session.execute(
-        select(Signal.paper_id, Signal.observed_at, Signal.upvotes)
-        .where(is_among(Signal.paper_id, ids))
-        .order_by(Signal.observed_at)
-    )
+    rows = session.execute(_SNAPSHOTS, {"ids": write_numbers(ids)})
     snapshots: dict[int, list[tuple[datetime, int]]] = {}
     for paper_id, observed_at, upvotes in rows:
         snapshots.setdefault(paper_id, []).append((observed_at, upvotes))
@@ -120,7 +143,7 @@ def list_announced_on(session: Session, on: date) -> dict[int, str]:
 
 def find_paper(session: Session, key: str) -> PaperView | None:
     """Return the paper with this key, or None."""
-    row = session.execute(_select_papers().where(Paper.key == key)).one_or_none()
+    row = session.execute(_PAPER_OF_KEY, {"key": key}).one_or_none()
     return _to_paper(row) if row else None
 
 
@@ -180,7 +203,7 @@ def find_papers(
     `on` is the day that counts (see `announced_day`), by default the first announcement.
     """
     day = announced_day(is_replaced=False) if on is None else on
-    statement = _select_papers().where(condition, day.between(*span))
+    statement = _PAPERS.where(condition, day.between(*span))
     newest = statement.order_by(day.desc(), Paper.key.desc())
     return [_to_paper(row) for row in session.execute(newest.limit(limit))]
 
@@ -250,12 +273,15 @@ def newest_paper_ids(session: Session, limit: int) -> list[int]:
     return list(session.scalars(select(Paper.id).order_by(Paper.id.desc()).limit(limit)))
 
 
+_ANNOUNCEMENTS = (
+    select(Batch, Announcement)
+    .join(Announcement, Announcement.batch_id == Batch.id)
+    .where(Announcement.paper_id == bindparam("paper_id"))
+    .order_by(Batch.announced_on, Batch.category)
+)
+
+
 def get_announcements(session: Session, paper_id: int) -> list[tuple[Batch, Announcement]]:
     """Return where and how a paper was announced, earliest first."""
-    rows = session.execute(
-        select(Batch, Announcement)
-        .join(Announcement, Announcement.batch_id == Batch.id)
-        .where(Announcement.paper_id == paper_id)
-        .order_by(Batch.announced_on, Batch.category)
-    )
+    rows = session.execute(_ANNOUNCEMENTS, {"paper_id": paper_id})
     return [(batch, announcement) for batch, announcement in rows]

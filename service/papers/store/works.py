@@ -11,7 +11,7 @@ from service.papers.domain.source_names import LISTING_SOURCES
 from service.papers.domain.types import PaperEventKind
 from service.papers.domain.works import PaperFacts
 from service.papers.store.models import Paper, PaperEvent, PaperIdentifier
-from service.platform.database.text_formats import is_among
+from service.platform.database.text_formats import is_among, is_one_of, write_numbers
 
 
 def link_works(session: Session, names: Mapping[int, Iterable[str]]) -> int:
@@ -69,10 +69,12 @@ def find_siblings(session: Session, ids: Sequence[int]) -> dict[int, int]:
     return {paper_id: chosen[work] for paper_id, work in rows}
 
 
+_WORKS = select(Paper.id, func.coalesce(Paper.work_id, Paper.id)).where(is_one_of(Paper.id, "ids"))
+
+
 def get_works(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """Return the work id of each paper, equal for papers of one work."""
-    own = func.coalesce(Paper.work_id, Paper.id)
-    return dict(session.execute(select(Paper.id, own).where(Paper.id.in_(ids))).all())
+    return dict(session.execute(_WORKS, {"ids": write_numbers(ids)}).all())
 
 
 def get_facts(session: Session, keys: Iterable[str]) -> dict[str, PaperFacts]:

@@ -9,7 +9,7 @@ driver's `write_row` and `pydantic_core.to_json` are as fast or faster.
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, any_, cast, literal
+from sqlalchemy import BigInteger, ColumnElement, Text, any_, bindparam, cast, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
@@ -36,6 +36,14 @@ def write_octets(values: Iterable[bytes]) -> str:
 
 def is_among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
     """Return `column = ANY (ids)`: one parameter for a thousand ids, where IN needs a thousand."""
-    written = literal(write_numbers(ids), Text)
+    return _is_among(column, literal(write_numbers(ids), Text))
+
+
+def is_one_of(column: Any, name: str) -> ColumnElement[bool]:
+    """Return the same for a statement that is built once; `write_numbers` gives the parameter."""
+    return _is_among(column, bindparam(name, type_=Text))
+
+
+def _is_among(column: Any, written: ColumnElement[str]) -> ColumnElement[bool]:
     condition: ColumnElement[bool] = column == any_(cast(written, ARRAY(BigInteger)))
     return condition

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Text, any_, cast, delete, func, select, text
+from sqlalchemy import Text, any_, bindparam, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from service.platform.database.engine import limit_time
+from service.platform.database.text_formats import write_texts
 from service.similarity.domain.bm25 import Corpus
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.store.models import LexemeCount, MeaningGeneration, PaperMeaning
@@ -49,19 +50,22 @@ def scan_pool(
     return ReferenceScores(ids, dense_sums, sparse_sums)
 
 
+# Built once, as every page of a paper asks both.
+_COUNTS = select(LexemeCount.lexeme, LexemeCount.paper_count).where(
+    LexemeCount.lexeme == any_(cast(bindparam("lexemes", type_=Text), ARRAY(Text)))
+)
+_NEWEST = select(MeaningGeneration).order_by(MeaningGeneration.generation.desc()).limit(1)
+
+
 def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
     """Return the document frequencies of these lexemes, as last counted."""
-    wanted = any_(cast(list(lexemes), ARRAY(Text)))
-    rows = session.execute(
-        select(LexemeCount.lexeme, LexemeCount.paper_count).where(LexemeCount.lexeme == wanted)
-    )
+    rows = session.execute(_COUNTS, {"lexemes": write_texts(lexemes)})
     return Corpus(paper_count, dict(rows.all()))
 
 
 def get_generation(session: Session) -> MeaningGeneration | None:
     """Return the newest generation; None where lexemes were never counted."""
-    newest = select(MeaningGeneration).order_by(MeaningGeneration.generation.desc()).limit(1)
-    return session.scalars(newest).one_or_none()
+    return session.scalars(_NEWEST).one_or_none()
 
 
 def count_meanings(session: Session, model: str) -> int:

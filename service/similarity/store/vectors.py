@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session, aliased
 
 from service.papers.domain.tsvector import Lexemes, parse_tsvector
 from service.papers.store.models import Paper
-from service.platform.database.text_formats import is_among
+from service.platform.database.text_formats import is_among, is_one_of, write_numbers
 from service.similarity.domain.vectors import LikeQueryView, PaperVectors, Sparse
 from service.similarity.store.models import PaperMeaning
 
@@ -73,17 +73,22 @@ def _select_unlearned(column: Any, model: str) -> Select[int]:
     )
 
 
+# Built once, as every page of a paper asks these two.
+_TEXTS = select(
+    Paper.id,
+    Paper.title,
+    Paper.abstract,
+    cast(Paper.title_lexemes, Text),
+    cast(Paper.abstract_lexemes, Text),
+    Paper.updated_at,
+).where(is_one_of(Paper.id, "ids"))
+_MEANINGS = select(
+    PaperMeaning.paper_id, PaperMeaning.model, PaperMeaning.dense, PaperMeaning.sparse
+).where(is_one_of(PaperMeaning.paper_id, "ids"))
+
+
 def select_texts(session: Session, ids: Sequence[int]) -> list[PaperText]:
-    rows = session.execute(
-        select(
-            Paper.id,
-            Paper.title,
-            Paper.abstract,
-            cast(Paper.title_lexemes, Text),
-            cast(Paper.abstract_lexemes, Text),
-            Paper.updated_at,
-        ).where(Paper.id.in_(ids))
-    )
+    rows = session.execute(_TEXTS, {"ids": write_numbers(ids)})
     return [
         PaperText(i, title, abstract, parse_tsvector(in_title), parse_tsvector(in_abstract), at)
         for i, title, abstract, in_title, in_abstract, at in rows
@@ -142,7 +147,7 @@ def get_meanings(session: Session, ids: Sequence[int]) -> list[PaperVectors]:
     """Return the vectors of these papers, in this order; empty for a paper not embedded yet."""
     found = {
         row.paper_id: PaperVectors(row.paper_id, row.model, row.dense or b"", row.sparse)
-        for row in session.scalars(select(PaperMeaning).where(is_among(PaperMeaning.paper_id, ids)))
+        for row in session.execute(_MEANINGS, {"ids": write_numbers(ids)})
     }
     return [found.get(i) or PaperVectors(i, "", b"", ()) for i in ids]
 

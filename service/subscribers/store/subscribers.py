@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any, cast
 
-from sqlalchemy import case, delete, exists, func, select, text, update
+from sqlalchemy import CursorResult, case, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -139,6 +140,27 @@ def record_consent(
 
 
 SUBSCRIBED = frozenset({SubscriberState.ACTIVE, SubscriberState.PAUSED})
+
+_END_SUBSCRIPTION = text("""
+    WITH ended AS (
+        UPDATE subscribers SET state = 'unsubscribed', unsubscribed_at = :now
+        WHERE id = :id AND link_key = :link_key AND state IN ('active', 'paused') RETURNING id
+    )
+    INSERT INTO consents (subscriber_id, action, text_version, page, created_at)
+    SELECT id, 'unsubscribed', :version, :page, :now FROM ended
+""")
+
+
+def end_subscription(
+    session: Session, subscriber_id: int, link_key: bytes, page: str, now: datetime
+) -> bool:
+    """Unsubscribe by one statement; False where a row of that key is neither active nor paused.
+
+    It waits for the row's lock, as of a send that is about to start, and then reads the row again.
+    """
+    values = {"id": subscriber_id, "link_key": link_key, "page": page, "now": now}
+    ended = session.execute(_END_SUBSCRIPTION, values | {"version": CONSENT_TEXT_VERSION})
+    return cast("CursorResult[Any]", ended).rowcount > 0
 
 
 def end_by_suppression(session: Session, subscriber: Subscriber, cause: str, now: datetime) -> None:

@@ -142,9 +142,12 @@ def find_ids(
     return list(found or ())
 
 
+_NEWEST_DAY = select(func.max(Paper.first_announced_on), _PREFER_INDEXES)
+
+
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
-    newest, _ = session.execute(select(func.max(Paper.first_announced_on), _PREFER_INDEXES)).one()
+    newest, _ = session.execute(_NEWEST_DAY).one()
     if newest is None:
         return []
     found: list[int] = []

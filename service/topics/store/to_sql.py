@@ -13,6 +13,7 @@ from service.papers.domain.categories import expand
 from service.papers.domain.tsvector import PARSED_AS, SEPARATORS, parse_tsvector, searchable
 from service.papers.domain.types import AnnounceType
 from service.papers.store.models import Paper
+from service.platform.database.text_formats import write_texts
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import normalize, write_leaf
 from service.topics.domain.matching.compiled import Lexicon
@@ -124,10 +125,16 @@ def _overlaps(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
     return overlap
 
 
+_GIVEN = (
+    func.unnest(cast(bindparam("texts", type_=Text), ARRAY(Text)))
+    .table_valued("text")
+    .render_derived()
+)
+_PARSED = func.translate(_GIVEN.c.text, SEPARATORS, PARSED_AS)
+_LEXEMES = select(_GIVEN.c.text, cast(func.to_tsvector(_ENGLISH, _PARSED), Text))
+
+
 def fetch_lexemes(session: Session, texts: Iterable[str]) -> Lexicon:
     """Return the lexemes of each folded text (see `leaf_texts`) by Postgres, with positions."""
-    given = func.unnest(cast(sorted(set(texts)), ARRAY(Text))).table_valued("text").render_derived()
-    parsed = func.translate(given.c.text, SEPARATORS, PARSED_AS)
-    vector = cast(func.to_tsvector(_ENGLISH, parsed), Text)
-    rows = session.execute(select(given.c.text, vector))
+    rows = session.execute(_LEXEMES, {"texts": write_texts(sorted(set(texts)))})
     return {text: parse_tsvector(lexemes) for text, lexemes in rows}

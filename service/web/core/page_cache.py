@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, TypeVar
 
-from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.store.paper_changes import begin_snapshot, has_changed
 from service.platform.caches import Generations
-from service.platform.database.engine import transaction
+from service.platform.database.engine import one_statement, transaction
+from service.web.core.packed_page import PackedResponse, Piece, pack
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _LOCKS: Final = 64
 class _CachedPage:
     state: str
     status: int
-    parts: tuple[bytes, ...]
+    pieces: tuple[Piece, ...]
 
 
 class PageCache:
@@ -47,7 +47,7 @@ class PageCache:
         load: Callable[[Session], T],
         render: Callable[[T], tuple[int, str]],
         form_token: str = "",
-    ) -> HTMLResponse:
+    ) -> PackedResponse:
         """Return the page of a key, with `form_token` in place of `FORM_TOKEN`.
 
         `load` reads what the page shows in a read-only transaction, and `render` returns its status and
@@ -57,16 +57,14 @@ class PageCache:
         if page is None:
             with self._locks[hash(key) % _LOCKS]:
                 page = self._find(key) or self._make(key, load, render)
-        return HTMLResponse(form_token.encode().join(page.parts), page.status)
+        return PackedResponse(page.pieces, form_token.encode(), page.status)
 
     def _find(self, key: Hashable) -> _CachedPage | None:
         with self._guard:
             page = self._pages.get(key)
         if page is None:
             return None
-        with self._sessions() as session:
-            # One statement, and neither BEGIN nor COMMIT, which would take twice its time.
-            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        with one_statement(self._sessions) as session:
             return None if has_changed(session, page.state) else page
 
     def _make(
@@ -76,11 +74,12 @@ class PageCache:
             state = begin_snapshot(session)
             loaded = load(session)
         status, text = render(loaded)
-        page = _CachedPage(state, status, tuple(text.encode().split(FORM_TOKEN.encode())))
+        pieces = tuple(map(pack, text.encode().split(FORM_TOKEN.encode())))
+        page = _CachedPage(state, status, pieces)
         with self._guard:
             return self._pages.add(key, page)
 
 
 def _size_of(page: _CachedPage) -> int:
     # With its key, whose text is that of an address, and what Python adds to each object.
-    return sum(map(len, page.parts)) + 1_024
+    return sum(len(piece.packed) for piece in page.pieces) + 1_024

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
@@ -37,6 +37,12 @@ SIMILAR_COUNT = 6
 MOST_VERSIONS = 20
 # A paper of a large collaboration has 3,000; a page has a limit of bytes.
 MOST_AUTHORS = 200
+
+_VERSIONS = (
+    select(PaperVersion.version, PaperVersion.seen_at)
+    .where(PaperVersion.paper_id == bindparam("paper_id"))
+    .order_by(PaperVersion.version)
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -118,11 +124,7 @@ def load_page(
     session: Session, settings: Settings, paper: PaperView, vectors: ModelVectors | None = None
 ) -> PaperPage:
     """Return a paper with its announcements, versions and similar papers (see `similar_papers`)."""
-    versions = session.execute(
-        select(PaperVersion.version, PaperVersion.seen_at)
-        .where(PaperVersion.paper_id == paper.id)
-        .order_by(PaperVersion.version)
-    )
+    versions = session.execute(_VERSIONS, {"paper_id": paper.id})
     return PaperPage(
         paper=paper,
         announcements=tuple(

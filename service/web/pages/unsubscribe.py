@@ -17,9 +17,10 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from service.deliveries.domain.recipients import Cadence, SubscriberState
-from service.platform.database.engine import transaction
+from service.platform.database.engine import one_statement, transaction
 from service.platform.signing.tokens import Purpose, Token, is_held_by
 from service.subscribers.lifecycle import (
+    leave_by_link,
     leave_locked,
     pause,
     resume,
@@ -61,13 +62,17 @@ def _show(context: AppContext, token: str, subscriber: Subscriber | None) -> HTM
 
 @router.post("/unsubscribe/{token}")
 def take_unsubscribe(context: Context, token: str) -> HTMLResponse:
-    link = open_link(context, token, Purpose.UNSUBSCRIBE)
-    with transaction(context.sessions) as session:
-        subscriber = _find_addressee(session, link, lock=True)
-        if subscriber is not None:
-            leave_locked(session, context.settings, subscriber, "/unsubscribe", context.clock())
-    if subscriber is None:
-        return _show(context, token, None)
+    link, now = open_link(context, token, Purpose.UNSUBSCRIBE), context.clock()
+    # Thousands may leave within minutes of a mail.
+    with one_statement(context.sessions) as session:
+        has_left = leave_by_link(session, context.settings, link, "/unsubscribe", now)
+    if not has_left:
+        with transaction(context.sessions) as session:
+            subscriber = _find_addressee(session, link, lock=True)
+            if subscriber is not None:
+                leave_locked(session, context.settings, subscriber, "/unsubscribe", now)
+        if subscriber is None:
+            return _show(context, token, None)
     return context.pages.show("unsubscribed.html", token=token)
 
 

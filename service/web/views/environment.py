@@ -34,7 +34,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     arrivals.arrival_text, arrivals.arrival_time,
     phrases.byline, phrases.clock, phrases.comes_at, phrases.comes_when, phrases.count_of,
     dates.long_date, dates.moment, dates.plain_date, dates.short_date,
-    labels.announced_how, labels.cadence_name, labels.edition_name, labels.html_url, labels.paragraphs, labels.pdf_url,
+    labels.announced_how, labels.cadence_name, labels.edition_name, labels.html_url, labels.may_have_link, labels.paragraphs, labels.pdf_url,
     labels.short_cadence, labels.source_title, zone_name,
     periods.cell_title, periods.period_title, periods.short_title,
 )  # fmt: skip

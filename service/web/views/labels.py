@@ -1,5 +1,8 @@
 """Short texts used only by the pages."""
 
+import re
+from typing import Final
+
 from service.deliveries.domain.recipients import Cadence
 from service.papers.domain.source_names import SOURCES
 from service.papers.domain.types import AnnounceType, PaperView
@@ -10,6 +13,11 @@ _CADENCES = {
     Cadence.WEEKDAYS: ("Weekdays", "Weekdays"),
     Cadence.MONTHLY: ("Once a month, on the first", "Monthly"),
 }
+
+# What an address of a page or a mailbox has, as Jinja knows them.
+_MAYBE_LINK: Final = re.compile(
+    r"://|www\.|@|mailto:|\.(?:com|net|int|edu|gov|org|info|mil)\b", re.IGNORECASE
+)
 
 _SOURCES = {source.name: source.title for source in SOURCES}
 
@@ -54,6 +62,11 @@ def source_title(name: str) -> str:
 def announced_how(announce_type: AnnounceType) -> str:
     """Return the words before the category, like `cross-listed to`."""
     return _ANNOUNCED[announce_type]
+
+
+def may_have_link(text: str) -> bool:
+    """Return whether `urlize` may find an address in a text: it takes a millisecond to look."""
+    return _MAYBE_LINK.search(text) is not None
 
 
 def paragraphs(text: str) -> tuple[str, ...]:

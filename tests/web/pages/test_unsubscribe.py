@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 from support.web.site import Subscribers, count_rows
 
@@ -42,6 +43,30 @@ def test_one_click_unsubscribes_with_any_body_and_without_cookie_or_redirect(
     assert "set-cookie" not in answer.headers
     assert "You will get no more mail from us." in answer.text
     assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
+
+
+@pytest.mark.parametrize("state", ["active", "paused"])
+def test_one_click_costs_one_statement_and_is_recorded_once(
+    web: httpx2.Client, subscribers: Subscribers, session: Session, engine: Engine, state: str
+) -> None:
+    subscriber = subscribers.add()
+    subscriber.state = SubscriberState(state)
+    session.commit()
+    link = f"/unsubscribe/{subscribers.token(Purpose.UNSUBSCRIBE, subscriber.id)}"
+    before = count_rows(session)["consents"]
+    statements: list[str] = []
+
+    def note(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    first = web.post(link)
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(statements) == 1
+    assert web.post(link).content == first.content
+    assert state_of(subscribers, subscriber) is SubscriberState.UNSUBSCRIBED
+    session.expire_all()
+    assert count_rows(session)["consents"] == before + 1
 
 
 def test_opening_the_link_changes_nothing(
