@@ -50,7 +50,7 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 
 
 # The same paper is rendered with several card templates, at different times.
-@cached("marked texts", maxsize=4_096, typed=True)
+@cached("marked texts", maxsize=1_024, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
     formulas = find_formulas(text)
     pieces: list[str] = []
@@ -172,7 +172,7 @@ class NumberedWords:
 
 
 # Each card of the same paper needs them.
-@cached("numbered words", maxsize=1_024)
+@cached("numbered words", maxsize=256)
 def words_of(text: str) -> NumberedWords:
     """Return what `number_words` returns, and keep it."""
     return number_words(text)

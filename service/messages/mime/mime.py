@@ -206,7 +206,7 @@ def _phrase(field: str, name: str) -> str:
     return name if _ATOMS.fullmatch(name) else f'"{quote(name)}"'
 
 
-@cached("header words", maxsize=4_096)
+@cached("header words", maxsize=1_024)
 def _words(field: str, text: str) -> str:
     """Return free text as a header value: folded at spaces, or as encoded words if not ASCII."""
     _refuse_controls(field, text)

@@ -17,7 +17,7 @@ from service.topics.domain.types import Reason
 
 COLUMNS = 78
 # Messages share dates, counts and topics.
-_LINES_KEPT = 4_096
+_LINES_KEPT = 1_024
 # No line begins with a word and a colon, so that no title can imitate one of our own lines
 # ("Unsubscribe: https://…"). A character that `clean` removes from all text replaces the space.
 _BLANK_LINES = re.compile(r"\n{4,}")
