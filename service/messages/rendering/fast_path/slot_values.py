@@ -18,8 +18,8 @@ from service.messages.rendering.slots import sanitize
 from service.messages.rendering.text_part import tidy_text
 from service.platform.caches import Generations
 
-# Per generation: some 28,000 texts. A third of a mail's texts are its own.
-_MOST_TEXT_BYTES = 16_000_000
+# Per generation: some 21,000 texts. A third of a mail's texts are its own.
+_MOST_TEXT_BYTES = 12_000_000
 _KEY_BYTES = 300
 
 
