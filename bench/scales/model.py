@@ -15,22 +15,22 @@ from service.platform.settings.settings import Settings
 
 # -- measured by bench/morning.py: processor time of a digest, and its message -------------------
 
-COMPOSER_CPU_US = 306
-COMPOSE_POSTGRES_CPU_US = 53
-SENDER_CPU_US = 1_237
-POSTGRES_CPU_US = 156
-VALKEY_CPU_US = 2
-OTHERS_CPU_US = 7
+COMPOSER_CPU_US = 452
+COMPOSE_POSTGRES_CPU_US = 182
+SENDER_CPU_US = 2_438
+POSTGRES_CPU_US = 288
+VALKEY_CPU_US = 4
+OTHERS_CPU_US = 22
 # Of the sink, in place of a relay on the same machine.
-SINK_CPU_US = 230
-MESSAGE_BYTES = 47_298
+SINK_CPU_US = 317
+MESSAGE_BYTES = 41_859
 # A run of `morning.py` on a quiet machine: so many composed and sent; the seconds of both parts by the clock.
 CHECKED_CORES, CHECKED_COMPOSED, CHECKED_SENT = 2, 100_000, 100_000
-CHECKED_COMPOSE_S, CHECKED_SEND_S = 19.0, 85.3
+CHECKED_COMPOSE_S, CHECKED_SEND_S = 34.5, 164.4
 
 # -- measured by bench/year.py ----------------------------------------------------------------
 
-COMPOSE_STATEMENTS, SEND_STATEMENTS = 0.086, 0.31
+COMPOSE_STATEMENTS, SEND_STATEMENTS = 0.091, 0.33
 VACUUM_US_A_ROW = 1.6
 # An empty schema, with PostgreSQL's own catalogue; and what each month's partitions add, without rows.
 EMPTY_BYTES = 11_000_000
@@ -38,8 +38,8 @@ MONTH_BYTES = 400_000
 SUBSCRIBER_BYTES = 1_250
 # Of every paper that is announced, for ever: texts, words, versions, names, meaning, editions.
 PAPER_BYTES = 12_500
-DELIVERY_BYTES = 920
-COPY_BYTES = 480
+DELIVERY_BYTES = 840
+COPY_BYTES = 450
 EVENT_BYTES = 1
 # Fragments that an edition's mails share, of each of its papers.
 PART_BYTES_A_PAPER = 5_800

@@ -50,7 +50,9 @@ def kill_after(process: subprocess.Popen[str], sink: SmtpSink, count: int) -> No
     """Kill the sender as soon as `count` complete messages have arrived."""
     deadline = time.monotonic() + 60
     while len(sink.seen) < count:
-        assert process.poll() is None, f"ended by itself after {len(sink.seen)} messages"
+        if process.poll() is not None:
+            said = " ".join(process.communicate())
+            pytest.fail(f"ended by itself after {len(sink.seen)} messages: {said}")
         assert time.monotonic() < deadline, f"only {len(sink.seen)} of {count} messages"
         time.sleep(0.001)
     process.kill()
