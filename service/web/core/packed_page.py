@@ -24,7 +24,7 @@ _MOST_STORED: Final = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PackedPiece:
     """A compressed piece of a page: raw deflate without an end, its CRC-32 and its size in octets."""
 
     packed: bytes
@@ -32,18 +32,18 @@ class Piece:
     size: int
 
 
-def pack(text: bytes) -> Piece:
+def pack(text: bytes) -> PackedPiece:
     """Return a piece of a page, compressed."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
     packed = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
-    return Piece(packed, zlib.crc32(text), len(text))
+    return PackedPiece(packed, zlib.crc32(text), len(text))
 
 
-def unpack(piece: Piece) -> bytes:
+def unpack(piece: PackedPiece) -> bytes:
     return zlib.decompressobj(_RAW).decompress(piece.packed)
 
 
-def join_packed(pieces: Sequence[Piece], between: bytes) -> bytes:
+def join_packed(pieces: Sequence[PackedPiece], between: bytes) -> bytes:
     """Return a gzip file of the pieces with `between`, of at most 64 KiB, between each two."""
     stored = _store(between)
     crc, size, parts = pieces[0].crc, pieces[0].size, [_GZIP_HEAD, pieces[0].packed]
@@ -61,7 +61,7 @@ def _store(text: bytes) -> bytes:
     return struct.pack("<BHH", 0, len(text), len(text) ^ _MOST_STORED) + text
 
 
-def _join_crc(before: int, piece: Piece) -> int:
+def _join_crc(before: int, piece: PackedPiece) -> int:
     """Return the CRC-32 of a text and a piece after it, without the text of either.
 
     It is linear: what the text before adds does not depend on the piece, but on its size alone.
@@ -73,7 +73,7 @@ def _join_crc(before: int, piece: Piece) -> int:
 class PackedResponse(HTMLResponse):
     """A page of pieces: compressed where the client takes that, as `GZipMiddleware` decides it."""
 
-    def __init__(self, pieces: Sequence[Piece], between: bytes, status: int) -> None:
+    def __init__(self, pieces: Sequence[PackedPiece], between: bytes, status: int) -> None:
         super().__init__(b"", status)
         self._pieces = pieces
         self._between = between

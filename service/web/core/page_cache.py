@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.papers.store.paper_changes import begin_snapshot, has_changed
 from service.platform.caches import Generations
 from service.platform.database.engine import one_statement, transaction
-from service.web.core.packed_page import PackedResponse, Piece, pack
+from service.web.core.packed_page import PackedResponse, PackedPiece, pack
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _LOCKS: Final = 64
 class _CachedPage:
     state: str
     status: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PackedPiece, ...]
 
 
 class PageCache:
