@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from service.papers.store.paper_changes import begin_snapshot, has_changed
 from service.platform.caches import Generations
 from service.platform.database.engine import one_statement, transaction
-from service.web.core.packed_page import PackedResponse, PackedPiece, pack
+from service.web.core.packed_page import PackedPiece, PackedResponse, pack
 
 T = TypeVar("T")
 
