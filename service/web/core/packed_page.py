@@ -25,7 +25,11 @@ _MOST_STORED: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class PackedPiece:
-    """A compressed piece of a page: raw deflate without an end, its CRC-32 and its size in octets."""
+    """A compressed piece of a page: raw deflate without an end, and its size in octets.
+
+    `crc` is how its CRC-32 differs from that of as many zeros: what the text before adds depends on
+    the size alone, since a CRC is linear.
+    """
 
     packed: bytes
     crc: int
@@ -36,7 +40,7 @@ def pack(text: bytes) -> PackedPiece:
     """Return a piece of a page, compressed."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
     packed = packer.compress(text) + packer.flush(zlib.Z_FULL_FLUSH)
-    return PackedPiece(packed, zlib.crc32(text), len(text))
+    return PackedPiece(packed, zlib.crc32(text) ^ zlib.crc32(bytes(len(text))), len(text))
 
 
 def unpack(piece: PackedPiece) -> bytes:
@@ -46,7 +50,7 @@ def unpack(piece: PackedPiece) -> bytes:
 def join_packed(pieces: Sequence[PackedPiece], between: bytes) -> bytes:
     """Return a gzip file of the pieces with `between`, of at most 64 KiB, between each two."""
     stored = _store(between)
-    crc, size, parts = pieces[0].crc, pieces[0].size, [_GZIP_HEAD, pieces[0].packed]
+    crc, size, parts = _join_crc(0, pieces[0]), pieces[0].size, [_GZIP_HEAD, pieces[0].packed]
     for piece in pieces[1:]:
         crc = _join_crc(zlib.crc32(between, crc), piece)
         size += len(between) + piece.size
@@ -62,12 +66,8 @@ def _store(text: bytes) -> bytes:
 
 
 def _join_crc(before: int, piece: PackedPiece) -> int:
-    """Return the CRC-32 of a text and a piece after it, without the text of either.
-
-    It is linear: what the text before adds does not depend on the piece, but on its size alone.
-    """
-    zeros = bytes(piece.size)
-    return zlib.crc32(zeros, before) ^ zlib.crc32(zeros) ^ piece.crc
+    """Return the CRC-32 of a text and a piece after it, without the text of either."""
+    return zlib.crc32(bytes(piece.size), before) ^ piece.crc
 
 
 class PackedResponse(HTMLResponse):
