@@ -16,7 +16,7 @@ FACTORY = "service.web.asgi:app_from_environment"
 # So long may requests run on when the server ends.
 _GRACE_SECONDS = 5
 # A process that does not answer this one for so long is killed; a busy machine makes it wait.
-_HUNG_SECONDS = 30
+HUNG_SECONDS = 30
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         host=options.host,
         port=options.port,
         workers=settings.web_processes,
-        timeout_worker_healthcheck=_HUNG_SECONDS,
+        timeout_worker_healthcheck=HUNG_SECONDS,
         http=DeadlineProtocol,
         ws="none",
         # By default uvicorn takes a visitor's address from anybody on this machine; our setting decides.
