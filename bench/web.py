@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -45,7 +44,7 @@ from website.corpus import (
     store_papers,
 )
 from website.learn import read_memory_mib
-from website.load import SECONDS, find_papers, send_steadily
+from website.load import SECONDS, find_papers, post_all, send_steadily
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
@@ -347,19 +346,12 @@ def add_subscribers(database_url: str, count: int) -> list[Token]:
 def measure_unsubscribing(site: str, subscribers: Sequence[Token]) -> float:
     """Return one-click unsubscribes per second, sent as mail programs do, several at a time."""
     say("unsubscribing")
-    tokens = [sign_token(each, (KEY,)) for each in subscribers]
-    with httpx2.Client(base_url=site, timeout=60) as client:
-
-        def leave(token: str) -> int:
-            body = {"List-Unsubscribe": "One-Click"}
-            return client.post(f"/unsubscribe/{token}", data=body).status_code
-
-        started = time.perf_counter()
-        with ThreadPoolExecutor(_CLIENTS) as pool:
-            statuses = set(pool.map(leave, tokens))
-        took = time.perf_counter() - started
+    paths = [f"/unsubscribe/{sign_token(each, (KEY,))}" for each in subscribers]
+    started = time.perf_counter()
+    statuses = post_all(site, paths, b"List-Unsubscribe=One-Click", _CLIENTS)
+    took = time.perf_counter() - started
     assert statuses == {200}, statuses
-    return round(len(tokens) / took, 1)
+    return round(len(paths) / took, 1)
 
 
 def describe(size: Size, distinct: int) -> dict[str, Any]:

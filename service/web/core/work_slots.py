@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-# Requests at costly work in one process; more would only take the processor from each other.
-SLOTS: Final = 4
+# Requests at costly work in one process: while one waits for the database, the other computes. With four
+# the slowest twentieth took twice as long under load.
+SLOTS: Final = 2
 # So many requests of one visitor, who may be an office, hold or await a slot; so many of everybody.
 MOST_OF_ONE: Final = 12
 MOST_OF_ALL: Final = 96
