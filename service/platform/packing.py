@@ -9,14 +9,18 @@ _WINDOW, _LEVEL, _MEMORY = 11, 6, 4
 class Packer:
     """Packs by a dictionary of at most 2 kB, the most frequent last (RFC 1950 §2.2).
 
-    What was packed with one dictionary is read with the same one only, and zlib refuses another: a
-    change of a dictionary needs the former one beside it.
+    What was packed with one dictionary is read with the same one only, and zlib refuses another unless
+    `is_proved`: a change of a dictionary needs the former one beside it.
     """
 
-    def __init__(self, dictionary: bytes) -> None:
+    def __init__(self, dictionary: bytes, *, is_proved: bool = False) -> None:
+        """With `is_proved` the texts have a proof of their own, and none of zlib's ten bytes."""
         self._dictionary = dictionary
+        self._window = -_WINDOW if is_proved else _WINDOW
         # Copied for each text, because reading the dictionary takes longer than a text.
-        self._begun = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=dictionary)
+        self._begun = zlib.compressobj(
+            _LEVEL, zlib.DEFLATED, self._window, _MEMORY, zdict=dictionary
+        )
 
     def pack(self, octets: bytes) -> bytes:
         packer = self._begun.copy()
@@ -24,7 +28,7 @@ class Packer:
 
     def unpack(self, packed: bytes) -> bytes:
         """Return what was packed. Raises `ValueError` for what is cut off or was never packed."""
-        unpacker = zlib.decompressobj(_WINDOW, zdict=self._dictionary)
+        unpacker = zlib.decompressobj(self._window, zdict=self._dictionary)
         try:
             octets = unpacker.decompress(packed)
         except zlib.error as error:

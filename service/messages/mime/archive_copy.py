@@ -20,6 +20,8 @@ _NEXT, _NEXT_WIRE = b"\x1e", b"=1E=\r\n"
 _SIGNS = (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06")
 # The kinds of a step, its two lowest bits; the rest is its value.
 _OWN, _SHARED, _MARKED, _TOPIC = range(4)
+# Of a shared fragment: the one after that from which the last step led away.
+_LEFT = 1 << 2
 # After the last step: the same topic again, which no step names.
 _END = _TOPIC
 # What reading a recipe raises that is cut off, forged, or needs a fragment that is gone.
@@ -61,13 +63,14 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
 
     A recipe is a list of steps, and the private texts. A step names a shared fragment by its
     distance from the one before: fragments that came together first are numbered in that order, so
-    most steps are the same octet. A topic is named in the same way. A text that comes twice is stored
-    once.
+    most steps are the same octet. After the fragments of a card, whose numbers are far away, the mail goes on
+    where it left; that is an octet, too. A topic is named in the same way. A text that comes twice is
+    stored once.
     """
     octets = bytearray()
     add = octets.append
     own: dict[bytes, int] = {}
-    after = 1
+    after, left = 1, 0
     current = 0
     for fragment, topic in copy.part.fragments:
         wire, key, marks = fragment
@@ -77,12 +80,16 @@ def write_recipe(copy: ArchivedMail, numbers: Mapping[bytes, int]) -> bytes:
             current = topic
         if key:
             number = numbers[key]
-            if number == after and not marks:
-                add(_SHARED)
+            kind = _MARKED if marks else _SHARED
+            if number == after:
+                add(kind)
             else:
-                step = _fold_sign(number - after) << 2
-                add_number(octets, step | (_MARKED if marks else _SHARED))
-                octets += marks
+                if number == left:
+                    add(_LEFT | kind)
+                else:
+                    add_number(octets, _fold_sign(number - after) + 1 << 2 | kind)
+                left = after
+            octets += marks
             after = number + 1
         else:
             new = len(own) + 1
@@ -132,7 +139,7 @@ def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
     """Return the private texts, and the steps."""
     octets = iter(_PACKER.unpack(recipe))
     steps: list[_Step] = []
-    number = topic = own = 0
+    after, left, topic, own = 1, 0, 0, 0
     while (step := read_number(octets)) != _END:
         kind, value = step & 3, step >> 2
         if kind == _TOPIC:
@@ -141,7 +148,10 @@ def _read(recipe: bytes) -> tuple[bytes, list[_Step]]:
             steps.append((0, (), value - 1 if value else own, topic))
             own += not value
         else:
-            number += 1 + _unfold_sign(value)
+            number = (after, left)[value] if value < 2 else after + _unfold_sign(value - 1)
+            if value:
+                left = after
+            after = number + 1
             marks = [
                 read_number(octets) for _ in range(read_number(octets) if kind == _MARKED else 0)
             ]
@@ -158,9 +168,10 @@ def _unfold_sign(value: int) -> int:
     return ~(value >> 1) if value & 1 else value >> 1
 
 
-# What private texts have in common.
+# What private texts have in common. A copy is proved by its hash.
 _PACKER = Packer(
-    (
+    is_proved=True,
+    dictionary=(
         "Information Retrieval Robotics Cryptography and Security Databases Human-Computer Interaction"
         "Neural and Evolutionary Computing Computers and Society Software Engineering Astrophysics "
         "High Energy Physics Theory Statistics Optimization and Control Image and Video Processing"
@@ -170,8 +181,10 @@ _PACKER = Packer(
         " Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Trending Newest 1 paper more papers"
         " new on  and  · Mon Tue Wed Thu Fri Sat Sun papers\x1e, “” and “”\x1e\x02/status\x1e"
         "\x02\x03\x1e\x02\x03#pause\x1e\x02\x06\x1e\x02\x04\x1e\x02/\x1e\x02/privacy"
-        '<p class="why">You get this because the abstract says <mark></mark>, <mark>learning</mark> and the title'
-        ' says <mark>model</mark> and it is in Machine Learning.\r\n <a href="\x00?topic=\x01&amp;mute=large%20'
-        'language&amp;paper=1">Mute <bdi>large language</bdi></a> <a href="\x00?topic=\x01&amp;mute='
-    ).encode()
+        "12 new on  and 2 other topics · Tue 1 Dec\x1e12 papers\x1e"
+        "\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00\x01\x00"
+        '</mark> and the author is <mark></p><p class="why">You get this because it is in Machine Learning, the title'
+        " says <mark>model</mark>, <mark>learning</mark>.\x1e"
+        '</p><p class="why">You get this because the abstract says <mark>'
+    ).encode(),
 )

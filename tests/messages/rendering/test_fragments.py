@@ -20,6 +20,7 @@ from service.messages.mime.archive_copy import (
     copy_mail,
     needed_numbers,
     restore_copy,
+    write_recipe,
 )
 from service.messages.rendering.fragments import (
     CHANGE,
@@ -187,6 +188,30 @@ def test_any_words_of_an_encoded_text_can_be_marked(words: list[str], data: st.D
 def test_marks_that_are_no_pairs_stay_in_the_text(text: str) -> None:
     fragment = encode_shared(text)
     assert (fragment.plain, fragment.marks) == (text.encode(), b"")
+
+
+@given(st.lists(st.sampled_from([1, 2, 3, 4, 900, 901, 902, 70_000, 70_001]), max_size=20))
+def test_a_recipe_finds_parts_wherever_their_numbers_are(numbers: list[int]) -> None:
+    copy = copy_mail(make_mail([(f"part {number}", True, 7) for number in numbers], ""))
+    of_keys = {
+        one.key: number for (one, _), number in zip(copy.part.fragments, numbers, strict=True)
+    }
+    stored = {of_keys[one.key]: one.plain for one, _ in copy.part.fragments}
+    recipe = write_recipe(copy, of_keys)
+    assert needed_numbers(recipe) == set(numbers)
+    assert restore_copy(recipe, stored).body == copy.part.body
+
+
+def test_a_way_back_to_where_a_mail_left_off_is_short() -> None:
+    there_and_back = [1, 5_000, 2, 5_001, 3, 5_002, 4]
+    copy = copy_mail(make_mail([(f"part {number}", True, 0) for number in there_and_back], ""))
+    of_keys = {
+        one.key: number
+        for (one, _), number in zip(copy.part.fragments, there_and_back, strict=True)
+    }
+    nearby = {key: number for number, key in enumerate(of_keys, 1)}
+    # Only the first way is told: each later one leads to where the mail left off.
+    assert len(write_recipe(copy, of_keys)) <= len(write_recipe(copy, nearby)) + 4
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1])
