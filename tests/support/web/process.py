@@ -10,7 +10,6 @@ from pathlib import Path
 
 from service.cli.processes import COMMANDS
 from service.platform.settings.settings import Settings
-from service.web import serve
 from support.smtp.smtp_sink import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,8 +46,7 @@ def running_as(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[
         yield address, process.pid
     finally:
         process.terminate()
-        # The parent of several sees a signal when the one it asks has answered, or is hung.
-        assert process.wait(timeout=2 * serve.HUNG_SECONDS) in {0, -15, -9}
+        assert process.wait(timeout=15) in {0, -15, -9}
 
 
 def _answers(port: int) -> bool:
