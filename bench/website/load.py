@@ -6,6 +6,7 @@ A client library takes as much of the processor as the site, on the same cores.
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from random import Random
 from urllib.parse import urlencode, urlsplit
@@ -40,22 +41,27 @@ class _Connections:
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         async with self._free:
-            reader, writer = (
-                self._idle.pop()
-                if self._idle
-                else await asyncio.open_connection(self._host, self._port)
-            )
-            try:
-                writer.write(head.encode() + body)
-                status, is_last = await _receive(reader)
-            except BaseException:
-                writer.close()
-                raise
-            if is_last:
-                writer.close()
-            else:
-                self._idle.append((reader, writer))
-            return status
+            # The server may have closed one that was idle, and did not read the request then.
+            while self._idle:
+                with suppress(ConnectionError, asyncio.IncompleteReadError):
+                    return await self._ask_by(*self._idle.pop(), head.encode() + body)
+            opened = await asyncio.open_connection(self._host, self._port)
+            return await self._ask_by(*opened, head.encode() + body)
+
+    async def _ask_by(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> int:
+        try:
+            writer.write(request)
+            status, is_last = await _receive(reader)
+        except BaseException:
+            writer.close()
+            raise
+        if is_last:
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+        return status
 
     def close(self) -> None:
         for _, writer in self._idle:

@@ -27,8 +27,10 @@ _WRAPPING = linear_regex.compile(
     r")",
     "i",
 )
-# The patterns below are slow over long texts, and no identifier is one.
+# The patterns below are slow over long texts, and no identifier is one. Each identifier has digits, which
+# most texts for `like:` lack.
 _LONGEST: Final = 2_000
+_DIGITS: Final = frozenset("0123456789")
 # A URL's query and fragment, the file ending of a PDF link, and the class in `… [cs.CL]`.
 _TRAILING = linear_regex.compile(r"(?:/?(?:[?#].*)?|\s*\[[\w.-]+\])\Z")
 _NEW_STYLE = linear_regex.compile(r"(\d\d)(\d\d)\.(\d{4,5})(?:v([1-9]\d{0,3}))?", "a")
@@ -49,7 +51,7 @@ def split_version(text: str) -> tuple[str, int | None]:
 
     Raises IdentifierError for anything that arXiv could not have assigned.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or _DIGITS.isdisjoint(text):
         raise IdentifierError(f"not an arXiv identifier: {_shortened(text)}")
     bare = _TRAILING.sub("", _WRAPPING.sub("", text.strip()))
     bare = bare.removesuffix(".pdf").removesuffix(".PDF")
