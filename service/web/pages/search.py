@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
 from service.papers.domain.types import PaperView
@@ -43,13 +42,24 @@ class SearchPage:
 
 
 @router.get("/search", dependencies=SEARCH)
-def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
-    text = clean(q).strip()
+def show_search(context: Context, q: str = "", page: str = "1") -> Response:
+    text, number = clean(q).strip(), parse_page_number(page)
     if not text:
         return context.pages.show("search.html", query="", found=None)
+
+    def load(session: Session) -> SearchPage:
+        return search(session, context.settings, text, number)
+
+    def render(found: SearchPage) -> tuple[int, str]:
+        return 200, context.pages.write("search.html", query=text, found=found)
+
     try:
-        with transaction(context.sessions) as session:
-            found = search(session, context.settings, text, parse_page_number(page))
+        if "like:" in text.casefold():
+            # What is like a text changes with each day's words, of which the cache is not told.
+            with transaction(context.sessions) as session:
+                found = load(session)
+            return context.pages.show("search.html", query=text, found=found)
+        return context.page_cache.show(("search", text, number), load, render)
     except TopicError as error:
         return context.pages.show(
             "search.html",
@@ -59,7 +69,6 @@ def show_search(context: Context, q: str = "", page: str = "1") -> HTMLResponse:
             fault=str(error),
             pointer=point_at(error),
         )
-    return context.pages.show("search.html", query=text, found=found)
 
 
 def search(session: Session, settings: Settings, text: str, number: int) -> SearchPage:

@@ -16,7 +16,8 @@ from service.papers.domain.types import BatchState
 from service.papers.store.votes import delete_pick, record_pick
 
 PAGES = ("/", "/daily/2026-09-18", "/weekly/2026-W38", "/monthly/2026-09?sort=newest")
-PAPER = "/papers/arxiv:2609.00001"
+PAPER, SEARCH = "/papers/arxiv:2609.00001", "/search?q=cat:cs.CL"
+ALL = (*PAGES, PAPER, SEARCH)
 NOW = datetime(2026, 9, 18, 12, tzinfo=UTC)
 
 
@@ -42,7 +43,7 @@ def paper(session: Session) -> int:
     return store_papers(session, [make_announcement(1, "Cats")])["arxiv:2609.00001"]
 
 
-@pytest.mark.parametrize("path", [*PAGES, PAPER])
+@pytest.mark.parametrize("path", ALL)
 @pytest.mark.usefixtures("paper")
 def test_a_second_visit_costs_one_statement_and_has_a_form_of_its_own(
     web: httpx2.Client, engine: Engine, path: str
@@ -52,7 +53,7 @@ def test_a_second_visit_costs_one_statement_and_has_a_form_of_its_own(
         second = web.get(path).text
     assert len([each for each in statements if "paper_changes" in each]) == 1
     assert len(statements) == 1
-    if path == PAPER:
+    if path in {PAPER, SEARCH}:
         assert first == second
     else:
         tokens = token_of(first), token_of(second)
@@ -60,7 +61,7 @@ def test_a_second_visit_costs_one_statement_and_has_a_form_of_its_own(
         assert len(tokens[0]) > 40
 
 
-@pytest.mark.parametrize("path", [*PAGES, PAPER])
+@pytest.mark.parametrize("path", [*ALL, "/search?q=cats"])
 @pytest.mark.usefixtures("paper")
 def test_every_table_that_a_page_reads_tells_what_changes(
     web: httpx2.Client, session: Session, engine: Engine, path: str
@@ -83,6 +84,15 @@ def test_every_table_that_a_page_reads_tells_what_changes(
     )
     assert "papers" in read
     assert read - told - {"paper_changes"} == set()
+
+
+@pytest.mark.usefixtures("paper")
+def test_a_search_by_likeness_is_made_each_time(web: httpx2.Client, engine: Engine) -> None:
+    path = '/search?q=LIKE:"cats and dogs" OR cats'
+    assert "Cats" in web.get(path).text.replace("<mark>", "").replace("</mark>", "")
+    with counting(engine) as statements:
+        web.get(path)
+    assert any("FROM papers" in each for each in statements)
 
 
 def _store_another(session: Session, _paper: int) -> None:
@@ -116,13 +126,13 @@ def _vote(session: Session, paper: int) -> None:
 
 
 CHANGES: tuple[tuple[Callable[[Session, int], None], str, tuple[str, ...]], ...] = (
-    (_store_another, "Dogs", PAGES),
-    (_correct, "Kittens", (*PAGES, PAPER)),
-    (_withdraw, "withdrawn", (*PAGES, PAPER)),
-    (_pick, "Read it twice.", (*PAGES, PAPER)),
-    (_upvote, "77<span", PAGES),
+    (_store_another, "Dogs", (*PAGES, SEARCH)),
+    (_correct, "Kittens", ALL),
+    (_withdraw, "withdrawn", ALL),
+    (_pick, "Read it twice.", ALL),
+    (_upvote, "77<span", (*PAGES, SEARCH)),
     (_upvote, "77 upvotes", (PAPER,)),
-    (_vote, "1 vote", (*PAGES, PAPER)),
+    (_vote, "1 vote", ALL),
 )
 
 
