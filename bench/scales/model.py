@@ -15,18 +15,18 @@ from service.platform.settings.settings import Settings
 
 # -- measured by bench/morning.py: processor time of a digest, and its message -------------------
 
-COMPOSER_CPU_US = 452
-COMPOSE_POSTGRES_CPU_US = 182
-SENDER_CPU_US = 2_438
-POSTGRES_CPU_US = 288
+COMPOSER_CPU_US = 356
+COMPOSE_POSTGRES_CPU_US = 144
+SENDER_CPU_US = 2_306
+POSTGRES_CPU_US = 286
 VALKEY_CPU_US = 4
-OTHERS_CPU_US = 22
+OTHERS_CPU_US = 21
 # Of the sink, in place of a relay on the same machine.
-SINK_CPU_US = 317
-MESSAGE_BYTES = 41_859
+SINK_CPU_US = 326
+MESSAGE_BYTES = 41_476
 # A run of `morning.py` on a quiet machine: so many composed and sent; the seconds of both parts by the clock.
 CHECKED_CORES, CHECKED_COMPOSED, CHECKED_SENT = 2, 100_000, 100_000
-CHECKED_COMPOSE_S, CHECKED_SEND_S = 34.5, 164.4
+CHECKED_COMPOSE_S, CHECKED_SEND_S = 26.8, 157.6
 
 # -- measured by bench/year.py ----------------------------------------------------------------
 
