@@ -34,7 +34,6 @@ from service.papers.sources.base import (
 )
 from service.papers.store import batches
 from service.papers.store.models import Batch
-from service.papers.store.upsert import merge_new_words
 from service.papers.store_announcements import Stored, store_announcements
 from service.papers.watched_sources import watched_categories
 from service.platform.database.engine import transaction
@@ -116,9 +115,6 @@ def ingest_source(
         )
         on_batch(report)
         reports.append(report)
-    if any(report.stored_count or report.updated_count for report in reports):
-        with transaction(sessions) as session:
-            merge_new_words(session)
     return reports
 
 

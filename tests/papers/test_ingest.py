@@ -4,7 +4,7 @@ import threading
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 from support.newsletter.stored import changed_tables, count_by_type, read_tables, stored, versions
 from support.servers.loopback_http import Request, Response
@@ -18,7 +18,6 @@ from service.papers.domain.types import AnnounceType, BatchState
 from service.papers.ingest import BatchReport
 from service.papers.store.batches import count_announced, find_batch, get_batches
 from service.papers.store.read import get_announcements, get_papers, list_papers_announced_on
-from service.papers.store.upsert import merge_new_words
 
 THURSDAY, FRIDAY, SATURDAY, MONDAY = (date(2026, 9, day) for day in (17, 18, 19, 21))
 KINDS = (Told(1), Told(2, "cross"), Told(3, "replace", 2), Told(4, "replace-cross", 3))
@@ -48,7 +47,13 @@ def test_the_words_of_a_day_are_in_the_text_indexes_at_once(
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
     provider.look(FRIDAY)
-    assert merge_new_words(session) == 0
+    names = "SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam"
+    indexes = session.scalars(
+        text(f"{names} WHERE amname = 'gin' AND indrelid = 'papers'::regclass")
+    ).all()
+    assert len(indexes) == 6
+    pages = [func.gin_clean_pending_list(index) for index in indexes]
+    assert set(session.execute(select(*pages)).one()) == {0}
 
 
 def test_only_new_and_cross_listed_papers_are_new_to_subscribers(

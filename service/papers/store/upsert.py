@@ -25,13 +25,6 @@ from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.models import Announcement, Paper, PaperVersion, Signal
 from service.papers.store.read import find_paper_ids
 
-_TEXT_INDEXES = (
-    "ix_papers_title_lexemes",
-    "ix_papers_abstract_lexemes",
-    "ix_papers_title_words",
-    "ix_papers_abstract_words",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class PaperDraft:
@@ -53,16 +46,6 @@ class Upserted:
     ids: dict[str, int]
     inserted: frozenset[str]
     updated: frozenset[str]
-
-
-def merge_new_words(session: Session) -> int:
-    """Move the words of new papers into the text indexes; returns how many pages they took.
-
-    PostgreSQL lists them beside the indexes until the next vacuum, and meanwhile takes the indexes
-    for slow: a preview of a word then reads all texts of the last days.
-    """
-    pages = [func.gin_clean_pending_list(name) for name in _TEXT_INDEXES]
-    return sum(session.execute(select(*pages)).one())
 
 
 def upsert_papers(session: Session, drafts: Sequence[PaperDraft], now: datetime) -> Upserted:
