@@ -235,6 +235,8 @@ def test_the_site_listens_where_its_address_says_or_behind_the_proxy(
 @contextmanager
 def running(*arguments: str, changes: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Run a command that stays as a process of its own; kill it if it has not ended by then."""
+    # Who runs the tests by `nohup` ignores SIGHUP, and so would the command, as it should.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [sys.executable, "-m", "service.cli", *arguments],
         stdout=subprocess.PIPE,
