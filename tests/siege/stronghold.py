@@ -16,6 +16,7 @@ from typing import Any
 from support.smtp.smtp_sink import free_port
 
 from service.cli.processes import await_site
+from service.papers.domain.announcement_days import announcement_date
 from service.sample.papers import nearest_weekday
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +122,7 @@ def open_stronghold(home: Path, subscribers: int) -> Iterator[Stronghold]:
     (home / "bounces").chmod(0o777)
     for folder in ("mails", "bounces/tmp", "bounces/new", "bounces/cur"):
         (home / folder).chmod(0o777)
-    on = str(nearest_weekday(datetime.now(UTC).date()))
+    on = str(nearest_weekday(announcement_date(datetime.now(UTC))))
     with ExitStack() as stack:
         sample = stack.enter_context(_printing_port("-m", "service.sample", "--date", on))
         relay = stack.enter_context(_printing_port("-m", "siege.relay", str(home)))
