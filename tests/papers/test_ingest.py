@@ -47,9 +47,9 @@ def test_the_words_of_a_day_are_in_the_text_indexes_at_once(
 ) -> None:
     provider.show(render_feed(FRIDAY, *KINDS))
     provider.look(FRIDAY)
-    names = "SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam"
+    gin = "SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam"
     indexes = session.scalars(
-        text(f"{names} WHERE amname = 'gin' AND indrelid = 'papers'::regclass")
+        text(f"{gin} WHERE amname = 'gin' AND indrelid = 'papers'::regclass")
     ).all()
     assert len(indexes) == 6
     pages = [func.gin_clean_pending_list(index) for index in indexes]
