@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -174,7 +175,11 @@ def listen(
     from service.bounces.record import open_listener
     from service.cli.processes import ending_at_signals
 
-    with ending_at_signals(), command_context(context, as_json=as_json) as command:
+    with (
+        suppress(KeyboardInterrupt),  # Its ordinary end, also while it starts.
+        ending_at_signals(),
+        command_context(context, as_json=as_json) as command,
+    ):
         if not command.settings.bounce_domain:
             raise CommandError("return paths need a domain; set PAPERBOY_BOUNCE_DOMAIN", 2)
         listener = open_listener(command.sessions, command.settings, command.clock, lmtp=lmtp)

@@ -71,6 +71,29 @@ def ending_at_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C, and what ends a block as it does, until this block is over.
+
+    A child that is forked but not yet noted would otherwise be left behind.
+    """
+    kept: list[int] = []
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.default_int_handler
+    ]
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: kept.append(number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+    if kept:
+        raise KeyboardInterrupt
+
+
 def await_site(url: str, check: Callable[[], None], seconds: float = READY_SECONDS) -> bool:
     """Return whether a site answers within so many seconds; `check` raises if it has ended."""
     deadline = time.monotonic() + seconds
@@ -146,7 +169,8 @@ class Stack:
         self._held = ExitStack()
 
     def start(self, name: str, *more: str) -> None:
-        self._children[name] = _Child(more, self._spawn(name, more), time.monotonic())
+        with _uninterrupted():
+            self._children[name] = _Child(more, self._spawn(name, more), time.monotonic())
 
     def _spawn(self, name: str, more: Sequence[str]) -> subprocess.Popen[bytes]:
         path = self._log_dir / f"{name}.log"
@@ -209,7 +233,8 @@ class Stack:
         for name, child in self._children.items():
             if child.starts_at is not None:
                 if now >= child.starts_at:
-                    child.process, child.started_at = self._spawn(name, child.more), now
+                    with _uninterrupted():
+                        child.process, child.started_at = self._spawn(name, child.more), now
                     child.starts_at, child.is_first = None, False
                 continue
             status = child.process.poll()

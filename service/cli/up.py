@@ -1,6 +1,7 @@
 """The command `up`: the service with the operator's settings, as child processes."""
 
 import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ class Place:
 def run(context: typer.Context, *, as_json: bool, host: str, port: int | None) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises `CommandError` when a part ends at its first start."""
     with (
+        suppress(KeyboardInterrupt),  # Its ordinary end, also while it starts.
         ending_at_signals(),
         command_context(context, as_json=as_json) as command,
         development_mailbox(command.settings) as settings,
