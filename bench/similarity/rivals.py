@@ -15,8 +15,7 @@ from service.similarity.domain.bm25 import weigh_text
 from service.similarity.domain.calibration import Target
 from service.similarity.domain.vectors import WORDS_ONLY, PaperVectors
 from service.similarity.embeddings.embedders import load_embedder
-from service.similarity.like_paper import target_of_paper
-from service.similarity.store.corpus import get_corpus, get_generation
+from service.similarity.like_paper import load_corpus, target_of_paper
 from service.similarity.store.models import PaperMeaning
 from service.similarity.store.vectors import dot_columns
 from service.topics.store.to_sql import fetch_lexemes
@@ -75,12 +74,8 @@ class Bm25:
             for clause in clauses:
                 place = self._stored.place.get(clause)
                 if place is None:
-                    generation = get_generation(session)
                     lexemes = fetch_lexemes(session, [clause])[clause]
-                    corpus = get_corpus(
-                        session, generation.paper_count if generation else 1, lexemes
-                    )
-                    target = Target(b"", weigh_text(lexemes, corpus))
+                    target = Target(b"", weigh_text(lexemes, load_corpus(session, lexemes)))
                 else:
                     paper = PaperVectors(self._stored.ids[place], WORDS_ONLY, b"", ())
                     target = target_of_paper(session, paper)

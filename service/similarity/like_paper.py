@@ -12,7 +12,7 @@ from service.similarity.domain.bm25 import Corpus, ShippedCorpus, pack_paper, ra
 from service.similarity.domain.calibration import Target, join_vectors
 from service.similarity.domain.vectors import PaperVectors
 from service.similarity.embeddings.embedders import MODEL_NAMES, Embedder, load_embedder
-from service.similarity.store.corpus import get_corpus, get_generation
+from service.similarity.store.corpus import get_corpus
 from service.similarity.store.vectors import PaperText, get_meanings, select_texts
 
 # Of a description that is embedded as a whole: 85 words are some 128 word pieces.
@@ -104,7 +104,4 @@ def lexemes_of(texts: Iterable[PaperText]) -> set[str]:
 
 def load_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | ShippedCorpus:
     """Return how common these lexemes are, by the shipped counts where none are stored yet."""
-    generation = get_generation(session)
-    if generation is None:
-        return ShippedCorpus()
-    return get_corpus(session, generation.paper_count, lexemes)
+    return get_corpus(session, lexemes) or ShippedCorpus()

@@ -54,6 +54,7 @@ def app_from_environment() -> FastAPI:
                 settings.database_url,
                 pool_size=max(_LEAST_POOL_SIZE, _POOL_SIZE // settings.web_processes),
                 most_seconds=WEB_SECONDS,
+                is_for_many=True,
             )
         ),
         operator_sessions=make_sessions(

@@ -324,7 +324,7 @@ def test_up_ends_with_everything_it_started(address: str, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_signal_ends_up_in_order_while_it_starts(address: str, tmp_path: Path) -> None:
     with running("--json", "up", changes={"PAPERBOY_BASE_URL": address}) as process:
-        wait_until(lambda: (tmp_path / "data" / "logs" / "web.log").exists(), 60)
+        wait_until((tmp_path / "data" / "logs" / "web.log").exists, 60)
         assert_ends(process, signal.SIGTERM, [])
     assert living_children(tmp_path / "data") == []
 

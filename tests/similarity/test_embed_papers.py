@@ -11,6 +11,7 @@ from support.web.papers import THURSDAY, make_announcement, store_papers
 from service.papers.domain.types import AnnounceType, ParsedAnnouncement
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
+from service.similarity.domain.bm25 import Corpus
 from service.similarity.domain.calibration import ReferenceScores, Target
 from service.similarity.domain.vectors import WORDS_ONLY, LikeQueryView, is_like
 from service.similarity.embed_papers import (
@@ -21,8 +22,7 @@ from service.similarity.embed_papers import (
     meaning_note,
     similar_papers,
 )
-from service.similarity.store import corpus
-from service.similarity.store.corpus import get_generation, open_generation, scan_pool
+from service.similarity.store.corpus import get_corpus, get_generation, open_generation, scan_pool
 from service.similarity.store.models import LikeQuery, PaperMeaning
 from service.similarity.store.vectors import get_meanings, like_condition
 from service.topics.like_queries import (
@@ -380,7 +380,7 @@ def test_counted_lexemes_determine_rarity(
     count_lexemes(sessions, settings, FEW)
     counted = load_like_query(session, settings, "method treebanks", scan_few)
     assert shipped.sparse != counted.sparse
-    assert corpus.get_corpus(session, 24, ["method"]).count("method") == 24
+    assert get_corpus(session, ["method"]) == Corpus(24, {"method": 24})
 
 
 # -- similar papers ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Text, cast, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from service.papers.store.models import PaperChange
+from service.platform.database.engine import begin_reading
 
 # The key in `Session.info`; a session has one transaction.
 _SNAPSHOT = "snapshot"
@@ -30,7 +31,7 @@ def begin_snapshot(session: Session, *settings: ColumnElement[Any]) -> str:
 
     Must be its first statement. `settings` are calls of `set_config`.
     """
-    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    begin_reading(session)
     state: str = session.execute(select(cast(func.pg_current_snapshot(), Text), *settings)).one()[0]
     session.info[_SNAPSHOT] = state
     return state

@@ -50,17 +50,20 @@ def scan_pool(
     return ReferenceScores(ids, dense_sums, sparse_sums)
 
 
-# Built once, as every page of a paper asks both.
-_COUNTS = select(LexemeCount.lexeme, LexemeCount.paper_count).where(
-    LexemeCount.lexeme == any_(cast(bindparam("lexemes", type_=Text), ARRAY(Text)))
-)
 _NEWEST = select(MeaningGeneration).order_by(MeaningGeneration.generation.desc()).limit(1)
+_generation = _NEWEST.with_only_columns(MeaningGeneration.paper_count.label("total")).subquery()
+# Built once, as every page of a paper asks it.
+_COUNTS = select(_generation, LexemeCount.lexeme, LexemeCount.paper_count).outerjoin(
+    LexemeCount, LexemeCount.lexeme == any_(cast(bindparam("lexemes", type_=Text), ARRAY(Text)))
+)
 
 
-def get_corpus(session: Session, paper_count: int, lexemes: Iterable[str]) -> Corpus:
-    """Return the document frequencies of these lexemes, as last counted."""
-    rows = session.execute(_COUNTS, {"lexemes": write_texts(lexemes)})
-    return Corpus(paper_count, dict(rows.all()))
+def get_corpus(session: Session, lexemes: Iterable[str]) -> Corpus | None:
+    """Return the document frequencies of these lexemes; None where lexemes were never counted."""
+    rows = session.execute(_COUNTS, {"lexemes": write_texts(lexemes)}).all()
+    if not rows:
+        return None
+    return Corpus(rows[0].total, {lexeme: count for _, lexeme, count in rows if lexeme})
 
 
 def get_generation(session: Session) -> MeaningGeneration | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from sqlalchemy import ColumnElement, case, cast, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, bindparam, case, cast, func, or_, select, true
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Session
 
@@ -150,15 +150,17 @@ def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int)
     newest, _ = session.execute(_NEWEST_DAY).one()
     if newest is None:
         return []
+    statement = _select_newest_between(condition)
     found: list[int] = []
-    after: date = newest + timedelta(days=1)
+    before: date = newest + timedelta(days=1)
     days: int | None = _FIRST_DAYS
     while True:
         since = newest - timedelta(days=days) if days else date.min
-        found += _find_newest_between(session, condition, (since, after), most - len(found))
+        span = {"since": since, "before": before, "most": most - len(found)}
+        found += session.scalars(statement, span)
         if days is None or len(found) >= most:
             return found
-        after, days = since, _days_to_look(days, len(found), most)
+        before, days = since, _days_to_look(days, len(found), most)
 
 
 def _days_to_look(days: int, found_count: int, most: int) -> int | None:
@@ -169,20 +171,19 @@ def _days_to_look(days: int, found_count: int, most: int) -> int | None:
     return wanted if wanted <= _MOST_DAYS else None
 
 
-def _find_newest_between(
-    session: Session, condition: ColumnElement[bool], span: tuple[date, date], most: int
-) -> list[int]:
-    since, before = span
+def _select_newest_between(condition: ColumnElement[bool]) -> Select[int]:
+    """Return the statement for the newest `most` ids from the day `since` to the one before `before`."""
+    first = Paper.first_announced_on
     # MATERIALIZED keeps the LIMIT out: with it the planner would walk the index of dates through
     # the whole archive for a word that it wrongly estimates to be common.
     found = (
-        select(Paper.id, Paper.first_announced_on, Paper.key)
-        .where(condition, Paper.first_announced_on >= since, Paper.first_announced_on < before)
+        select(Paper.id, first, Paper.key)
+        .where(condition, first >= bindparam("since"), first < bindparam("before"))
         .cte("found")
         .prefix_with("MATERIALIZED")
     )
     newest = select(found.c.id).order_by(found.c.first_announced_on.desc(), found.c.key.desc())
-    return list(session.scalars(newest.limit(most)))
+    return newest.limit(bindparam("most"))
 
 
 def select_changed_at(session: Session, paper_ids: Sequence[int]) -> datetime | None:

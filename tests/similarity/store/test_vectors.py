@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 
 from service.papers.store.models import Paper
 from service.platform.settings.settings import Settings
-from service.similarity.domain.bm25 import ShippedCorpus, weigh_text
+from service.similarity.domain.bm25 import Corpus, ShippedCorpus, weigh_text
 from service.similarity.domain.calibration import (
     Origin,
     Target,
@@ -298,17 +298,21 @@ def test_the_pool_has_the_embedded_papers_of_one_model_without_the_excluded_one(
 def test_a_generation_counts_document_frequencies(session: Session) -> None:
     store(session, [("Graph models", "model model")] * 4 + [("Rare", "words")] * 2)
     assert get_generation(session) is None
+    assert get_corpus(session, ["graph"]) is None
     assert open_generation(session, "m", 6)
     newest = get_generation(session)
     assert newest is not None
     assert (newest.generation, newest.model, newest.paper_count) == (1, "m", 6)
-    corpus = get_corpus(session, 6, ["graph", "model", "rare", "unknown"])
+    corpus = get_corpus(session, ["graph", "model", "rare", "unknown"])
+    assert corpus is not None
+    assert corpus.paper_count == 6
     assert {word: corpus.count(word) for word in ("graph", "model", "unknown")} == {
         "graph": 4,
         "model": 4,
         "unknown": 0,
     }
     assert corpus.count("rare") == 0, "two papers are as rare as none"
+    assert get_corpus(session, ["unknown"]) == Corpus(6, {})
 
 
 def test_the_next_generation_replaces_the_counts(session: Session) -> None:
@@ -319,8 +323,8 @@ def test_the_next_generation_replaces_the_counts(session: Session) -> None:
     newest = get_generation(session)
     assert newest is not None
     assert newest.generation == 2
-    corpus = get_corpus(session, 8, ["old", "fresh"])
-    assert (corpus.count("old"), corpus.count("fresh")) == (0, 4)
+    corpus = get_corpus(session, ["old", "fresh"])
+    assert corpus == Corpus(8, {"fresh": 4})
 
 
 def test_only_one_process_counts_at_a_time(session: Session, engine: Any) -> None:
