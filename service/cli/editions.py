@@ -376,7 +376,8 @@ def _restored_lines(report: RestoreReport) -> list[str]:
     if report.until is None:
         return [NOTHING_SUSPECTED]
     total = counted(sum(report.doubtful.values()), "mail")
-    lines = [f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent already:"]
+    line = f"{total} due until {report.until:%Y-%m-%d %H:%M} UTC may have been sent already"
+    lines = [f"{line}:" if report.doubtful else f"{line}."]
     for number, count in sorted(report.doubtful.items()):
         choices = "sent|resend|carry" if number else "sent|resend"
         command = f"paperboy resolve {number} --in-doubt {choices}"

@@ -185,7 +185,7 @@ def is_paper_count(text: str) -> bool:
 def _unknown_zone(text: str) -> str:
     close = " or ".join(suggest_zones(text))
     hint = f"Did you mean {close}?" if close else "Write a large city near you, such as Berlin."
-    return f"No time zone is called {text!r}. {hint}"
+    return f"No time zone is called {text!r}. {hint}" if text else hint
 
 
 def _to_preferences(form: SignUpForm, topics: Checked) -> Preferences:

@@ -203,6 +203,9 @@ def test_a_subscriber_is_added_with_or_without_a_confirmation(
     assert wrong.status_code == 422
     assert 'id="topic-fault-0"' in wrong.text
     assert 'id="hour-fault"' in wrong.text
+    nowhere = operator.post("/admin/subscribers/new", data={**form, "timezone": ""})
+    assert nowhere.status_code == 422
+    assert ">Write a large city near you, such as Berlin.<" in nowhere.text
 
 
 def test_a_pause_a_return_and_an_end_are_in_the_story(
