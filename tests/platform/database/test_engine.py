@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from service.deliveries.domain.recipients import SuppressionReason
 from service.platform.database.engine import (
     OUT_OF_TIME,
+    begin_reading,
     limit_time,
     log_on_commit,
     make_engine,
@@ -92,6 +93,34 @@ def test_a_change_that_is_rolled_back_is_not_logged(engine: Engine) -> None:
     with capture_logs() as lines, pytest.raises(LookupError):
         change()
     assert lines == []
+
+
+@pytest.mark.parametrize("is_for_many", [True, False])
+def test_a_statement_of_one_among_many_gets_no_parallel_workers(
+    database_url: str, is_for_many: bool
+) -> None:
+    engine = make_engine(database_url, is_for_many=is_for_many)
+    with engine.begin() as connection:
+        # A plan with Gather wherever one is possible.
+        connection.execute(text("SET LOCAL debug_parallel_query = on"))
+        plan = connection.scalars(text("EXPLAIN SELECT count(*) FROM papers")).all()
+    engine.dispose()
+    assert any("Gather" in line for line in plan) is not is_for_many
+
+
+def test_a_reading_transaction_sees_one_state_and_writes_nothing(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=1)
+    sessions = make_sessions(engine)
+    settings = text(
+        "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
+    )
+    with transaction(sessions) as session:
+        begin_reading(session)
+        assert session.execute(settings).one() == ("repeatable read", "on")
+    # The same connection, for ordinary work.
+    with transaction(sessions) as session:
+        assert session.execute(settings).one() == ("read committed", "off")
+    engine.dispose()
 
 
 @pytest.fixture
