@@ -19,6 +19,7 @@ from service.platform.caches import cached
 from service.presentation.highlight import (
     NumberedWords,
     WantedWords,
+    WordPlaces,
     holds_phrase,
     look_for,
     number_words,
@@ -101,6 +102,16 @@ class Excerpts:
         for number, count in enumerate(counts):
             pieces.extend([number] * (count - len(pieces)))
         return words, pieces
+
+    def places_in(self, which: int) -> WordPlaces:
+        """Return where the words of a piece are."""
+        words, pieces = self._words
+        first, last = bisect_left(pieces, which), bisect_right(pieces, which)
+        before = sum(len(piece) + len(_GAP) for piece in self.pieces[:which])
+        return WordPlaces(
+            [at - before for at in words.starts[first:last]],
+            [at - before for at in words.ends[first:last]],
+        )
 
     def shown_words(self, quoted: Quoted) -> ShownWords:
         """Return the words of the excerpt that shows these pieces."""

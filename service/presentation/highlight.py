@@ -8,11 +8,11 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
-from typing import TypeAlias
+from itertools import accumulate, islice, pairwise
+from typing import NamedTuple, TypeAlias
 
-import snowballstemmer
 from markupsafe import Markup
+from Stemmer import Stemmer
 
 from service.platform.caches import cached
 from service.presentation.formulas import find_formulas, widen, write
@@ -23,6 +23,7 @@ _WORD = re.compile(
     r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
     r"|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
 )
+_WORD_APART = re.compile(f"({_WORD.pattern})")
 # What may stand between the words of a phrase: "prompt-tuning" is "prompt tuning".
 _GAP = re.compile(r"[\s\-\u2010-\u2014/_'’]{0,3}")
 # Before and after each stem of a text or a phrase; no word holds it.
@@ -37,7 +38,7 @@ _SHORTEST_SHARE = 0.4
 @cached("word stems", maxsize=65_536)
 def _fold(word: str) -> str:
     # A stemmer is stateful, so threads must not share one; thanks to the cache few are made.
-    return sys.intern(snowballstemmer.stemmer("english").stemWord(word.casefold()))
+    return sys.intern(Stemmer("english", 0).stemWord(word.casefold()))
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
@@ -129,6 +130,13 @@ def _stands_at(text: str, spans: Sequence[tuple[int, int]], phrase: Sequence[str
     )
 
 
+class WordPlaces(NamedTuple):
+    """The first character of each word of a text, and the one after its last."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class NumberedWords:
     """The words of a text in which many topics look for theirs, numbered and stemmed once.
@@ -141,6 +149,11 @@ class NumberedWords:
     ends: Sequence[int]
     stems: str
     is_next: bytes
+
+    @property
+    def spans(self) -> WordPlaces:
+        """Where the words are."""
+        return WordPlaces(self.starts, self.ends)
 
     def find(self, wanted: WantedWords) -> list[tuple[int, int]]:
         """Return the first and the last word of each phrase: left to right, the longest, none overlapping."""
@@ -180,16 +193,13 @@ def words_of(text: str) -> NumberedWords:
 
 def number_words(text: str) -> NumberedWords:
     """Return the words of a text."""
-    text = str(text)  # Markup would check each slice.
-    spans = [token.span() for token in _WORD.finditer(text)]
-    small = "H" if len(text) < 1 << 16 else "L"
-    starts = array(small, [start for start, _ in spans])
-    ends = array(small, [end for _, end in spans])
-    stems = _EDGE.join(["", *[_fold(text[start:end]) for start, end in spans], ""])
-    gaps = [text[end:start] for end, start in zip(ends, starts[1:], strict=False)]
+    # Markup would check each slice. Gaps and words in turn, a gap first and last:
+    pieces = _WORD_APART.split(str(text))
+    places = array("H" if len(text) < 1 << 16 else "L", accumulate(map(len, pieces)))
+    stems = _EDGE.join(["", *map(_fold, pieces[1::2]), ""])
     # Nearly all are one space.
-    is_next = bytes([gap == " " or _GAP.fullmatch(gap) is not None for gap in gaps])
-    return NumberedWords(starts, ends, stems, is_next)
+    is_next = [gap == " " or _GAP.fullmatch(gap) is not None for gap in pieces[2:-1:2]]
+    return NumberedWords(places[:-1:2], places[1::2], stems, bytes(is_next))
 
 
 def holds_phrase(text: str, phrase: str) -> bool:

@@ -5,10 +5,10 @@ import re
 from itertools import pairwise
 
 import pytest
-import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
+from Stemmer import Stemmer
 
 from service.presentation.formulas import typeset
 from service.presentation.highlight import (
@@ -225,7 +225,7 @@ def _words_one_by_one(text: str, phrases: list[str]) -> list[tuple[int, int]]:
 
 
 def stem(word: str) -> str:
-    stemmed: str = snowballstemmer.stemmer("english").stemWord(word.casefold())
+    stemmed: str = Stemmer("english").stemWord(word.casefold())
     return stemmed
 
 
