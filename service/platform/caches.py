@@ -1,7 +1,7 @@
 """The registry of this process's caches by name: maximum, current size, hits and misses.
 
 There are two kinds: results of a function (`cached`, an LRU cache), and caches that an object owns
-(`register_cache`, `Generations`); the registry holds owners weakly, so it keeps none of them alive.
+(`register_cache`, `SizedCache`); the registry holds owners weakly, so it keeps none of them alive.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -67,56 +68,70 @@ def register_cache(name: str, owner: CacheOwner, *, maximum: int) -> None:
     _owned[owner] = name, maximum
 
 
-class Generations(Generic[T]):
-    """A cache of two generations of at most `most_bytes` each; no value may be None.
+class SizedCache(Generic[T]):
+    """A cache of at most `most_bytes`; no value may be None. Threads may share it.
 
-    Entries still in use are promoted; the others are dropped at the second rotation. Reading costs
-    two dictionary lookups at most and moves nothing, unlike an LRU list. `size_of` estimates the
-    bytes of a value with its key.
+    When it is full, entries that were not used for long go one by one, as by the clock algorithm: those
+    used since the last round are in `_new`, the others wait in `_old`, the oldest first. So everything is
+    kept that fits, and reading an entry in use costs one look-up. `size_of` estimates the bytes of a
+    value with its key.
     """
 
     def __init__(self, name: str, most_bytes: int, size_of: Callable[[T], int]) -> None:
         self.name, self.most_bytes, self._size_of = name, most_bytes, size_of
         self._new: dict[Hashable, T] = {}
         self._old: dict[Hashable, T] = {}
-        self._new_bytes = self._old_bytes = self.misses = 0
-        _bounded[self] = None
+        self.bytes = self.misses = 0
+        self._lock = Lock()
+        _sized[self] = None
 
     def get(self, key: Hashable) -> T | None:
         found = self._new.get(key)
         if found is None:
-            found = self._old.get(key)
-            if found is None:
-                self.misses += 1
-            else:
-                self.add(key, found)
+            with self._lock:
+                found = self._old.pop(key, None)
+                if found is None:
+                    self.misses += 1
+                else:
+                    self._new[key] = found
         return found
 
     def add(self, key: Hashable, value: T) -> T:
-        self.grow(self._size_of(value))
-        self._new[key] = value
+        with self._lock:
+            for kept in (self._new, self._old):
+                before = kept.pop(key, None)
+                if before is not None:
+                    self.bytes -= self._size_of(before)
+            self._new[key] = value
+            self._make_room(self._size_of(value))
         return value
 
     def grow(self, size: int) -> None:
         """Count bytes that a value has gained since it was added."""
-        if self._new_bytes + size > self.most_bytes:
-            self._old, self._old_bytes = self._new, self._new_bytes
-            self._new, self._new_bytes = {}, 0
-        self._new_bytes += size
+        with self._lock:
+            self._make_room(size)
 
-    @property
-    def bytes(self) -> int:
-        return self._new_bytes + self._old_bytes
+    def _make_room(self, size: int) -> None:
+        self.bytes += size
+        # A round begins at half, so that those in use are told apart before anything has to go.
+        while self.bytes > (self.most_bytes if self._old else self.most_bytes / 2):
+            if self._old:
+                self.bytes -= self._size_of(self._old.pop(next(iter(self._old))))
+            else:
+                self._old, self._new = self._new, {}
+                # Counted again, because values may have grown after they had gone.
+                self.bytes = sum(map(self._size_of, self._old.values()))
 
     def count_entries(self) -> int:
         return len(self._new) + len(self._old)
 
     def clear_entries(self) -> None:
-        self._new, self._old = {}, {}
-        self._new_bytes = self._old_bytes = self.misses = 0
+        with self._lock:
+            self._new, self._old = {}, {}
+            self.bytes = self.misses = 0
 
 
-_bounded: WeakKeyDictionary[Generations[Any], None] = WeakKeyDictionary()
+_sized: WeakKeyDictionary[SizedCache[Any], None] = WeakKeyDictionary()
 
 
 def list_caches() -> list[CacheUse]:
@@ -130,7 +145,7 @@ def list_caches() -> list[CacheUse]:
         total = owned.get(name)
         entries, most = (total.entries, total.maximum or 0) if total else (0, 0)
         owned[name] = CacheUse(name, entries + owner.count_entries(), most + maximum)
-    for cache, _ in _living(_bounded):
+    for cache, _ in _living(_sized):
         total = owned.get(cache.name) or CacheUse(cache.name, 0, None)
         owned[cache.name] = CacheUse(
             cache.name,
@@ -138,7 +153,7 @@ def list_caches() -> list[CacheUse]:
             None,
             misses=(total.misses or 0) + cache.misses,
             bytes=(total.bytes or 0) + cache.bytes,
-            maximum_bytes=(total.maximum_bytes or 0) + 2 * cache.most_bytes,
+            maximum_bytes=(total.maximum_bytes or 0) + cache.most_bytes,
         )
     return sorted([*functions, *owned.values()], key=lambda use: use.name)
 
@@ -147,7 +162,7 @@ def clear_caches() -> None:
     """Empty every cache of this process."""
     for function in list(_functions.values()):
         function.cache_clear()
-    for owner, _ in (*_living(_owned), *_living(_bounded)):
+    for owner, _ in (*_living(_owned), *_living(_sized)):
         owner.clear_entries()
 
 

@@ -101,7 +101,7 @@ def comes_at(cadence: Cadence, hour: int, zone: str, timing: Timing) -> str:
     return f"{how_often(cadence)} {when}, {zone_name(zone)}"
 
 
-@cached("topic headings", maxsize=4_096)
+@cached("topic headings", maxsize=8_192)
 def topic_title(title: str) -> str:
     """Return a topic's name as a one-line heading; a name that is all in quotes loses them."""
     title = " ".join(title.split())

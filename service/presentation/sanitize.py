@@ -5,8 +5,6 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
-from service.platform.caches import cached
-
 # C0 and C1 controls break MJML or mail programs, surrogates cannot be encoded, explicit direction
 # marks would reorder the text after a name, and noncharacters mark slots (`fragments`).
 _FORBIDDEN = re.compile(
@@ -59,8 +57,6 @@ def safe_url(address: str) -> str:
     return address if is_safe else ""
 
 
-# Both parts of a mail contain the same links.
-@cached("links of ours", maxsize=256)
 def require_own_url(address: str) -> str:
     """Return `address`, one of our own links; raises `UnsafeOwnLink` if it is unsafe."""
     if not safe_url(address):

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from service.platform.caches import Generations
+from service.platform.caches import SizedCache
 from service.platform.settings.settings import Settings
 from service.similarity.domain.bm25 import Corpus, ShippedCorpus, pack_paper, rarity, weigh_paper
 from service.similarity.domain.calibration import Target, join_vectors
@@ -44,7 +44,7 @@ def meanings_of(session: Session, settings: Settings, ids: Sequence[int]) -> lis
 
 
 # A topic is embedded for its live preview, for the page, and once more when it is saved.
-_embedded = Generations[bytes]("embedded texts", 500_000, lambda vector: len(vector) + _TEXT_BYTES)
+_embedded = SizedCache[bytes]("embedded texts", 1_000_000, lambda vector: len(vector) + _TEXT_BYTES)
 
 
 def embed_text(settings: Settings, text: str) -> bytes:

@@ -2,7 +2,9 @@
 
 import ast
 import gc
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +15,7 @@ from support.rules import ROOT
 from service.platform import caches
 from service.platform.caches import (
     CacheUse,
-    Generations,
+    SizedCache,
     cached,
     clear_caches,
     list_caches,
@@ -130,22 +132,67 @@ def test_objects_of_one_name_are_counted_together_and_as_long_as_they_live() -> 
     assert use_of("boxes") is None
 
 
-def test_a_cache_of_two_generations_holds_at_most_its_bytes() -> None:
-    texts: Generations[str] = Generations("texts", 10, len)
+def letters_in(texts: SizedCache[str]) -> str:
+    return "".join(letter for letter in "abcdefgh" if texts.get(letter) is not None)
+
+
+def test_a_sized_cache_holds_at_most_its_bytes_and_what_is_in_use() -> None:
+    texts: SizedCache[str] = SizedCache("texts", 20, len)
     assert texts.get("a") is None
     for letter in "abcdefgh":
         texts.add(letter, letter * 4)
-        # One that is in use stays, and is counted once more in the new generation.
         assert texts.get("a") == "aaaa"
         assert texts.bytes <= 20
-    assert [letter for letter in "abcdefgh" if texts.get(letter) is not None] == ["a", "g", "h"]
-    assert use_of("texts") == CacheUse(
-        "texts", texts.count_entries(), None, misses=6, bytes=texts.bytes, maximum_bytes=20
-    )
-    texts.grow(7)
-    assert texts.bytes <= 20
+    assert letters_in(texts) == "aefgh"
+    assert use_of("texts") == CacheUse("texts", 5, None, misses=4, bytes=20, maximum_bytes=20)
     texts.clear_entries()
     assert use_of("texts") == CacheUse("texts", 0, None, misses=0, bytes=0, maximum_bytes=20)
+
+
+def test_a_sized_cache_keeps_all_that_fits() -> None:
+    texts: SizedCache[str] = SizedCache("texts", 32, len)
+    for letter in "abcdefgh":
+        texts.add(letter, letter * 4)
+    assert letters_in(texts) == "abcdefgh"
+    # An entry may come again, as a page does that has changed.
+    texts.add("h", "hhhh")
+    assert letters_in(texts) == "abcdefgh"
+    texts.add("h", "hhhhh")
+    assert (letters_in(texts), texts.bytes) == ("bcdefgh", 29)
+
+
+def test_a_value_that_grows_drives_others_out() -> None:
+    lists: SizedCache[list[int]] = SizedCache("lists", 20, len)
+    growing = lists.add("a", [1, 2, 3])
+    lists.add("b", [1] * 8)
+    lists.add("c", [1] * 8)
+    growing += [4, 5, 6]
+    assert lists.get("a") is growing
+    lists.grow(3)
+    assert [lists.get(each) is not None for each in "abc"] == [True, False, True]
+    assert lists.bytes == 14
+
+
+def test_a_value_that_is_larger_than_its_cache_is_not_kept() -> None:
+    texts: SizedCache[str] = SizedCache("texts", 3, len)
+    assert texts.add("a", "aaaa") == "aaaa"
+    assert (texts.get("a"), texts.bytes) == (None, 0)
+
+
+def test_threads_share_a_sized_cache() -> None:
+    texts: SizedCache[str] = SizedCache("texts", 40, len)
+
+    def use(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(20_000):
+            letter = chance.choice("abcdefgh" * 2 + "ijklmnop")
+            if texts.get(letter) is None:
+                texts.add(letter, letter * 4)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
+    held = sum(len(texts.get(letter) or "") for letter in "abcdefghijklmnop")
+    assert (held, texts.count_entries()) == (texts.bytes, 10)
 
 
 def test_all_are_cleared_at_once() -> None:

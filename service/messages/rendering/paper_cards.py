@@ -13,10 +13,10 @@ from service.messages.contexts.digest import DigestPaper, DigestSection
 from service.messages.rendering import fragments
 from service.messages.rendering.slots import TextSlot
 from service.messages.rendering.text_part import trim
-from service.platform.caches import Generations
+from service.platform.caches import SizedCache
 
-# Per generation; a card takes about 4 kB with its wire form.
-_MOST_CARD_BYTES = 24_000_000
+# A card takes about 4 kB with its wire form.
+_MOST_CARD_BYTES = 48_000_000
 _KEY_BYTES = 1_000
 _MOST_OPENINGS = 4_096
 
@@ -166,7 +166,7 @@ class WholeCards:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._kept: Generations[CardText] = Generations(
+        self._kept: SizedCache[CardText] = SizedCache(
             "whole cards", _MOST_CARD_BYTES, lambda card: card[0].size + _KEY_BYTES
         )
 

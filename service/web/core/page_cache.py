@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.papers.store.paper_changes import begin_snapshot, has_changed
-from service.platform.caches import Generations
+from service.platform.caches import SizedCache
 from service.platform.database.engine import one_statement, transaction
 from service.web.core.packed_page import PackedPiece, PackedResponse, pack
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 FORM_TOKEN: Final = secrets.token_hex(16)
 """What stands in a page to be cached for the token of its form, which each visitor gets of its own."""
-_MOST_BYTES: Final = 8 * 1024 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
 _LOCKS: Final = 64
 
 
@@ -37,7 +37,7 @@ class PageCache:
 
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
-        self._pages: Generations[_CachedPage] = Generations("rendered pages", _MOST_BYTES, _size_of)
+        self._pages: SizedCache[_CachedPage] = SizedCache("rendered pages", _MOST_BYTES, _size_of)
         self._guard = Lock()
         self._locks = tuple(Lock() for _ in range(_LOCKS))
 

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from service.papers.domain.types import PaperView
-from service.platform.caches import Generations, cached
+from service.platform.caches import SizedCache, cached
 from service.presentation.dates import plain_date
 from service.presentation.highlight import shorten
 from service.presentation.phrases import byline, count_of, names_and_more
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 WIDTH, HEIGHT = 1200, 630
-# Of each of the two generations; a picture has some 15 kB.
-_MOST_BYTES: Final = 2_000_000
+# A picture has some 15 kB.
+_MOST_BYTES: Final = 4_000_000
 _MARGIN = 72
 _SMALL = 32
 _BRAND_LINE, _TITLE_TOP, _TITLE_BOTTOM, _RULE, _AUTHORS_LINE, _DATE_LINE = (
@@ -84,7 +84,7 @@ def describe(paper: PaperView, brand: str) -> PaperPicture:
     )
 
 
-_pictures: Generations[bytes] = Generations("pictures of papers", _MOST_BYTES, len)
+_pictures: SizedCache[bytes] = SizedCache("pictures of papers", _MOST_BYTES, len)
 # FreeType's faces are not for several threads, and one picture at a time is enough.
 _drawing = Lock()
 

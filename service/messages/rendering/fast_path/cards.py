@@ -44,29 +44,35 @@ from service.messages.rendering.paper_cards import (
     card_text,
 )
 from service.messages.rendering.text_part import wrap_excerpt
-from service.platform.caches import Generations
+from service.platform.caches import SizedCache
 from service.presentation.excerpts import Quoted
-from service.presentation.highlight import WantedWords, look_for, mark
+from service.presentation.highlight import WantedWords, WordPlaces, look_for, mark, words_of
 from service.topics.domain.types import Reason
 
-# Per generation: the cards of a day of 1,500 papers in both parts, each in some forms; what they share of
-# titles, bylines and links; the sentences of their abstracts.
-_MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 20_000_000, 20_000_000, 30_000_000
-# Per generation: the notes of some thousand topics with their cards, which subscribers share.
-_MOST_NOTE_BYTES = 45_000_000
+# The cards of four days of 1,500 papers in both parts, each in some forms; what they share of titles,
+# bylines and links; the sentences of the abstracts of two days.
+_MOST_CARD_BYTES, _MOST_SEGMENT_BYTES, _MOST_EXCERPT_BYTES = 40_000_000, 40_000_000, 60_000_000
+# The notes of ten thousand topics with their cards, which subscribers share.
+_MOST_NOTE_BYTES = 90_000_000
 # Of the cards of one note. One such as "it is in Machine Learning" lasts for years.
 _MOST_CARDS_BYTES = 2_000_000
 _NOTE_BYTES, _WANTED_BYTES = 700, 300
 # A few forms of four kinds of cards; an operator's templates may have more.
 _MOST_SHAPES = 64
+# What a template may ask of a note, as a bit of a form.
+_ASKS_REASONS, _ASKS_HEADING = 1, 2
+_QUESTIONS: dict[Hashable, int] = {
+    ("reasons", "bool"): _ASKS_REASONS,
+    ("is_in_heading", "bool"): _ASKS_HEADING,
+}
 # What templates may write of a note before their cards are rendered whole.
 _MOST_SIGNATURES = 128
 
 
 @dataclass(slots=True)
 class _Note:
-    """What a topic adds to its papers, as in `DigestPaper`. `form` tells cards apart that show other
-    parts of it.
+    """What a topic adds to its papers, as in `DigestPaper`. `form` has the answers to what templates may
+    ask of it.
 
     `texts` are made of it alone, by the slots they fill; None where a card must be tidied with them.
     `cards` are those of papers with its texts and marks.
@@ -91,16 +97,16 @@ class CardSkeletons:
     def __init__(self, environment: Environment, log_once: UnsupportedLog) -> None:
         self._environment = environment
         self.log = log_once
-        self.cards: Generations[CardSkeleton | _Whole] = Generations(
+        self.cards: SizedCache[CardSkeleton | _Whole] = SizedCache(
             "paper cards", _MOST_CARD_BYTES, lambda card: card.size
         )
-        self.segments: Generations[Segment] = Generations(
+        self.segments: SizedCache[Segment] = SizedCache(
             "card segments", _MOST_SEGMENT_BYTES, lambda segment: segment.size
         )
-        self.excerpts: Generations[ShownExcerpt] = Generations(
+        self.excerpts: SizedCache[ShownExcerpt] = SizedCache(
             "card excerpts", _MOST_EXCERPT_BYTES, lambda excerpt: excerpt.size
         )
-        self.notes: Generations[_Note] = Generations(
+        self.notes: SizedCache[_Note] = SizedCache(
             "topic notes", _MOST_NOTE_BYTES, lambda note: note.size
         )
         self.signatures: dict[tuple[Hashable, ...], int] = {}
@@ -109,6 +115,9 @@ class CardSkeletons:
         self._wanted: dict[Hashable, int] = {}
         self._numbers = count()
         self._shapes: dict[CardShape, CardShape] = {}
+        # What the cards of a shape have asked. A card's skeleton is for all notes with the same answers:
+        # the key has only these, also when other papers' cards ask more later.
+        self.asked: dict[CardShape, int] = {}
 
     def placer(self, kind: CardKind, place_whole: PlaceCards) -> PlaceCards:
         """Return the function that places cards, by `place_whole` where no skeleton can hold one."""
@@ -120,7 +129,7 @@ class CardSkeletons:
     def note(self, entry: DigestPaper) -> _Note:
         """Return what a topic adds to an entry, one value for equal ones."""
         key = (entry.reasons, entry.is_in_heading)
-        form = bool(entry.reasons) + 2 * entry.is_in_heading
+        form = _ASKS_REASONS * bool(entry.reasons) + _ASKS_HEADING * entry.is_in_heading
         return self.notes.get(key) or self.notes.add(key, _Note(*key, form))
 
     def shape(self, name: str, view: CardView) -> CardShape:
@@ -217,8 +226,10 @@ class _CardPlacer:
     def _fill(self, entry: DigestPaper, shape: CardShape, note: _Note) -> FilledCard | None:
         """Return a card with the texts of its note, and keep it; None where that cannot be done."""
         kept, shown = self.kept, entry.shown
-        key = (shape, shown, note.form)
-        skeleton = kept.cards.get(key) or kept.cards.add(key, self._skeleton(entry, shape[1], note))
+        skeleton = kept.cards.get((shape, shown, note.form & kept.asked.get(shape, 0)))
+        if skeleton is None:
+            skeleton = self._skeleton(entry, shape, note)
+            kept.cards.add((shape, shown, note.form & kept.asked[shape]), skeleton)
         if not isinstance(skeleton, CardSkeleton):
             return None
         if skeleton.signature not in note.texts:
@@ -237,17 +248,18 @@ class _CardPlacer:
         kept.keep(note, shown, card, size)
         return card
 
-    def _skeleton(self, entry: DigestPaper, view: CardView, note: _Note) -> CardSkeleton | _Whole:
+    def _skeleton(self, entry: DigestPaper, shape: CardShape, note: _Note) -> CardSkeleton | _Whole:
         trace = symbolic.TemplateTrace(note)
         try:
-            card = self._render(entry, view, trace)
-            # Cards with reasons and without are told apart by their form.
-            if trace.questions.keys() - {("reasons", "bool")}:
+            card = self._render(entry, shape[1], trace)
+            if trace.questions.keys() - _QUESTIONS.keys():
                 raise CannotShare("it asks about a topic's reasons")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - the whole card does without, or names the fault
             self.kept.log.report(self.name, f"{type(error).__name__}: {error}")
             return _WHOLE
         finally:
+            asked = sum(bit for question, bit in _QUESTIONS.items() if question in trace.questions)
+            self.kept.asked[shape] = self.kept.asked.get(shape, 0) | asked
             trace.forget()
         if len(self.kept.slots) > _MOST_SIGNATURES:
             self.kept.log.report(self.name, "it writes more of a topic's reasons than can be kept")
@@ -257,8 +269,11 @@ class _CardPlacer:
     def _render(
         self, entry: DigestPaper, view: CardView, trace: symbolic.TemplateTrace
     ) -> CardSkeleton:
-        reasons = cast("Any", symbolic.symbolic_path(trace, "reasons"))
-        written = self.render(entry._replace(reasons=reasons), view)
+        symbolic_entry = entry._replace(
+            reasons=cast("Any", symbolic.symbolic_path(trace, "reasons")),
+            is_in_heading=cast("Any", symbolic.symbolic_path(trace, "is_in_heading")),
+        )
+        written = self.render(symbolic_entry, view)
         pieces: list[Piece] = []
         parts: list[Segment | ShownExcerpt | None] = []
         slots: list[_Slot] = []
@@ -266,7 +281,9 @@ class _CardPlacer:
             if isinstance(piece, str):
                 pieces.append(piece)
             elif marked := _marked_text(piece):
-                pieces.append(self._marked_text(marked[0], self.kept.number_words(marked[1])))
+                words = words_of(marked[0])
+                text = self._marked_text(marked[0], self.kept.number_words(marked[1]), words.spans)
+                pieces.append(replace(text, words=words))
             elif call := excerpt_call(piece):
                 parts += (self._segment(pieces), self._excerpt(call))
                 pieces = []
@@ -295,10 +312,6 @@ class _CardPlacer:
             quoted_number,
             number,
         )
-        known = self.kept.excerpts.get(key)
-        if known is not None:
-            return known
-
         marked: dict[int, MarkedText] = {}
 
         def piece(which: int | str) -> Piece:
@@ -306,8 +319,9 @@ class _CardPlacer:
                 return self.part.write(which)
             if which not in marked:
                 # Its words are those of the abstract, which all excerpts share.
-                text = self._marked_text(excerpts.pieces[which], number or 0)
-                marked[which] = replace(text, words=None)
+                marked[which] = self._marked_text(
+                    excerpts.pieces[which], number or 0, excerpts.places_in(which)
+                )
             return marked[which]
 
         def make(quoted: Quoted) -> Segment:
@@ -325,10 +339,11 @@ class _CardPlacer:
             return segment
 
         numbers = (quoted_number,) if number is None else (quoted_number, number)
-        shown = ShownExcerpt(excerpts, numbers, make)
+        kept = self.kept.excerpts
+        shown = kept.get(key) or kept.add(key, ShownExcerpt(excerpts, numbers, make))
         if shown.segment(()) is None:
             raise CannotShare("an excerpt that the whole card would be tidied for")
-        return self.kept.excerpts.add(key, shown)
+        return shown
 
     def _segment(self, pieces: Sequence[Piece]) -> Segment:
         """Return the segment of these pieces, one value for all forms of a card."""
@@ -336,8 +351,8 @@ class _CardPlacer:
         known = self.kept.segments.get(key)
         return known or self.kept.segments.add(key, make_segment(pieces))
 
-    def _marked_text(self, text: str, number: int) -> MarkedText:
-        marked = read_marked(text, number, self.part.write)
+    def _marked_text(self, text: str, number: int, spans: WordPlaces) -> MarkedText:
+        marked = read_marked(text, number, self.part.write, spans)
         if marked is None or not self._is_whole(marked.written):
             raise CannotShare("a marked text that the whole card would be tidied for")
         return marked

@@ -55,12 +55,13 @@ class ShownExcerpt:
     """The excerpt of a card. `numbers` are those of the words to quote, and of those to mark in HTML.
 
     `make` returns the segment of an excerpt that shows these sentences; it may raise `CannotShare`.
+    `size` is in bytes, with the segments made so far.
     """
 
     excerpts: Excerpts
     numbers: tuple[int, ...]
     make: Callable[[Quoted], Segment]
-    size: int = 500  # in bytes, without the segments
+    size: int = 500
     _made: dict[Quoted, Segment | None] = field(default_factory=dict)
 
     def find(self, wanted: Mapping[int, WantedWords]) -> Segment | None:
@@ -71,7 +72,8 @@ class ShownExcerpt:
         """Return the segment that shows these sentences."""
         if quoted not in self._made:
             try:
-                self._made[quoted] = self.make(quoted)
+                made = self._made[quoted] = self.make(quoted)
+                self.size += made.size
             except CannotShare:
                 self._made[quoted] = None
         return self._made[quoted]

@@ -19,7 +19,7 @@ from service.messages.rendering.fragments import (
 )
 from service.messages.rendering.paper_cards import CardText, card_text
 from service.presentation.formulas import Formula, find_formulas
-from service.presentation.highlight import WantedWords, mark, words_of
+from service.presentation.highlight import WantedWords, WordPlaces, mark
 
 _SEGMENT_BYTES, _PLACE_BYTES = 300, 2
 # Between two slots of a note most cards have the same few letters.
@@ -55,8 +55,13 @@ class MarkedText:
 Piece: TypeAlias = str | MarkedText
 
 
-def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedText | None:
-    """Return a text as `write` writes it; None where its parts are written otherwise."""
+def read_marked(
+    text: str, number: int, write: Callable[[Any], str], spans: WordPlaces
+) -> MarkedText | None:
+    """Return a text as `write` writes it; None where its parts are written otherwise.
+
+    `spans` are its words; who finds those to mark is not known yet.
+    """
     formulas = find_formulas(text)
     pieces: list[str] = []
     # Up to which character the text has grown, and by how many octets.
@@ -71,16 +76,15 @@ def read_marked(text: str, number: int, write: Callable[[Any], str]) -> MarkedTe
     written = write(mark(text, ()))
     if "".join((*pieces, text[at:])) != written:
         return None
-    words = words_of(text)
-    starts, ends = list(words.starts), list(words.ends)
+    starts, ends = list(spans.starts), list(spans.ends)
     for one in formulas:
-        for at_word, (start, end) in enumerate(zip(words.starts, words.ends, strict=True)):
+        for at_word, (start, end) in enumerate(zip(*spans, strict=True)):
             if one.start < end and start < one.end:
                 starts[at_word] = min(starts[at_word], one.start)
                 ends[at_word] = max(ends[at_word], one.end)
     places = [place for both in zip(starts, ends, strict=True) for place in both]
     moved = small_numbers(move_places(places, longer))
-    return MarkedText(written, number, words, moved, bool(formulas))
+    return MarkedText(written, number, None, moved, bool(formulas))
 
 
 def _written_otherwise(text: str, formulas: Sequence[Formula]) -> Iterator[tuple[int, int, str]]:

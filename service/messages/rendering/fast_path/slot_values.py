@@ -16,10 +16,10 @@ from service.messages.rendering.mjml_cache import compact
 from service.messages.rendering.paper_cards import WriteCards
 from service.messages.rendering.slots import sanitize
 from service.messages.rendering.text_part import tidy_text
-from service.platform.caches import Generations
+from service.platform.caches import SizedCache
 
-# Per generation: some 21,000 texts. A third of a mail's texts are its own.
-_MOST_TEXT_BYTES = 12_000_000
+# Some 28,000 texts: the names of some thousand topics in both parts, and an edition’s days and counts.
+_MOST_TEXT_BYTES = 16_000_000
 _KEY_BYTES = 300
 
 
@@ -54,7 +54,7 @@ class SlotValues:
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self._texts: Generations[tuple[Fragment, int]] = Generations(
+        self._texts: SizedCache[tuple[Fragment, int]] = SizedCache(
             "digest texts", _MOST_TEXT_BYTES, lambda text: text[0].size + _KEY_BYTES
         )
 
@@ -63,8 +63,8 @@ class SlotValues:
         spec = symbolic.spec_of(value)
         text = _SlotText(spec.read, part.write, part.is_whole)
         known = [read(spec.trace.given) for read in spec.sources.values()]
-        if any(map(_is_link, spec.sources)) or not all(map(_is_small, known)):
-            return _PrivateSlot(text)
+        if any(map(_is_own, spec.sources)) or not all(map(_is_small, known)):
+            return _PrivateSlot(text, self._numbers.setdefault(spec.key, len(self._numbers)))
         reads = tuple(spec.sources.values())
         source = reads[0] if len(reads) == 1 else lambda given: tuple(read(given) for read in reads)
         places = {key: f"*{at}" for at, key in enumerate(spec.sources)}
@@ -73,9 +73,10 @@ class SlotValues:
         return _SharedSlot(text, source, number, self._texts, encode)
 
 
-def _is_link(key: Hashable) -> bool:
-    """Whether the value is one of the subscriber's own addresses, which no other mail has."""
-    return isinstance(key, str) and key.startswith("mail.links.") and key != "mail.links.home"
+def _is_own(key: Hashable) -> bool:
+    """Whether hardly another mail has the value: the subscriber's own addresses, and the subject."""
+    is_link = isinstance(key, str) and key.startswith("mail.links.")
+    return key == "subject" or (is_link and key != "mail.links.home")
 
 
 def _is_of_paper(key: Hashable) -> bool:
@@ -104,7 +105,10 @@ class _SlotText:
     is_whole: Callable[[str], bool]
 
     def of(self, given: symbolic.RenderInput) -> str:
-        text = self.write(self.read(given))
+        return self.of_value(self.read(given))
+
+    def of_value(self, value: Any) -> str:
+        text = self.write(value)
         if not text or not self.is_whole(text):
             raise CannotShare("a text that the whole part would be tidied for")
         return text
@@ -112,15 +116,19 @@ class _SlotText:
 
 @dataclass(frozen=True, slots=True)
 class _PrivateSlot:
-    """A slot for text of one mail alone, such as its links."""
+    """A slot for text of one mail alone, such as its links, which both parts mostly write alike."""
 
     text: _SlotText
+    number: int
 
     def fill(self, given: symbolic.RenderInput, placed: Place) -> None:
-        text = self.text.of(given)
-        fragment = given.fragments.get(text)
+        fragment = given.fragments.get(self.number)
         if fragment is None:
-            fragment = given.fragments[text] = encode_private(text)
+            value = self.text.read(given)
+            text = self.text.of_value(value)
+            fragment = encode_private(text)
+            if text == value and text.isprintable():
+                given.fragments[self.number] = fragment
         placed.append((fragment, 0))
 
 
@@ -131,7 +139,7 @@ class _SharedSlot:
     text: _SlotText
     source: symbolic.Read
     number: int
-    texts: Generations[tuple[Fragment, int]]
+    texts: SizedCache[tuple[Fragment, int]]
     encode: Callable[[str], Fragment]
 
     def fill(self, given: symbolic.RenderInput, placed: Place) -> None:

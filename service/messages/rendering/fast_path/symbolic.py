@@ -22,13 +22,13 @@ from service.messages.rendering.slots import TextSlot, sanitize
 
 @dataclass(slots=True)
 class RenderInput:
-    """The mail that fills skeletons. `fragments` caches its repeated private texts by their text;
+    """The mail that fills skeletons. `fragments` keeps its own texts by the number of their slot;
     `numbered` counts the numbered papers of the current part.
     """
 
     mail: DigestContext
     subject: str = ""
-    fragments: dict[str, Fragment] = field(default_factory=dict)
+    fragments: dict[int, Fragment] = field(default_factory=dict)
     numbered: int = 0
 
 

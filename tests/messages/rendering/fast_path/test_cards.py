@@ -135,6 +135,9 @@ OWN = {
     "writes everything": "{{ entry.reasons ~ '' }} {{ entry.reasons[:1] }}",
     "marks lines": "<pre>{{ entry.paper.abstract | mark(entry.reasons | marked_words) }}</pre>",
     "blanks": "<p> {{ entry.reasons[-1].clause if entry.reasons }} </p>",
+    "asks more of some": "{{ 'why' if entry.reasons }}"
+    "{% if entry.paper.id == 1 %}{{ 'told' if entry.is_in_heading else 'not told' }}{% endif %}",
+    "writes the answer": "<p>{{ entry.is_in_heading }}</p>",
     "an address": "{{ '?all=1' | changed(in_topic=True) }}{% for reason in entry.reasons %}{{ ('?mute=' ~ reason.clause) | changed }}{% endfor %}",
 }
 
@@ -149,7 +152,8 @@ def test_an_operators_card_may_do_what_no_skeleton_can_hold(tmp_path: Path, name
     words = ("prompt", "tuning", "budget", "invented", " ", "")
     for number in range(60):
         reasons = tuple(Reason(f"{one}{number}", "title", (one,)) for one in words[: number % 5])
-        entry = make_entry(number % 3, reasons=reasons)
+        is_said = number % 7 > 2
+        entry = make_entry(number % 3, reasons=reasons, is_in_heading=is_said)
         digest = make_digest(DigestSection(title="a", papers=(entry,), topic_id=number))
         assert_equal(ours.render(digest.kind, digest), whole.render(digest.kind, digest))
 
@@ -195,6 +199,27 @@ def topic_digests(topics: Iterable[int], papers: int) -> list[DigestContext]:
         )
         for topic in topics
     ]
+
+
+def test_a_card_is_rendered_once_for_all_headings_that_it_does_not_ask_about() -> None:
+    renderer = Renderer()
+    reasons = (Reason("prompt", "title", ("prompt",)),)
+
+    def rendered(*, full_cards: int, is_in_heading: bool) -> int:
+        before = misses("paper cards")
+        entry = make_entry(1, reasons=reasons, is_in_heading=is_in_heading)
+        digest = replace(
+            make_digest(DigestSection(title="a", papers=(entry,), topic_id=1)),
+            full_cards=full_cards,
+        )
+        renderer.render(digest.kind, digest)
+        return misses("paper cards") - before
+
+    assert rendered(full_cards=1, is_in_heading=False) == 2
+    # Only the card in HTML asks.
+    assert rendered(full_cards=1, is_in_heading=True) == 1
+    assert rendered(full_cards=0, is_in_heading=False) == 2
+    assert rendered(full_cards=0, is_in_heading=True) == 0
 
 
 def misses(name: str) -> int:
@@ -263,9 +288,9 @@ def test_the_name_of_a_topic_is_encoded_once_wherever_it_stands_in_a_mail() -> N
         return misses("digest texts") - before
 
     encoded(first, second, third)
-    # The subject, which names the first topic, is new; lines in brief have the same headings.
-    assert encoded(second, third, first) == 1
-    assert encoded(third, second, first) == 1
+    # The subject, which names the first topic, is a mail's own; lines in brief have the same headings.
+    assert encoded(second, third, first) == 0
+    assert encoded(third, second, first) == 0
 
 
 def test_a_day_of_papers_fits_in_the_cache() -> None:
