@@ -15,18 +15,18 @@ from service.platform.settings.settings import Settings
 
 # -- measured by bench/morning.py: processor time of a digest, and its message -------------------
 
-COMPOSER_CPU_US = 356
-COMPOSE_POSTGRES_CPU_US = 144
-SENDER_CPU_US = 2_306
-POSTGRES_CPU_US = 286
-VALKEY_CPU_US = 4
-OTHERS_CPU_US = 21
+COMPOSER_CPU_US = 330
+COMPOSE_POSTGRES_CPU_US = 123
+SENDER_CPU_US = 1_531
+POSTGRES_CPU_US = 220
+VALKEY_CPU_US = 3
+OTHERS_CPU_US = 13
 # Of the sink, in place of a relay on the same machine.
-SINK_CPU_US = 326
-MESSAGE_BYTES = 41_476
+SINK_CPU_US = 285
+MESSAGE_BYTES = 41_474
 # A run of `morning.py` on a quiet machine: so many composed and sent; the seconds of both parts by the clock.
 CHECKED_CORES, CHECKED_COMPOSED, CHECKED_SENT = 2, 100_000, 100_000
-CHECKED_COMPOSE_S, CHECKED_SEND_S = 26.8, 157.6
+CHECKED_COMPOSE_S, CHECKED_SEND_S = 24.2, 109.8
 
 # -- measured by bench/year.py ----------------------------------------------------------------
 

@@ -183,9 +183,11 @@ class Excerpts:
             return self.ranked[:1]
         laid: list[int | str] = [chosen[0]]
         for before, number in pairwise(chosen):
-            # No space follows the full stop of Chinese and Japanese.
-            space = "" if self.pieces[before][-1] in "。！？" else " "
-            laid += (space if number == before + 1 else _GAP, number)
+            end, start = self.pieces[before][-1], self.pieces[number][0]
+            # No space follows the full stop of Chinese and Japanese; a piece may have an ellipsis already.
+            space = "" if end in "。！？" else " "
+            is_joined = number == before + 1 or _ELLIPSIS in {end, start}
+            laid += (space if is_joined else _GAP, number)
         return tuple(laid)
 
     def _choose(self, quoted: Quoted) -> Quoted:

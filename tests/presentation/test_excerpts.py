@@ -77,6 +77,12 @@ def test_a_word_is_shown_though_its_sentence_is_too_long() -> None:
     assert len(shown) <= 120
 
 
+def test_no_two_ellipses_stand_side_by_side() -> None:
+    long = "The grid " + "asks one corner after the other, and " * 6 + "finds butter."
+    shown = telling_excerpt(Paper(f"{BACKGROUND} {DONE} {long} {FOUND}"), 220, ["butter"])
+    assert shown == f"{DONE} …other, and finds butter."
+
+
 def test_an_abstract_that_tells_nothing_is_shown_from_its_beginning() -> None:
     assert telling_excerpt(Paper(f"{BACKGROUND} {GAP} {OUTLOOK}"), 130) == BACKGROUND
 

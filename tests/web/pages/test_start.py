@@ -76,6 +76,7 @@ def test_a_file_becomes_topics_by_one_click(
     for _ in range(2):
         done = web.post(f"{link}/start/save", data=form)
         assert "Topics saved" in done.text
+        assert "looks for 3 topics, among them:" in done.text
         assert saved(session, subscriber) == [
             ("cats", "Cats"),
             (cats, form["name"][0]),
@@ -87,6 +88,15 @@ def test_a_file_becomes_topics_by_one_click(
 
 
 @pytest.mark.usefixtures("papers")
+def test_the_first_topics_of_a_reader_are_all_that_the_next_digest_looks_for(
+    web: httpx2.Client, session: Session, papers: list[str], link: str
+) -> None:
+    session.execute(text("DELETE FROM topics"))
+    session.commit()
+    page = web.post(f"{link}/start", files={"file": ("my.bib", bibtex(*CATS, *DOGS))})
+    assert "looks for 2 topics:<" in web.post(f"{link}/start/save", data=form_of(page)).text
+
+
 def test_topics_from_a_file_change_nothing_that_the_reader_has_set(
     web: httpx2.Client, session: Session, link: str, subscriber: Subscriber
 ) -> None:
