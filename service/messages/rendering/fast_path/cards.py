@@ -117,7 +117,7 @@ class CardSkeletons:
         self._shapes: dict[CardShape, CardShape] = {}
         # What the cards of a shape have asked. A card's skeleton is for all notes with the same answers:
         # the key has only these, also when other papers' cards ask more later.
-        self.asked: dict[CardShape, int] = {}
+        self.questions: dict[CardShape, int] = {}
 
     def placer(self, kind: CardKind, place_whole: PlaceCards) -> PlaceCards:
         """Return the function that places cards, by `place_whole` where no skeleton can hold one."""
@@ -226,10 +226,10 @@ class _CardPlacer:
     def _fill(self, entry: DigestPaper, shape: CardShape, note: _Note) -> FilledCard | None:
         """Return a card with the texts of its note, and keep it; None where that cannot be done."""
         kept, shown = self.kept, entry.shown
-        skeleton = kept.cards.get((shape, shown, note.form & kept.asked.get(shape, 0)))
+        skeleton = kept.cards.get((shape, shown, note.form & kept.questions.get(shape, 0)))
         if skeleton is None:
             skeleton = self._skeleton(entry, shape, note)
-            kept.cards.add((shape, shown, note.form & kept.asked[shape]), skeleton)
+            kept.cards.add((shape, shown, note.form & kept.questions[shape]), skeleton)
         if not isinstance(skeleton, CardSkeleton):
             return None
         if skeleton.signature not in note.texts:
@@ -258,8 +258,8 @@ class _CardPlacer:
             self.kept.log.report(self.name, f"{type(error).__name__}: {error}")
             return _WHOLE
         finally:
-            asked = sum(bit for question, bit in _QUESTIONS.items() if question in trace.questions)
-            self.kept.asked[shape] = self.kept.asked.get(shape, 0) | asked
+            bits = sum(bit for question, bit in _QUESTIONS.items() if question in trace.questions)
+            self.kept.questions[shape] = self.kept.questions.get(shape, 0) | bits
             trace.forget()
         if len(self.kept.slots) > _MOST_SIGNATURES:
             self.kept.log.report(self.name, "it writes more of a topic's reasons than can be kept")
