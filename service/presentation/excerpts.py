@@ -106,7 +106,7 @@ class Excerpts:
     def places_in(self, which: int) -> WordPlaces:
         """Return where the words of a piece are."""
         words, pieces = self._words
-        first, last = bisect_left(pieces, which), bisect_right(pieces, which)
+        first, last = _range_of(which, pieces)
         before = sum(len(piece) + len(_GAP) for piece in self.pieces[:which])
         return WordPlaces(
             [at - before for at in words.starts[first:last]],
@@ -120,9 +120,9 @@ class Excerpts:
         count = 0
         for which in self.lay_out(quoted):
             if isinstance(which, int):
-                start = bisect_left(pieces, which)
+                start, end = _range_of(which, pieces)
                 moved[which] = count - start
-                count += bisect_right(pieces, which) - start
+                count += end - start
         return ShownWords(words, pieces, moved)
 
     def quote(self, wanted: WantedWords) -> Quoted:
@@ -201,6 +201,11 @@ class Excerpts:
                 chosen.append(number)
                 used += more
         return tuple(sorted(chosen))
+
+
+def _range_of(which: int, pieces: Sequence[int]) -> tuple[int, int]:
+    """Return the number of a piece's first word, and the one after its last; `pieces` has the piece of each."""
+    return bisect_left(pieces, which), bisect_right(pieces, which)
 
 
 # Each card template of the same paper needs them.

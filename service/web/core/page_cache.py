@@ -38,7 +38,6 @@ class PageCache:
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
         self._pages: SizedCache[_CachedPage] = SizedCache("rendered pages", _MOST_BYTES, _size_of)
-        self._guard = Lock()
         self._locks = tuple(Lock() for _ in range(_LOCKS))
 
     def show(
@@ -60,8 +59,7 @@ class PageCache:
         return PackedResponse(page.pieces, form_token.encode(), page.status)
 
     def _find(self, key: Hashable) -> _CachedPage | None:
-        with self._guard:
-            page = self._pages.get(key)
+        page = self._pages.get(key)
         if page is None:
             return None
         with one_statement(self._sessions) as session:
@@ -75,9 +73,7 @@ class PageCache:
             loaded = load(session)
         status, text = render(loaded)
         pieces = tuple(map(pack, text.encode().split(FORM_TOKEN.encode())))
-        page = _CachedPage(state, status, pieces)
-        with self._guard:
-            return self._pages.add(key, page)
+        return self._pages.add(key, _CachedPage(state, status, pieces))
 
 
 def _size_of(page: _CachedPage) -> int:

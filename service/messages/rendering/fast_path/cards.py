@@ -328,19 +328,16 @@ class _CardPlacer:
             if number is not None:
                 shown_words = number, excerpts.shown_words(quoted)
                 pieces = [piece(which) for which in excerpts.lay_out(quoted)]
-                segment = make_segment(pieces, shown_words)
-            else:
-                text = self.part.write(wrap_excerpt(paper, excerpts.show(quoted)))
-                # It follows other lines, so its first one may begin with a space, as "From" does.
-                if not self._is_whole(f".\n{text}"):
-                    raise CannotShare
-                segment = make_segment([text])
-            self.kept.excerpts.grow(segment.size)
-            return segment
+                return make_segment(pieces, shown_words)
+            text = self.part.write(wrap_excerpt(paper, excerpts.show(quoted)))
+            # It follows other lines, so its first one may begin with a space, as "From" does.
+            if not self._is_whole(f".\n{text}"):
+                raise CannotShare
+            return make_segment([text])
 
         numbers = (quoted_number,) if number is None else (quoted_number, number)
         kept = self.kept.excerpts
-        shown = kept.get(key) or kept.add(key, ShownExcerpt(excerpts, numbers, make))
+        shown = kept.get(key) or kept.add(key, ShownExcerpt(excerpts, numbers, make, kept.grow))
         if shown.segment(()) is None:
             raise CannotShare("an excerpt that the whole card would be tidied for")
         return shown

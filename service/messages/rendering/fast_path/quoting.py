@@ -55,12 +55,13 @@ class ShownExcerpt:
     """The excerpt of a card. `numbers` are those of the words to quote, and of those to mark in HTML.
 
     `make` returns the segment of an excerpt that shows these sentences; it may raise `CannotShare`.
-    `size` is in bytes, with the segments made so far.
+    `size` is in bytes, with the segments made so far; `grow` tells the cache what each adds.
     """
 
     excerpts: Excerpts
     numbers: tuple[int, ...]
     make: Callable[[Quoted], Segment]
+    grow: Callable[[int], None]
     size: int = 500
     _made: dict[Quoted, Segment | None] = field(default_factory=dict)
 
@@ -74,6 +75,7 @@ class ShownExcerpt:
             try:
                 made = self._made[quoted] = self.make(quoted)
                 self.size += made.size
+                self.grow(made.size)
             except CannotShare:
                 self._made[quoted] = None
         return self._made[quoted]
