@@ -5,7 +5,11 @@ from structlog.testing import capture_logs
 from support.mail.invented_digests import make_digest, make_entry
 
 from service.messages.contexts.digest import DigestContext, DigestPaper, DigestSection
+from service.messages.rendering.fast_path.quoting import ShownExcerpt
+from service.messages.rendering.fast_path.segments import Segment, make_segment
 from service.messages.rendering.renderer import Renderer
+from service.presentation.excerpts import Quoted, read_excerpts
+from service.presentation.highlight import look_for
 from service.topics.domain.types import Reason
 
 # Invented.
@@ -41,6 +45,21 @@ def make_papers(words: tuple[str, ...], *, field: str = "abstract") -> tuple[Dig
 def digest_of(*words: str, topic: int = 1, field: str = "abstract") -> DigestContext:
     section = DigestSection(title="a", papers=make_papers(words, field=field), topic_id=topic)
     return make_digest(section, excerpt_characters=LIMIT)
+
+
+def test_a_cache_counts_each_choice_of_sentences_once() -> None:
+    excerpts = read_excerpts("Soft shelves", " ".join(SENTENCES), LIMIT)
+    grown: list[int] = []
+
+    def make(quoted: Quoted) -> Segment:
+        return make_segment([excerpts.show(quoted)])
+
+    shown = ShownExcerpt(excerpts, (0,), make, grown.append)
+    empty = shown.size
+    for word in (*WORDS, *WORDS):
+        assert shown.find({0: look_for((word,))}) is not None
+    assert len(grown) == len({excerpts.quote(look_for((word,))) for word in WORDS})
+    assert shown.size == empty + sum(grown)
 
 
 @pytest.mark.parametrize("field", ["abstract", "title"])
