@@ -20,7 +20,7 @@ from service.presentation.highlight import (
     NumberedWords,
     WantedWords,
     WordPlaces,
-    holds_phrase,
+    find_starts,
     look_for,
     number_words,
     shorten,
@@ -96,12 +96,15 @@ class Excerpts:
     def _words(self) -> tuple[NumberedWords, Sequence[int]]:
         """The words of all pieces, and the piece of each; no phrase goes from one piece to the next."""
         words = number_words(_GAP.join(self.pieces))
-        ends = accumulate(len(piece) + len(_GAP) for piece in self.pieces)
-        counts = [bisect_left(words.starts, end) for end in ends]
+        counts = [bisect_left(words.starts, end) for end in self._ends()]
         pieces = array("H")
         for number, count in enumerate(counts):
             pieces.extend([number] * (count - len(pieces)))
         return words, pieces
+
+    def _ends(self) -> list[int]:
+        """Return the end of each piece, its gap included, where all are joined."""
+        return list(accumulate(len(piece) + len(_GAP) for piece in self.pieces))
 
     def places_in(self, which: int) -> WordPlaces:
         """Return where the words of a piece are."""
@@ -144,11 +147,12 @@ class Excerpts:
     def quote_once(self, wanted: WantedWords) -> Quoted:
         """Return the same for an abstract in which hardly anybody else looks for words.
 
-        Only sentences are read that may have them: to number all words takes longer than a whole page.
+        Only words are read that may begin a phrase: to number all takes longer than a whole page.
         """
+        text, ends = _GAP.join(self.pieces), self._ends()
 
         def find_holders(phrase: str) -> list[int]:
-            return [at for at, piece in enumerate(self.pieces) if holds_phrase(piece, phrase)]
+            return [bisect_right(ends, start) for start in find_starts(text, phrase)]
 
         return self._quote(wanted, find_holders)
 

@@ -202,9 +202,10 @@ def number_words(text: str) -> NumberedWords:
     return NumberedWords(places[:-1:2], places[1::2], stems, bytes(is_next))
 
 
-def holds_phrase(text: str, phrase: str) -> bool:
-    """Return whether a phrase of `WantedWords` occurs in a text."""
-    return next(_find_phrases(text, (phrase,)), None) is not None
+def find_starts(text: str, phrase: str) -> Iterator[int]:
+    """Yield where a phrase of `WantedWords` begins in a text, as `find_spans` finds it."""
+    for start, _ in _find_phrases(text, (phrase,)):
+        yield start
 
 
 def _beginning(stem: str) -> str:

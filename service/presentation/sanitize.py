@@ -25,8 +25,8 @@ class UnsafeOwnLink(ValueError):
 
 def clean(text: str) -> str:
     """Return `text` without forbidden characters and with `\\n` as its only line end."""
-    if text.isprintable():
-        # Unicode counts no forbidden character as printable, and most texts are printable.
+    if text.isprintable() or text.replace("\n", "").isprintable():
+        # Unicode counts no forbidden character as printable, nor any other line end.
         return text
     return _FORBIDDEN.sub("", _LINE_ENDS.sub("\n", text))
 

@@ -21,9 +21,9 @@ from service.web.views.sign_up_form import point_at
 
 PAGE_SIZE = 20
 # Exact counts end here: counting further would cost more than the search itself.
-MOST_COUNTED = 200
+MOST_COUNTED = 100
 # On later pages, results are counted this many pages past the one shown.
-_PAGES_AHEAD = 5
+_PAGES_AHEAD = 4
 
 router = APIRouter(include_in_schema=False)
 
