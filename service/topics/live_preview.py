@@ -2,7 +2,8 @@
 
 Each process caches the papers of the last 30 days as bitsets, applies the changes of the database
 to them incrementally, and asks Postgres once for the result of a clause, until a paper changes.
-A preview therefore shows exactly what the archive holds, papers that came a moment ago included.
+A preview therefore shows exactly what the archive holds, papers that came a moment ago included, and
+so does a search for words of many papers, which finds its newest here.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from service.platform.logs import get_logger
 from service.platform.memory import release_memory
 from service.platform.settings.settings import Settings
 from service.similarity.availability import is_available
+from service.topics.domain.language import Query
+from service.topics.domain.matching.compiled import Lexicon
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.like_clauses import load_model_vectors, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
 from service.topics.store import recent
-from service.topics.topics import preview_topic, validate_topic
+from service.topics.topics import preview_topic, read_topic
 
 if TYPE_CHECKING:
     # On NumPy, which is an extra.
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 DAYS: Final = 30
 _LOAD_TIMEOUT_MS: Final = 60_000
 # Words in fewer than one of so many papers are not loaded: Postgres finds them fast by its index.
-_COMMON_FRACTION = 40
+_COMMON_FRACTION = 200
 # Full loads may take this share of the time; between them previews query Postgres directly.
 _LOAD_SHARE = 0.05
 _QUERY_CANCELED = "57014"
@@ -94,17 +97,39 @@ class LivePreviews:
         """
         try:
             state = recent.begin_snapshot(session, self._limits.time_limit_ms)
-            query = validate_topic(session, text)
+            topic = read_topic(session, text)
             snapshot = self._refresh(session, _span_until(until), state)
             if snapshot is None:
                 matched = preview_topic(session, self._settings, text, until, DAYS, EXAMPLES)
                 return LivePreview(matched, sum(1 for _, n in matched.per_day if n))
-            capacity = self._limits.most_answers
-            return PreviewLookup(session, self._settings, snapshot, query, capacity).preview(text)
+            return self._look_up(session, snapshot, topic).preview(text)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", "") == _QUERY_CANCELED:
                 raise TooBroad from error
             raise
+
+    def find_newest(
+        self, session: Session, topic: tuple[Query, Lexicon], until: date, most: int
+    ) -> list[int] | None:
+        """Return the ids of the newest `most` papers that a topic wants, newest first, from memory.
+
+        None where Postgres must be asked: for words of few papers, where the 30 days up to `until` have
+        fewer, and where some are newer. The transaction must be that of a `begin_snapshot`.
+        """
+        known, span = self._snapshot, _span_until(until)
+        if known is None or not self._look_up(session, known, topic).is_in_memory:
+            return None
+        newest = recent.newest_day(session)
+        if newest is None or newest > until:
+            return None
+        days = self._refresh(session, span, snapshot_of(session))
+        found = self._look_up(session, days, topic).find_newest(most) if days else []
+        return found if len(found) == most else None
+
+    def _look_up(
+        self, session: Session, days: RecentDays, topic: tuple[Query, Lexicon]
+    ) -> PreviewLookup:
+        return PreviewLookup(session, self._settings, days, topic, self._limits.most_answers)
 
     def find_vectors(self, session: Session, until: date) -> ModelVectors | None:
         """Return the vectors in memory as the transaction of a `begin_snapshot` sees them.

@@ -30,6 +30,7 @@ from service.topics.domain.language import (
 from service.topics.domain.language import syntax_tree as syntax
 from service.topics.domain.language.canonical import normalize
 from service.topics.domain.matching.bitsets import PaperSet
+from service.topics.domain.matching.compiled import Lexicon
 from service.topics.domain.matching.paper_index import meaningless_leaves
 from service.topics.domain.matching.recent_index import RecentIndex
 from service.topics.domain.query_limits import check_size
@@ -102,8 +103,15 @@ class PreviewLookup:
     """The evaluation of one query over a snapshot."""
 
     def __init__(
-        self, session: Session, settings: Settings, days: RecentDays, query: Query, capacity: int
+        self,
+        session: Session,
+        settings: Settings,
+        days: RecentDays,
+        topic: tuple[Query, Lexicon],
+        capacity: int,
     ) -> None:
+        """`topic` is a query with the lexemes of its words."""
+        query, lexicon = topic
         self._settings = settings
         self._capacity = capacity
         self._session = session
@@ -116,11 +124,10 @@ class PreviewLookup:
         self._query = query
         self._is_replaced = wants_replaced(query)
         self._reach = days.index.reach(is_replaced=self._is_replaced)
-        self._lexicon: dict[str, Lexemes] = {}
+        self._lexicon: dict[str, Lexemes] = {**lexicon}
 
     def preview(self, text: str) -> LivePreview:
         """Return the preview of the query, which was written as `text`."""
-        self._fetch_lexemes([self._query])
         papers = self._find(self._query)
         days_known = self._reach.days_known
         preview = LivePreview(self._describe(papers), days_known)
@@ -130,6 +137,20 @@ class PreviewLookup:
         if not days_known:
             return preview
         return replace(preview, instead=self._look_around(is_found=total > 0))
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the papers of these days that the query wants are found without Postgres.
+
+        Its leaves are categories and words of many papers.
+        """
+        leaves = syntax.iterate_leaves(self._query)
+        is_plain = all(isinstance(leaf, syntax.Text | syntax.Category) for leaf in leaves)
+        return is_plain and not self._unknown(self._query)
+
+    def find_newest(self, most: int) -> list[int]:
+        """Return the ids of the newest `most` papers of these days that the query wants, newest first."""
+        return self._index.ids_of(self._find(self._query), self._reach, most)
 
     def _describe(self, papers: PaperSet) -> TopicPreview:
         since, until = self._span

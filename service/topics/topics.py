@@ -56,9 +56,15 @@ def validate_topic(session: Session, text: str, *, is_public: bool = True) -> Qu
 
     A public one, from a visitor or subscriber, has the limits of `query_limits`, too.
     """
+    return read_topic(session, text, is_public=is_public)[0]
+
+
+def read_topic(session: Session, text: str, *, is_public: bool = True) -> tuple[Query, Lexicon]:
+    """Return what `validate_topic` returns, with the lexemes of its words."""
     query = _parse(text, is_public=is_public)
-    _check_words(session, text, query, fetch_lexemes(session, leaf_texts(query)))
-    return query
+    lexicon = fetch_lexemes(session, leaf_texts(query))
+    _check_words(session, text, query, lexicon)
+    return query, lexicon
 
 
 def _parse(text: str, *, is_public: bool) -> Query:

@@ -19,10 +19,11 @@ from service.similarity.domain.calibration import LEAST_POOL
 from service.similarity.embed_papers import learn_meanings
 from service.topics.domain.language import parse_query
 from service.topics.domain.language.syntax_tree import Text
+from service.topics.like_clauses import topic_condition
 from service.topics.live_preview import LivePreviews, PreviewLimits, TooBroad, _span_until
 from service.topics.preview_lookup import LivePreview
-from service.topics.store.recent import begin_snapshot
-from service.topics.topics import TopicError, preview_topic
+from service.topics.store.recent import begin_snapshot, find_newest_ids
+from service.topics.topics import TopicError, preview_topic, read_topic
 
 # Every span is loaded in a background thread.
 ALL_IN_BACKGROUND = PreviewLimits(many_papers=1)
@@ -291,6 +292,42 @@ def test_common_words_loaded_in_the_background_change_no_preview(
     store_papers(session, [make_announcement(61, "Birds", abstract="No friends of cats")])
     assert ask("cats").matched == preview_topic(session, settings, "cats", FRIDAY)
     assert ask("cats").matched.total == 61
+
+
+def test_a_search_for_common_words_is_answered_from_memory_as_by_postgres(
+    session: Session, sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    old = [make_announcement(n, f"Old Cats {n}") for n in range(1, 4)]
+    store_papers(session, old, on=FRIDAY - timedelta(days=30))
+    store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(4, 8)], on=THURSDAY)
+    store_papers(session, [make_announcement(n, f"Cats {n}") for n in range(8, 12)])
+    previews = LivePreviews(sessions, settings, ALL_IN_BACKGROUND)
+
+    def find(words: str, most: int) -> list[int] | None:
+        with transaction(sessions) as begun:
+            begin_snapshot(begun, 2_000)
+            topic = read_topic(begun, words)
+            found = previews.find_newest(begun, topic, FRIDAY, most)
+            condition = topic_condition(begun, settings, topic[0])
+            assert found is None or found == find_newest_ids(begun, condition, most), words
+            return found
+
+    assert find("cats", 5) is None
+    with joining_new_threads():
+        previews.warm(FRIDAY)
+    for words in ("cats", "cat:cs.CL", "cats cat:cs.CL", "cats -cat:cs.CV", "cats OR cat:cs.CV"):
+        assert len(find(words, 5) or ()) == 5, words
+    # Older papers, other clauses, and papers of a later day are for Postgres.
+    assert find("cats", 9) is None
+    for words in ("au:hopper", "dogs", "cats cross:no", '"cats and dogs"'):
+        assert find(words, 1) is None, words
+    # What comes now counts at once.
+    store_papers(session, [make_announcement(12, "Cats, the newest")])
+    assert len(find("cats", 9) or ()) == 9
+    store_papers(
+        session, [make_announcement(13, "Cats of tomorrow")], on=FRIDAY + timedelta(days=1)
+    )
+    assert find("cats", 5) is None
 
 
 def test_a_database_error_during_the_background_load_breaks_no_preview(

@@ -145,9 +145,15 @@ def find_ids(
 _NEWEST_DAY = select(func.max(Paper.first_announced_on), _PREFER_INDEXES)
 
 
+def newest_day(session: Session) -> date | None:
+    """Return the last day on which papers were new; from here on the planner prefers the text indexes."""
+    newest: date | None = session.execute(_NEWEST_DAY).one()[0]
+    return newest
+
+
 def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
     """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
-    newest, _ = session.execute(_NEWEST_DAY).one()
+    newest = newest_day(session)
     if newest is None:
         return []
     statement = _select_newest_between(condition)

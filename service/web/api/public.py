@@ -7,6 +7,7 @@ from fastapi import Request
 
 from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.periods import PeriodKind, period_of
+from service.papers.store.paper_changes import begin_snapshot
 from service.papers.store.read import find_paper, latest_day
 from service.platform.database.engine import transaction
 from service.presentation.coverage import coverage_text
@@ -95,7 +96,8 @@ def search_papers(
     """Search all papers by a topic, newest first."""
     try:
         with transaction(context.sessions) as session:
-            found = search(session, context.settings, topic, page)
+            begin_snapshot(session)
+            found = search(context, session, topic, page)
     except TopicError as error:
         raise explain_topic(error) from error
     return models.SearchResults(

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
+from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.types import PaperView
+from service.papers.store.paper_changes import begin_snapshot
 from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
-from service.platform.settings.settings import Settings
 from service.presentation.sanitize import clean
 from service.topics.domain.language import leaf_texts
 from service.topics.like_clauses import topic_condition
 from service.topics.store.recent import find_newest_ids
-from service.topics.topics import TopicError, validate_topic
+from service.topics.topics import TopicError, read_topic
 from service.web.core.admission import SEARCH
-from service.web.core.context import Context
+from service.web.core.context import AppContext, Context
 from service.web.views.pagination import MOST_PAGES, Slice, parse_page_number
 from service.web.views.sign_up_form import point_at
 
@@ -48,7 +49,7 @@ def show_search(context: Context, q: str = "", page: str = "1") -> Response:
         return context.pages.show("search.html", query="", found=None)
 
     def load(session: Session) -> SearchPage:
-        return search(session, context.settings, text, number)
+        return search(context, session, text, number)
 
     def render(found: SearchPage) -> tuple[int, str]:
         return 200, context.pages.write("search.html", query=text, found=found)
@@ -57,6 +58,7 @@ def show_search(context: Context, q: str = "", page: str = "1") -> Response:
         if "like:" in text.casefold():
             # What is like a text changes with each day's words, of which the cache is not told.
             with transaction(context.sessions) as session:
+                begin_snapshot(session)
                 found = load(session)
             return context.pages.show("search.html", query=text, found=found)
         return context.page_cache.show(("search", text, number), load, render)
@@ -71,11 +73,18 @@ def show_search(context: Context, q: str = "", page: str = "1") -> Response:
         )
 
 
-def search(session: Session, settings: Settings, text: str, number: int) -> SearchPage:
-    """Return page `number` of the papers that match `text`, newest first. Raises `TopicError`."""
-    query = validate_topic(session, text)
+def search(context: AppContext, session: Session, text: str, number: int) -> SearchPage:
+    """Return page `number` of the papers that match `text`, newest first. Raises `TopicError`.
+
+    The transaction must be that of a `begin_snapshot`.
+    """
+    query, lexicon = read_topic(session, text)
     most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
-    ids = find_newest_ids(session, topic_condition(session, settings, query), most + 1)
+    until = announcement_date(context.clock())
+    ids = context.previews.find_newest(session, (query, lexicon), until, most + 1)
+    if ids is None:
+        condition = topic_condition(session, context.settings, query)
+        ids = find_newest_ids(session, condition, most + 1)
     total = min(len(ids), most)
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(number, pages)
