@@ -28,7 +28,7 @@ from service.similarity.availability import is_available
 from service.topics.domain.language import Query
 from service.topics.domain.matching.compiled import Lexicon
 from service.topics.domain.matching.recent_index import RecentIndex
-from service.topics.like_clauses import load_model_vectors, update_model_vectors
+from service.topics.like_clauses import load_model_vectors, topic_condition, update_model_vectors
 from service.topics.preview_lookup import EXAMPLES, LivePreview, PreviewLookup, RecentDays
 from service.topics.store import recent
 from service.topics.topics import preview_topic, read_topic
@@ -110,21 +110,31 @@ class LivePreviews:
 
     def find_newest(
         self, session: Session, topic: tuple[Query, Lexicon], until: date, most: int
-    ) -> list[int] | None:
-        """Return the ids of the newest `most` papers that a topic wants, newest first, from memory.
+    ) -> list[int]:
+        """Return the ids of the newest `most` stored papers that a topic wants, newest first.
 
-        None where Postgres must be asked: for words of few papers, where the 30 days up to `until` have
-        fewer, and where some are newer. The transaction must be that of a `begin_snapshot`.
+        Postgres is asked for words of few papers, where the 30 days up to `until` have fewer, and where some
+        are newer. The transaction must be that of a `begin_snapshot`.
         """
-        known, span = self._snapshot, _span_until(until)
-        if known is None or not self._look_up(session, known, topic).is_in_memory:
-            return None
+        known = self._snapshot
+        lookup = self._look_up(session, known, topic) if known else None
+        if lookup and lookup.is_in_memory:
+            found = self._find_here(session, topic, until, most)
+            if len(found) == most:
+                return found
+        condition = topic_condition(session, self._settings, topic[0])
+        is_rare = lookup is not None and lookup.is_rare
+        return recent.find_newest_ids(session, condition, most, is_rare=is_rare)
+
+    def _find_here(
+        self, session: Session, topic: tuple[Query, Lexicon], until: date, most: int
+    ) -> list[int]:
+        """Return those of the last days; none where there are papers of later days, or others changed."""
         newest = recent.newest_day(session)
         if newest is None or newest > until:
-            return None
-        days = self._refresh(session, span, snapshot_of(session))
-        found = self._look_up(session, days, topic).find_newest(most) if days else []
-        return found if len(found) == most else None
+            return []
+        days = self._refresh(session, _span_until(until), snapshot_of(session))
+        return self._look_up(session, days, topic).find_newest(most) if days else []
 
     def _look_up(
         self, session: Session, days: RecentDays, topic: tuple[Query, Lexicon]

@@ -148,6 +148,18 @@ class PreviewLookup:
         is_plain = all(isinstance(leaf, syntax.Text | syntax.Category) for leaf in leaves)
         return is_plain and not self._unknown(self._query)
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether the query needs a word that few papers have, of these days and probably of others."""
+        return self._index.knows_words and self._needs_rare_word(self._query)
+
+    def _needs_rare_word(self, query: Query) -> bool:
+        if isinstance(query, syntax.And):
+            return any(map(self._needs_rare_word, query.operands))
+        if not isinstance(query, syntax.Text) or query.field != "any" or self._known(query):
+            return False
+        return len(self._lexicon[syntax.fold_words(query.text)]) == 1
+
     def find_newest(self, most: int) -> list[int]:
         """Return the ids of the newest `most` papers of these days that the query wants, newest first."""
         return self._index.ids_of(self._find(self._query), self._reach, most)

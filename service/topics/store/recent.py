@@ -151,15 +151,20 @@ def newest_day(session: Session) -> date | None:
     return newest
 
 
-def find_newest_ids(session: Session, condition: ColumnElement[bool], most: int) -> list[int]:
-    """Return the ids of the newest `most` papers that satisfy `condition`, newest first."""
+def find_newest_ids(
+    session: Session, condition: ColumnElement[bool], most: int, *, is_rare: bool = False
+) -> list[int]:
+    """Return the ids of the newest `most` papers that satisfy `condition`, newest first.
+
+    Where they are `is_rare`, Postgres reads them all for a few days, too: it begins with a year.
+    """
     newest = newest_day(session)
     if newest is None:
         return []
     statement = _select_newest_between(condition)
     found: list[int] = []
     before: date = newest + timedelta(days=1)
-    days: int | None = _FIRST_DAYS
+    days: int | None = _MOST_DAYS if is_rare else _FIRST_DAYS
     while True:
         since = newest - timedelta(days=days) if days else date.min
         span = {"since": since, "before": before, "most": most - len(found)}

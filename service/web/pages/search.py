@@ -12,8 +12,6 @@ from service.papers.store.read import get_papers
 from service.platform.database.engine import transaction
 from service.presentation.sanitize import clean
 from service.topics.domain.language import leaf_texts
-from service.topics.like_clauses import topic_condition
-from service.topics.store.recent import find_newest_ids
 from service.topics.topics import TopicError, read_topic
 from service.web.core.admission import SEARCH
 from service.web.core.context import AppContext, Context
@@ -78,13 +76,10 @@ def search(context: AppContext, session: Session, text: str, number: int) -> Sea
 
     The transaction must be that of a `begin_snapshot`.
     """
-    query, lexicon = read_topic(session, text)
+    topic = read_topic(session, text)
     most = min(max(MOST_COUNTED, (number + _PAGES_AHEAD) * PAGE_SIZE), MOST_PAGES * PAGE_SIZE)
     until = announcement_date(context.clock())
-    ids = context.previews.find_newest(session, (query, lexicon), until, most + 1)
-    if ids is None:
-        condition = topic_condition(session, context.settings, query)
-        ids = find_newest_ids(session, condition, most + 1)
+    ids = context.previews.find_newest(session, topic, until, most + 1)
     total = min(len(ids), most)
     pages = max(1, -(-total // PAGE_SIZE))
     number = min(number, pages)
@@ -95,5 +90,5 @@ def search(context: AppContext, session: Session, text: str, number: int) -> Sea
         Slice(tuple(papers[paper_id] for paper_id in shown), number, pages, start + 1),
         total,
         len(ids) > total,
-        tuple(sorted(leaf_texts(query))),
+        tuple(sorted(leaf_texts(topic[0]))),
     )

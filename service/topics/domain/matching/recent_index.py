@@ -232,6 +232,11 @@ class RecentIndex:
         found = self._lexemes.get(lexeme)
         return to_bits(self._rare.get(lexeme, ())) if found is None else found
 
+    @property
+    def knows_words(self) -> bool:
+        """Whether it knows the papers of the common words."""
+        return bool(self._anywhere)
+
     def learn_words(self, found: Mapping[str, PaperSet]) -> None:
         """Set the papers with a lexeme in title or abstract, for the common lexemes."""
         self._anywhere = dict(found)
