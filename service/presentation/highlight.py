@@ -8,7 +8,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from markupsafe import Markup
@@ -19,13 +19,13 @@ from service.presentation.formulas import find_formulas, widen, write
 from service.presentation.sentences import sentence_ends
 
 # Scripts without spaces are split into letters, so that a word is found inside a run of them.
-_WORD = re.compile(
-    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-    r"|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
-)
+_LETTER_APART = r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+_LETTER = r"[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+_WORD = re.compile(f"{_LETTER_APART}|{_LETTER}+")
 _WORD_APART = re.compile(f"({_WORD.pattern})")
 # What may stand between the words of a phrase: "prompt-tuning" is "prompt tuning".
 _GAP = re.compile(r"[\s\-\u2010-\u2014/_'’]{0,3}")
+_NEXT_WORD = re.compile(f"{_GAP.pattern}({_WORD.pattern})")
 # Before and after each stem of a text or a phrase; no word holds it.
 _EDGE = "\0"
 # Phrases, the longest first, each as `NumberedWords.stems` has them.
@@ -78,56 +78,66 @@ def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _find_phrases(text: str, wanted: WantedWords) -> Iterator[tuple[int, int]]:
-    phrases, beginnings, longest = _prepare(wanted)
-    folded = text.casefold()
-    near = [each for each in beginnings if each in folded]
+    heads, phrases = _prepare(wanted)
     free = 0
-    for start in _candidates(text, folded, near) if near else ():
+    for start, end in _find_words(text, heads):
         if start >= free:
-            spans = [token.span() for token in islice(_WORD.finditer(text, start), longest)]
-            for phrase in phrases:
-                if _stands_at(text, spans[: len(phrase)], phrase):
-                    free = spans[len(phrase) - 1][1]
-                    yield spans[0][0], free
+            for others in phrases.get(_fold(text[start:end]), ()):
+                last = _end_of(text, end, others)
+                if last:
+                    free = last
+                    yield start, last
                     break
 
 
 # Each sentence of an abstract is searched for the same phrases.
 @cached("phrases to find", maxsize=1_024)
-def _prepare(wanted: WantedWords) -> tuple[list[list[str]], list[str], int]:
-    """Return the stems of each phrase, how their first words begin, and the most words of a phrase."""
-    phrases = [phrase[1:-1].split(_EDGE) for phrase in wanted]
-    beginnings = sorted({_beginning(phrase[0]) for phrase in phrases})
-    return phrases, beginnings, max(map(len, phrases), default=0)
+def _prepare(
+    wanted: WantedWords,
+) -> tuple[list[tuple[str, re.Pattern[str]]], dict[str, list[list[str]]]]:
+    """Return how the first words of phrases begin, with a pattern each, and what may follow each stem."""
+    phrases: dict[str, list[list[str]]] = {}
+    for phrase in wanted:
+        first, *others = phrase[1:-1].split(_EDGE)
+        phrases.setdefault(first, []).append(others)
+    beginnings = sorted({_beginning(stem) for stem in phrases})
+    return [(each, _words_from(each)) for each in beginnings], phrases
 
 
-def _candidates(text: str, folded: str, beginnings: Sequence[str]) -> list[int]:
-    """Return where words start that begin so, in order; all words where that cannot be told."""
-    if len(folded) != len(text):  # ß is folded to ss, which moves what follows.
-        return [token.start() for token in _WORD.finditer(text)]
-    places = {at for each in beginnings for at in _find_all(folded, each)}
-    return sorted(at for at in places if _is_start(text, at))
+def _words_from(beginning: str) -> re.Pattern[str]:
+    """Return a pattern of the words that begin so; the literal comes first, as that is searched fast."""
+    literal = re.escape(beginning)
+    if not re.match(_LETTER, beginning):
+        return re.compile(literal)  # a letter of a script without spaces
+    return re.compile(f"{literal}(?<!{_LETTER}{literal}){_LETTER}*")
 
 
-def _find_all(text: str, wanted: str) -> Iterator[int]:
-    at = text.find(wanted)
-    while at >= 0:
-        yield at
-        at = text.find(wanted, at + 1)
+def _find_words(
+    text: str, heads: Sequence[tuple[str, re.Pattern[str]]]
+) -> Iterable[tuple[int, int]]:
+    """Return where words start and end that begin so, in order; all words where that cannot be told."""
+    folded = text.casefold()
+    # ß is folded to ss, which moves what follows, and the Greek iota below a letter becomes one.
+    if len(folded) != len(text) or "\u0345" in text:
+        return (token.span() for token in _WORD.finditer(text))
+    found = [
+        token.span()
+        for beginning, pattern in heads
+        if beginning in folded
+        for token in pattern.finditer(folded)
+    ]
+    # One beginning may be that of another.
+    return found if len(heads) == 1 else sorted(set(found))
 
 
-def _is_start(text: str, at: int) -> bool:
-    """Return whether no word goes on at a place, as `_WORD` finds them from left to right."""
-    before = _WORD.match(text, at - 1) if at else None
-    return before is None or before.end() == at
-
-
-def _stands_at(text: str, spans: Sequence[tuple[int, int]], phrase: Sequence[str]) -> bool:
-    return (
-        len(spans) == len(phrase)
-        and all(_fold(text[a:b]) == stem for (a, b), stem in zip(spans, phrase, strict=True))
-        and all(_GAP.fullmatch(text, a[1], b[0]) for a, b in pairwise(spans))
-    )
+def _end_of(text: str, end: int, others: Sequence[str]) -> int:
+    """Return where a phrase ends whose first word ends at `end`; 0 where it goes on otherwise."""
+    for stem in others:
+        word = _NEXT_WORD.match(text, end)
+        if word is None or _fold(word[1]) != stem:
+            return 0
+        end = word.end()
+    return end
 
 
 class WordPlaces(NamedTuple):

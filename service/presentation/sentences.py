@@ -8,8 +8,9 @@ no space after their dot, so they are never asked about.
 import re
 from collections.abc import Iterator
 
-# What may end a sentence: white space follows, but in scripts that are written without it.
-_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]")
+# What may end a sentence: white space follows, but in scripts that are written without it. The pattern
+# begins with one set of characters, as that is searched fast.
+_END = re.compile(r"[.!?。！？](?:(?<=[。！？])|[\"'”’)\]]*(?=\s))")
 # With the last token of the text before, its dot included. These go on unless a sentence clearly opens.
 _ABBREVIATION = re.compile(
     r"(?:e\.g|i\.e|a\.k\.a|w\.r\.t|s\.t|cf|vs|viz|ca|al|etc|resp|approx|est|incl|esp|max|min|avg"

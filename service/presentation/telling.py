@@ -5,12 +5,14 @@ docs/excerpts.md describes the method, how its weights were fitted, and what it 
 
 import re
 from collections.abc import Iterator, Sequence
-from operator import mul
+from operator import itemgetter, mul
 from typing import NamedTuple
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
+# The same in lower-case ASCII, where it is found in two thirds of the time.
+_PLAIN_WORDS = re.compile("[a-z]{2,}")
 # Words are compared by their first six letters, which are shared by "propose", "proposes", "proposing".
-_LETTERS = 6
+_begin = itemgetter(slice(6))
 
 
 def _words(words: str) -> frozenset[str]:
@@ -18,7 +20,7 @@ def _words(words: str) -> frozenset[str]:
 
 
 def _beginnings(words: str) -> frozenset[str]:
-    return frozenset(word[:_LETTERS] for word in words.split())
+    return frozenset(map(_begin, words.split()))
 
 
 _ACTS = _beginnings(
@@ -95,9 +97,9 @@ def read_features(title: str, sentences: Sequence[str]) -> Iterator[Features]:
     most = max(min(len(wanted), _MOST_TITLE_WORDS), 1)
     has_acted = False
     for number, text in enumerate(sentences):
-        listed = _WORDS.findall(text.lower())
+        listed = (_PLAIN_WORDS if text.isascii() else _WORDS).findall(text.lower())
         words = set(listed)
-        begun = {word[:_LETTERS] for word in words} & _TELLING
+        begun = _TELLING.intersection(map(_begin, words))
         is_ours = not (
             words.isdisjoint(_OURS) and (words.isdisjoint(_THIS) or words.isdisjoint(_WORKS))
         )

@@ -5,7 +5,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import Markup
 from Stemmer import Stemmer
@@ -227,6 +227,20 @@ def _words_one_by_one(text: str, phrases: list[str]) -> list[tuple[int, int]]:
 def stem(word: str) -> str:
     stemmed: str = Stemmer("english").stemWord(word.casefold())
     return stemmed
+
+
+@given(st.text(), st.lists(st.text(max_size=3), min_size=1, max_size=3))
+@example("Straße, dann prompt", ["prompt"])
+@example("α\u0345x α x", ["α x", "x"])
+@example("用prompt法 prompt用", ["prompt", "法"])
+@example("xprompt prompts_prompt", ["prompt", "prompt prompt"])
+def test_words_are_found_alike_one_by_one_and_numbered(text: str, phrases: list[str]) -> None:
+    words = words_of(text)
+    found = [
+        (words.starts[first], words.ends[last])
+        for first, last in words.find(look_for(tuple(phrases)))
+    ]
+    assert list(find_spans(text, phrases)) == found
 
 
 @given(
