@@ -19,9 +19,10 @@ from service.presentation.formulas import find_formulas, widen, write
 from service.presentation.sentences import sentence_ends
 
 # Scripts without spaces are split into letters, so that a word is found inside a run of them.
-_LETTER_APART = r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-_LETTER = r"[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-_WORD = re.compile(f"{_LETTER_APART}|{_LETTER}+")
+_WORD = re.compile(
+    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+    r"|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+)
 _WORD_APART = re.compile(f"({_WORD.pattern})")
 # What may stand between the words of a phrase: "prompt-tuning" is "prompt tuning".
 _GAP = re.compile(r"[\s\-\u2010-\u2014/_'’]{0,3}")
@@ -78,56 +79,54 @@ def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def _find_phrases(text: str, wanted: WantedWords) -> Iterator[tuple[int, int]]:
-    heads, phrases = _prepare(wanted)
+    phrases, beginnings = _prepare(wanted)
     free = 0
-    for start, end in _find_words(text, heads):
+    for word in _find_words(text, beginnings):
+        start = word.start()
         if start >= free:
-            for others in phrases.get(_fold(text[start:end]), ()):
-                last = _end_of(text, end, others)
-                if last:
-                    free = last
-                    yield start, last
+            for others in phrases.get(_fold(word[0]), ()):
+                end = _end_of(text, word.end(), others)
+                if end:
+                    free = end
+                    yield start, end
                     break
 
 
 # Each sentence of an abstract is searched for the same phrases.
 @cached("phrases to find", maxsize=1_024)
-def _prepare(
-    wanted: WantedWords,
-) -> tuple[list[tuple[str, re.Pattern[str]]], dict[str, list[list[str]]]]:
-    """Return how the first words of phrases begin, with a pattern each, and what may follow each stem."""
+def _prepare(wanted: WantedWords) -> tuple[dict[str, list[list[str]]], list[str]]:
+    """Return what follows the first stem of each phrase, and how words with these stems begin."""
     phrases: dict[str, list[list[str]]] = {}
     for phrase in wanted:
         first, *others = phrase[1:-1].split(_EDGE)
         phrases.setdefault(first, []).append(others)
-    beginnings = sorted({_beginning(stem) for stem in phrases})
-    return [(each, _words_from(each)) for each in beginnings], phrases
+    return phrases, sorted({_beginning(stem) for stem in phrases})
 
 
-def _words_from(beginning: str) -> re.Pattern[str]:
-    """Return a pattern of the words that begin so; the literal comes first, as that is searched fast."""
-    literal = re.escape(beginning)
-    if not re.match(_LETTER, beginning):
-        return re.compile(literal)  # a letter of a script without spaces
-    return re.compile(f"{literal}(?<!{_LETTER}{literal}){_LETTER}*")
-
-
-def _find_words(
-    text: str, heads: Sequence[tuple[str, re.Pattern[str]]]
-) -> Iterable[tuple[int, int]]:
-    """Return where words start and end that begin so, in order; all words where that cannot be told."""
+def _find_words(text: str, beginnings: Sequence[str]) -> Iterable[re.Match[str]]:
+    """Return the words that begin so, in order; all words where that cannot be told."""
     folded = text.casefold()
-    # ß is folded to ss, which moves what follows, and the Greek iota below a letter becomes one.
-    if len(folded) != len(text) or "\u0345" in text:
-        return (token.span() for token in _WORD.finditer(text))
-    found = [
-        token.span()
-        for beginning, pattern in heads
-        if beginning in folded
-        for token in pattern.finditer(folded)
-    ]
-    # One beginning may be that of another.
-    return found if len(heads) == 1 else sorted(set(found))
+    # ß is folded to ss, which moves what follows.
+    if len(folded) != len(text):
+        return _WORD.finditer(text)
+    places = {at for each in beginnings if each in folded for at in _find_all(folded, each)}
+    words = (_WORD.match(text, at) for at in sorted(places) if _is_start(text, at))
+    return filter(None, words)
+
+
+def _find_all(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + 1)
+
+
+def _is_start(text: str, at: int) -> bool:
+    """Return whether no word goes on at a place, as `_WORD` finds them from left to right."""
+    if not at or text[at - 1] == " ":
+        return True
+    before = _WORD.match(text, at - 1)
+    return before is None or before.end() == at
 
 
 def _end_of(text: str, end: int, others: Sequence[str]) -> int:

@@ -32,7 +32,7 @@ from service.web.core.context import AppContext
 from service.web.core.errors import add_fault_pages
 from service.web.core.middleware import PublicGzip, ResponseMiddleware
 from service.web.core.page_cache import PageCache
-from service.web.core.rate_limits import SignUpLimits
+from service.web.core.rate_limits import FirstTokens, SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.endpoints import health, webhooks
 from service.web.operator import community as admin_community
@@ -116,6 +116,7 @@ def create_app(
         clock=clock,
         renderer=renderer or make_renderer(settings),
         limits=SignUpLimits(settings.redis_url),
+        first_tokens=FirstTokens(),
         pages=_make_pages(settings),
         fetch=fetch,
         previews=LivePreviews(sessions, settings),

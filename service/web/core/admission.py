@@ -3,7 +3,7 @@
 A route names the tokens that it takes: `@router.get("/search", dependencies=SEARCH)`.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from fastapi import Depends, Request
@@ -31,27 +31,33 @@ def visitor_of(request: Request) -> str:
     return name_visitor(request.client.host if request.client else "")
 
 
-def take_tokens(context: AppContext, request: Request, item: RateLimitItem, text: str) -> None:
+async def take_tokens(
+    context: AppContext, request: Request, item: RateLimitItem, text: str
+) -> None:
     """Take the estimated cost of a query from its visitor's tokens. Raises `Busy`."""
     cost = estimate_cost(text)
     # A larger topic is refused before any work is done for it.
-    tokens = cost if cost <= MOST_COST else 1
-    wait = context.limits.seconds_until_work(item, visitor_of(request), tokens)
-    if wait:
-        raise Busy(429, _TOO_MANY, wait)
+    await _take(context, request, item, cost if cost <= MOST_COST else 1)
 
 
-def _takes(item: RateLimitItem) -> Callable[[Context, Request], None]:
-    def take(context: Context, request: Request) -> None:
-        take_tokens(context, request, item, request.query_params.get("q", ""))
+async def _take(context: AppContext, request: Request, item: RateLimitItem, cost: int) -> None:
+    visitor = visitor_of(request)
+    due = context.first_tokens.spend(item, visitor, cost)
+    if due:
+        wait = await run_in_threadpool(context.limits.seconds_until_work, item, visitor, due)
+        if wait:
+            raise Busy(429, _TOO_MANY, wait)
+
+
+def _takes(item: RateLimitItem) -> Callable[[Context, Request], Awaitable[None]]:
+    async def take(context: Context, request: Request) -> None:
+        await take_tokens(context, request, item, request.query_params.get("q", ""))
 
     return take
 
 
-def _takes_file(context: Context, request: Request) -> None:
-    wait = context.limits.seconds_until_work(PREVIEW_WORK, visitor_of(request), FILE_COST)
-    if wait:
-        raise Busy(429, _TOO_MANY, wait)
+async def _takes_file(context: Context, request: Request) -> None:
+    await _take(context, request, PREVIEW_WORK, FILE_COST)
 
 
 async def _hold_slot(context: Context, request: Request) -> AsyncIterator[None]:
@@ -65,7 +71,7 @@ async def _admit_words(context: Context, request: Request) -> AsyncIterator[None
     if not text:
         yield
         return
-    await run_in_threadpool(take_tokens, context, request, SEARCH_WORK, text)
+    await take_tokens(context, request, SEARCH_WORK, text)
     async with context.slots.hold(visitor_of(request)):
         yield
 

@@ -16,7 +16,7 @@ from service.topics.live_preview import LivePreviews
 from service.web.core.cached_response import CachedResponse
 from service.web.core.middleware import OPERATOR_PATHS
 from service.web.core.page_cache import PageCache
-from service.web.core.rate_limits import SignUpLimits
+from service.web.core.rate_limits import FirstTokens, SignUpLimits
 from service.web.core.work_slots import WorkSlots
 from service.web.views.environment import Pages
 
@@ -36,6 +36,7 @@ class AppContext:
     clock: Callable[[], datetime]
     renderer: Renderer
     limits: SignUpLimits
+    first_tokens: FirstTokens
     pages: Pages
     fetch: Callable[[str], bytes]
     previews: LivePreviews

@@ -137,7 +137,7 @@ async def _call(
     else:
         if operation.cost:
             text = str(values.get("topic", ""))
-            await run_in_threadpool(take_tokens, context, request, operation.cost, text)
+            await take_tokens(context, request, operation.cost, text)
         slot = context.slots.hold(visitor_of(request))
     run: Callable[..., Any] = operation.run
     async with slot:

@@ -1,6 +1,7 @@
 """Search all stored papers, with the topic language."""
 
 from dataclasses import dataclass
+from threading import Lock
 
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
@@ -23,6 +24,8 @@ PAGE_SIZE = 20
 MOST_COUNTED = 100
 # On later pages, results are counted this many pages past the one shown.
 _PAGES_AHEAD = 4
+# One after the other: two that compute in turns are both late, the first as late as the second.
+_rendering = Lock()
 
 router = APIRouter(include_in_schema=False)
 
@@ -50,7 +53,8 @@ def show_search(context: Context, q: str = "", page: str = "1") -> Response:
         return search(context, session, text, number)
 
     def render(found: SearchPage) -> tuple[int, str]:
-        return 200, context.pages.write("search.html", query=text, found=found)
+        with _rendering:
+            return 200, context.pages.write("search.html", query=text, found=found)
 
     try:
         if "like:" in text.casefold():

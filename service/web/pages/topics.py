@@ -1,9 +1,9 @@
 """The topic language page, and previews of a topic over the last 30 days."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from service.papers.best_of_day import find_best_of_day
@@ -117,18 +117,28 @@ def _read_measure(text: str) -> str:
     return "" if measure == TopicMeasure() else describe_measure(measure)
 
 
+async def _take_posted(context: Context, request: Request, posted: SignUpPost) -> TypedForm:
+    """Return the posted form, once the tokens of its topic are taken."""
+    typed = posted.typed
+    if posted.instead:
+        typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
+    await take_tokens(context, request, PREVIEW_WORK, _first_topic(typed))
+    return typed
+
+
 @router.post("/topics/preview", dependencies=PREVIEW)
-def preview_form(context: Context, request: Request, posted: SignUpPost) -> HTMLResponse:
+def preview_form(
+    context: Context, typed: Annotated[TypedForm, Depends(_take_posted)]
+) -> HTMLResponse:
     """Show the same for a posted sign-up form and keep its values. Nothing is stored.
 
     A POST, because a GET would write the visitor's address into logs and histories.
     """
-    typed = posted.typed
-    if posted.instead:
-        typed = replace(typed, topics=(posted.instead, *typed.topics[1:]))
-    text = typed.topics[0] if typed.topics else ""
-    take_tokens(context, request, PREVIEW_WORK, text)
-    return _show(context, with_example(typed, context.clock()), text)
+    return _show(context, with_example(typed, context.clock()), _first_topic(typed))
+
+
+def _first_topic(typed: TypedForm) -> str:
+    return typed.topics[0] if typed.topics else ""
 
 
 @router.get("/topics/preview/live", dependencies=PREVIEW)

@@ -21,7 +21,8 @@ from service.platform.settings.settings import Settings
 from service.platform.work_budget import WorkBudget
 from service.web.app import _PAGES, create_app
 from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH, SEARCH_IF_WORDS
-from service.web.core.rate_limits import SEARCH_WORK, SignUpLimits
+from service.web.core import rate_limits
+from service.web.core.rate_limits import PAPER_WORK, PREVIEW_WORK, SEARCH_WORK, FirstTokens, SignUpLimits
 
 COSTLY = "This needs more work than one page may take; please ask with fewer words."
 TOO_MANY = "That was a lot of work for your network; please try again in a minute."
@@ -148,6 +149,12 @@ def test_a_visitor_is_an_ipv4_address_or_an_ipv6_network(
         assert ask("192.0.2.1") != 429
 
 
+def test_a_visitor_has_no_more_tokens_than_a_minute_has(web: httpx2.Client) -> None:
+    statuses = [web.get("/papers/arxiv:2609.99999").status_code for _ in range(PAPER_WORK.amount + 1)]
+    assert statuses.count(404) == PAPER_WORK.amount
+    assert statuses[-1] == 429
+
+
 def test_a_visitor_waits_while_valkey_is_away() -> None:
     limits = SignUpLimits("redis://127.0.0.1:1/0")
     # Each process then counts by itself.
@@ -155,3 +162,24 @@ def test_a_visitor_waits_while_valkey_is_away() -> None:
     assert limits.seconds_until_work(SEARCH_WORK, "192.0.2.1", 1) > 0
     assert limits.seconds_until_work(SEARCH_WORK, "192.0.2.2", 1) == 0
     limits.close()
+
+
+def test_the_first_tokens_of_a_minute_are_counted_here_and_handed_on_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(rate_limits, "monotonic", lambda: now)
+    first = FirstTokens()
+    part = SEARCH_WORK.amount // 20
+    # A file costs more than the part: all of it is due.
+    assert first.spend(PREVIEW_WORK, "192.0.2.1", 200) == 200
+    assert [first.spend(SEARCH_WORK, "192.0.2.1", 1) for _ in range(part)] == [0] * part
+    assert first.spend(SEARCH_WORK, "192.0.2.1", 3) == part + 3
+    assert first.spend(SEARCH_WORK, "192.0.2.1", 2) == 2
+    # Another visitor, and another kind of page.
+    assert first.spend(SEARCH_WORK, "192.0.2.2", 1) == 0
+    assert first.spend(PAPER_WORK, "192.0.2.1", 1) == 0
+    now += 59
+    assert first.spend(SEARCH_WORK, "192.0.2.1", 2) == 2
+    now += 1
+    assert first.spend(SEARCH_WORK, "192.0.2.1", 2) == 0
