@@ -20,9 +20,15 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.work_budget import WorkBudget
 from service.web.app import _PAGES, create_app
-from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH, SEARCH_IF_WORDS
 from service.web.core import rate_limits
-from service.web.core.rate_limits import PAPER_WORK, PREVIEW_WORK, SEARCH_WORK, FirstTokens, SignUpLimits
+from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH, SEARCH_IF_WORDS
+from service.web.core.rate_limits import (
+    PAPER_WORK,
+    PREVIEW_WORK,
+    SEARCH_WORK,
+    FirstTokens,
+    SignUpLimits,
+)
 
 COSTLY = "This needs more work than one page may take; please ask with fewer words."
 TOO_MANY = "That was a lot of work for your network; please try again in a minute."
@@ -150,7 +156,9 @@ def test_a_visitor_is_an_ipv4_address_or_an_ipv6_network(
 
 
 def test_a_visitor_has_no_more_tokens_than_a_minute_has(web: httpx2.Client) -> None:
-    statuses = [web.get("/papers/arxiv:2609.99999").status_code for _ in range(PAPER_WORK.amount + 1)]
+    statuses = [
+        web.get("/papers/arxiv:2609.99999").status_code for _ in range(PAPER_WORK.amount + 1)
+    ]
     assert statuses.count(404) == PAPER_WORK.amount
     assert statuses[-1] == 429
 
