@@ -6,7 +6,7 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from service.platform.settings.settings import Settings
 from service.web.core.assets import asset
 from service.web.core.middleware import BODY_SECONDS
-from service.web.core.slow_clients import HEADER_SECONDS, DeadlineProtocol
+from service.web.core.slow_clients import HEADER_SECONDS, MOST_UNFINISHED_BYTES, DeadlineProtocol
 
 CLIENTS = 500
 # Far less than `GENEROUS_SECONDS`, and far more than the deadlines of the server.
@@ -127,6 +127,23 @@ def is_established(server: int, client: int) -> bool:
     return any(
         (local[-5:], remote[-5:], state) == (*ends, "01") for _, local, remote, state, *_ in rows
     )
+
+
+@pytest.mark.parametrize("first", [b"GET /", DRIPPED_HEADERS, IDLE + DRIPPED_HEADERS])
+def test_a_head_that_comes_in_pieces_without_end_is_refused(address: str, first: bytes) -> None:
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as endless:
+        endless.sendall(first)
+        sent = 0
+        with suppress(ConnectionError):
+            while sent <= 10 * MOST_UNFINISHED_BYTES:
+                sent += endless.send(b"x" * 4_096)
+                time.sleep(0.01)
+        answer = b""
+        with suppress(ConnectionError):
+            answer = b"".join(iter(lambda: endless.recv(65_536), b""))
+    assert MOST_UNFINISHED_BYTES <= sent < 10 * MOST_UNFINISHED_BYTES
+    assert answer.count(b"HTTP/1.1 200 ") == first.count(IDLE)
 
 
 def test_a_client_that_pauses_within_the_deadlines_is_served(address: str) -> None:

@@ -1,23 +1,30 @@
-"""Deadlines of a connection that uvicorn does not have: for headers, and for reading the answer.
+"""Limits of a connection that uvicorn does not have: for headers, and for reading the answer.
 
 It has one itself for a connection that is idle after an answer (`timeout_keep_alive`); a slow body
-ends in `middleware`, which knows when it has begun.
+ends in `middleware`, which knows when it has begun, and which refuses headers that it has read.
 """
 
 import asyncio
 import socket
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # From the connection, or the first byte of a further request, to the last header.
 HEADER_SECONDS = 10.0
 # For all of an answer that the client has not read yet: 100 kB take this long at 27 kbit/s.
 UNREAD_SECONDS = 30.0
+# Address and headers while they come in pieces, which the parser in C would keep without end.
+MOST_UNFINISHED_BYTES = 65_536
 
 
-class DeadlineProtocol(H11Protocol):
-    """uvicorn's HTTP protocol; it cuts clients that drip headers or read no answer."""
+class DeadlineProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol; it cuts clients that drip headers or read no answer.
 
+    Its parser takes half of the time that `h11` takes for a page from the cache.
+    """
+
+    _unfinished_bytes: int | None = None
+    """The bytes since the beginning of a head that has no end yet; None outside of a head."""
     _headers_due: asyncio.TimerHandle | None = None
     _reading_due: asyncio.TimerHandle | None = None
 
@@ -37,6 +44,18 @@ class DeadlineProtocol(H11Protocol):
         if self._has_request():
             _cancel(self._headers_due)
             self._headers_due = None
+        if self._unfinished_bytes is not None:
+            self._unfinished_bytes += len(data)
+            if self._unfinished_bytes > MOST_UNFINISHED_BYTES:
+                self.send_400_response("The address or a header is too long; please shorten it.\n")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._unfinished_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._unfinished_bytes = None
+        super().on_headers_complete()
 
     def _has_request(self) -> bool:
         """Return whether a request came that is not answered yet."""
