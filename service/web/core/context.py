@@ -54,7 +54,7 @@ class AppContext:
 def get_context(request: Request) -> AppContext:
     """Return the context; that of the operator's pages has sessions with more time."""
     context: AppContext = request.app.state.context
-    # Not `request.url`, which is put together anew for each request.
+    # Not `request.url`, which would be put together for each request.
     if request.scope["path"].startswith(OPERATOR_PATHS):
         return replace(context, sessions=context.operator_sessions)
     return context
