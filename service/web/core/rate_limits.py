@@ -5,6 +5,7 @@ falls back to its own counters, because lenient limits are better than none.
 """
 
 import ipaddress
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic, time
 
@@ -53,7 +54,8 @@ Check = tuple[RateLimitItem, str]
 class FirstTokens:
     """The first tokens of each visitor in a minute, which one process counts by itself. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._lock = Lock()
         self._ends_at = 0.0
         # None where more were needed; those spent until then have been handed on.
@@ -66,9 +68,9 @@ class FirstTokens:
         """
         key = item.namespace, visitor
         with self._lock:
-            if monotonic() >= self._ends_at:
+            if self._clock() >= self._ends_at:
                 self._spent.clear()
-                self._ends_at = monotonic() + _MINUTE
+                self._ends_at = self._clock() + _MINUTE
             spent = self._spent.get(key, 0)
             if spent is None:
                 return cost

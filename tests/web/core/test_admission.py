@@ -20,7 +20,6 @@ from service.platform.database.engine import make_sessions
 from service.platform.settings.settings import Settings
 from service.platform.work_budget import WorkBudget
 from service.web.app import _PAGES, create_app
-from service.web.core import rate_limits
 from service.web.core.admission import FEED, PAPER, PREVIEW, SEARCH, SEARCH_IF_WORDS
 from service.web.core.rate_limits import (
     PAPER_WORK,
@@ -172,12 +171,9 @@ def test_a_visitor_waits_while_valkey_is_away() -> None:
     limits.close()
 
 
-def test_the_first_tokens_of_a_minute_are_counted_here_and_handed_on_with_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_first_tokens_of_a_minute_are_counted_here_and_handed_on_with_the_next() -> None:
     now = 100.0
-    monkeypatch.setattr(rate_limits, "monotonic", lambda: now)
-    first = FirstTokens()
+    first = FirstTokens(lambda: now)
     part = SEARCH_WORK.amount // 20
     # A file costs more than the part: all of it is due.
     assert first.spend(PREVIEW_WORK, "192.0.2.1", 200) == 200
