@@ -229,18 +229,21 @@ def stem(word: str) -> str:
     return stemmed
 
 
+def numbered_spans(text: str, phrases: list[str]) -> list[tuple[int, int]]:
+    words = words_of(text)
+    return [
+        (words.starts[first], words.ends[last])
+        for first, last in words.find(look_for(tuple(phrases)))
+    ]
+
+
 @given(st.text(), st.lists(st.text(max_size=3), min_size=1, max_size=3))
 @example("Straße, dann prompt", ["prompt"])
 @example("α\u0345x α x", ["α x", "x"])
 @example("用prompt法 prompt用", ["prompt", "法"])
 @example("xprompt prompts_prompt", ["prompt", "prompt prompt"])
 def test_words_are_found_alike_one_by_one_and_numbered(text: str, phrases: list[str]) -> None:
-    words = words_of(text)
-    found = [
-        (words.starts[first], words.ends[last])
-        for first, last in words.find(look_for(tuple(phrases)))
-    ]
-    assert list(find_spans(text, phrases)) == found
+    assert list(find_spans(text, phrases)) == numbered_spans(text, phrases)
 
 
 @given(
@@ -250,10 +253,6 @@ def test_words_are_found_alike_one_by_one_and_numbered(text: str, phrases: list[
     ),
 )
 def test_the_longest_phrases_are_found_from_left_to_right(text: str, phrases: list[str]) -> None:
-    words = words_of(text)
-    found = [
-        (words.starts[first], words.ends[last])
-        for first, last in words.find(look_for(tuple(phrases)))
-    ]
+    found = numbered_spans(text, phrases)
     assert found == _words_one_by_one(text, phrases)
     assert found == list(find_spans(text, phrases))

@@ -1,7 +1,7 @@
 """Rate limits against flooding inboxes through our form, costly queries and guessed passwords.
 
-Counted in Valkey, so that all web processes share them; while it is unavailable each process
-falls back to its own counters, because lenient limits are better than none.
+Counted in Valkey, so that all web processes share them, but for a visitor's first tokens; while it is
+unavailable each process falls back to its own counters, because lenient limits are better than none.
 """
 
 import ipaddress

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from service.papers.domain.announcement_days import announcement_date
@@ -62,7 +63,7 @@ def show_search(context: Context, q: str = "", page: str = "1") -> Response:
             with transaction(context.sessions) as session:
                 begin_snapshot(session)
                 found = load(session)
-            return context.pages.show("search.html", query=text, found=found)
+            return HTMLResponse(render(found)[1])
         return context.page_cache.show(("search", text, number), load, render)
     except TopicError as error:
         return context.pages.show(
