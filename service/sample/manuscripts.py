@@ -9,7 +9,8 @@ from typing import Any, Final
 from service.platform.caches import cached
 from service.sample.people import crowd
 
-NOTICE: Final = "Invented sample paper, not a real work"
+# In words that many papers have: a rare one would make all sample papers alike for `like:`.
+NOTICE: Final = "Sample paper, not a real work"
 # So many days have papers of their own; then the sample begins again.
 SAMPLE_DAYS: Final = 16
 _FILES: Final = ("by_hand_one", "by_hand_two")
