@@ -10,7 +10,7 @@ from service.platform.caches import cached
 from service.sample.people import crowd
 
 # In words that many papers have: a rare one would make all sample papers alike for `like:`.
-NOTICE: Final = "Sample paper, not a real work"
+NOTICE: Final = "This paper is not real"
 # So many days have papers of their own; then the sample begins again.
 SAMPLE_DAYS: Final = 16
 _FILES: Final = ("by_hand_one", "by_hand_two")
