@@ -53,7 +53,7 @@ def run_sink(log: Path | None = None) -> Iterator[tuple[int, int]]:
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
