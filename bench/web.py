@@ -22,7 +22,6 @@ import json
 import math
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,8 @@ from typing import Any
 
 import httpx2
 import psycopg
+from sending.cpu import stolen_seconds
+from sending.wire import free_port, wait_for_port
 from similarity.cache import CachedEmbedder
 from website.corpus import (
     RECENT_DAYS,
@@ -47,7 +48,7 @@ from website.corpus import (
     store_papers,
 )
 from website.learn import read_memory_mib
-from website.load import SECONDS, Make, find_papers, post_all, send_steadily, stolen_seconds
+from website.load import SECONDS, Make, find_papers, post_all, send_steadily
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
@@ -145,9 +146,7 @@ def say(text: str) -> None:
 @contextmanager
 def serve(*module: str, **environment: str) -> Iterator[tuple[str, int]]:
     """Run a server in a process of its own, as an operator would; yield its address and its id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", *module, "--port", str(port)]
     path = os.pathsep.join([str(ROOT), str(ROOT / "bench")])
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAPERBOY_")}
@@ -155,20 +154,11 @@ def serve(*module: str, **environment: str) -> Iterator[tuple[str, int]]:
         command, env={**kept, "PAPERBOY_ENV_FILE": os.devnull, **environment, "PYTHONPATH": path}
     )
     try:
-        wait_for(port, process)
+        wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise RuntimeError("the server did not start")
 
 
 def measure_memory(

@@ -53,6 +53,12 @@ def own_seconds(process: int) -> float:
     return _sum(_stat(process)[_OWN]) / _TICKS
 
 
+def stolen_seconds() -> float:
+    """Return how long the host of this machine made its cores wait, all of them together."""
+    # proc_stat(5): the eighth number of the first line.
+    return int((_PROCESSES / "stat").read_text().split(maxsplit=9)[8]) / _TICKS
+
+
 def _stat(process: int) -> list[str]:
     try:
         stat = (_PROCESSES / str(process) / "stat").read_text()

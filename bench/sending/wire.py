@@ -48,21 +48,18 @@ def run_sink(log: Path | None = None) -> Iterator[tuple[int, int]]:
         process = subprocess.Popen([*command, f"127.0.0.1:{port}", "1000"], stderr=stderr)
         stack.callback(process.wait)
         stack.callback(process.terminate)
-        wait_for_port(port)
+        wait_for_port(port, process)
         yield port, process.pid
 
 
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when a process listens on a port. Raises `RuntimeError` if it ends before."""
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError("the server did not start")
 
 
 def source_rate(port: int, count: int, size: int, sessions: int) -> float:
@@ -127,7 +124,7 @@ def slow_wire(target: int, round_trip_seconds: float) -> Iterator[int]:
     half = str(round_trip_seconds / 2)
     process = subprocess.Popen([sys.executable, __file__, str(port), str(target), half])
     try:
-        wait_for_port(port)
+        wait_for_port(port, process)
         yield port
     finally:
         process.terminate()

@@ -4,12 +4,10 @@ A client library takes as much of the processor as the site, on the same cores.
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from random import Random
 from urllib.parse import urlencode, urlsplit
 
@@ -78,11 +76,6 @@ async def _receive(reader: asyncio.StreamReader) -> tuple[int, bool]:
         raise OSError("an answer without its length")
     await reader.readexactly(int(length[1]))
     return int(head.split(b" ", 2)[1]), b"\r\nconnection: close" in head.lower()
-
-
-def stolen_seconds() -> float:
-    """Return how long, by Linux, the host of this machine made its cores wait, all of them together."""
-    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def find_papers(site: str) -> list[str]:

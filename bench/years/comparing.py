@@ -96,7 +96,7 @@ def serve(environ: dict[str, str]) -> Iterator[str]:
     command += ["--port", str(port), "--log-level", "error", "--no-access-log"]
     process = subprocess.Popen(command, env=environ, cwd=ROOT)
     try:
-        wait_for_port(port)
+        wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()
