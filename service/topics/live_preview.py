@@ -130,11 +130,10 @@ class LivePreviews:
         self, session: Session, topic: tuple[Query, Lexicon], until: date, most: int
     ) -> list[int]:
         """Return those of the last days; none where there are papers of later days, or others changed."""
-        newest = recent.newest_day(session)
-        if newest is None or newest > until:
-            return []
         days = self._refresh(session, _span_until(until), snapshot_of(session))
-        return self._look_up(session, days, topic).find_newest(most) if days else []
+        if days is None or days.newest > until:
+            return []
+        return self._look_up(session, days, topic).find_newest(most)
 
     def _look_up(
         self, session: Session, days: RecentDays, topic: tuple[Query, Lexicon]
@@ -198,16 +197,18 @@ class LivePreviews:
                 vectors = snapshot.vectors and update_model_vectors(
                     session, snapshot.vectors, changed_ids, index.paper_ids
                 )
-                self._snapshot = RecentDays(snapshot.span, state, index, snapshot.read_at, vectors)
+                newest = recent.newest_day(session)
+                self._snapshot = replace(
+                    snapshot, state=state, newest=newest, index=index, vectors=vectors, answers={}
+                )
                 return self._snapshot
         finally:
             self._update_lock.release()
         return self._refresh(session, snapshot.span, state)
 
     def _read(self, session: Session, span: tuple[date, date], state: str) -> RecentDays:
-        return RecentDays(
-            span, state, RecentIndex(recent.select_recent(session, span)), monotonic()
-        )
+        index = RecentIndex(recent.select_recent(session, span))
+        return RecentDays(span, state, recent.newest_day(session), index, monotonic())
 
     def _load_in_background(self, span: tuple[date, date]) -> None:
         """Start a thread that loads the last days, unless one runs or `_next_load_at` is ahead."""

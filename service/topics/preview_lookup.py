@@ -80,10 +80,14 @@ class LivePreview:
 
 @dataclass(frozen=True, slots=True)
 class RecentDays:
-    """The papers of the last days in one database snapshot, with cached results of clauses."""
+    """The papers of the last days in one database snapshot, with cached results of clauses.
+
+    `newest` is the last day on which any stored papers were new, also after these days.
+    """
 
     span: tuple[date, date]
     state: str
+    newest: date
     index: RecentIndex
     read_at: float
     vectors: ModelVectors | None = None

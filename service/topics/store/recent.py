@@ -27,11 +27,15 @@ _LEAST_GROWTH, _MARGIN = 4, 1.5
 # stored compressed and out of line (TOAST): reading 25,000 of them takes a tenth of a second and
 # more, while the index has the answer. An OR of ten words takes a fifth of the time.
 _PREFER_INDEXES = func.set_config("cpu_operator_cost", "0.2", True)
+# Each statement of this transaction is planned for its own words and days. The plan for any would read
+# the index of dates from one end to the other, for a rare word of a year in ten times the time.
+_PLAN_EACH = func.set_config("plan_cache_mode", "force_custom_plan", True)
+_FOR_TOPICS = (_PREFER_INDEXES, _PLAN_EACH)
 
 
-def prefer_indexes(session: Session) -> None:
-    """Let the planner use the text indexes for the rest of this transaction."""
-    session.execute(select(_PREFER_INDEXES))
+def plan_for_topics(session: Session) -> None:
+    """Let the planner use the text indexes, as these words need them, for the rest of this transaction."""
+    session.execute(select(*_FOR_TOPICS))
 
 
 def begin_snapshot(session: Session, milliseconds: int) -> str:
@@ -39,7 +43,7 @@ def begin_snapshot(session: Session, milliseconds: int) -> str:
 
     Must be its first statement. Postgres cancels any statement that takes over `milliseconds`.
     """
-    return paper_changes.begin_snapshot(session, *limiting(milliseconds / 1000), _PREFER_INDEXES)
+    return paper_changes.begin_snapshot(session, *limiting(milliseconds / 1000), *_FOR_TOPICS)
 
 
 def snapshot_includes(state: str, other: str) -> bool:
@@ -142,13 +146,13 @@ def find_ids(
     return list(found or ())
 
 
-_NEWEST_DAY = select(func.max(Paper.first_announced_on), _PREFER_INDEXES)
+_NEWEST_DAY = select(func.max(Paper.first_announced_on), *_FOR_TOPICS)
 
 
-def newest_day(session: Session) -> date | None:
-    """Return the last day on which papers were new; from here on the planner prefers the text indexes."""
+def newest_day(session: Session) -> date:
+    """Return the last day on which papers were new, `date.min` without any; from here on as after `plan_for_topics`."""
     newest: date | None = session.execute(_NEWEST_DAY).one()[0]
-    return newest
+    return newest or date.min
 
 
 def find_newest_ids(
@@ -159,7 +163,7 @@ def find_newest_ids(
     Where they are `is_rare`, Postgres reads them all for a few days, too: it begins with a year.
     """
     newest = newest_day(session)
-    if newest is None:
+    if newest == date.min:
         return []
     statement = _select_newest_between(condition)
     found: list[int] = []

@@ -23,7 +23,7 @@ from service.presentation.dates import long_date
 from service.presentation.sanitize import clean
 from service.topics.domain.language import Query, leaf_texts
 from service.topics.like_clauses import topic_condition
-from service.topics.store.recent import prefer_indexes
+from service.topics.store.recent import plan_for_topics
 from service.topics.topics import TopicError, validate_topic
 from service.web.core.errors import PageNotFound
 from service.web.views.pagination import Slice, parse_page_number
@@ -113,7 +113,7 @@ def load_period(
     condition = None
     if words.topic:
         condition = topic_condition(session, settings, words.topic)
-        prefer_indexes(session)
+        plan_for_topics(session)
     choice = store.PaperChoice(period.span, codes, condition)
     number = parse_page_number(request.page, MOST_PAGES)
     ranked = _turn_to(session, choice, order, words, number)

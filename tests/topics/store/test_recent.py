@@ -16,6 +16,7 @@ from service.topics.domain.language import parse_query
 from service.topics.store.recent import (
     begin_snapshot,
     count_recent,
+    find_ids,
     find_newest_ids,
     iterate_common_words,
     select_changed_at,
@@ -54,6 +55,25 @@ def test_an_empty_database_has_no_recent_papers(session: Session) -> None:
     assert count_recent(session, (THURSDAY, FRIDAY)) == 0
     assert select_changed_at(session, []) is None
     assert list(iterate_common_words(session, (THURSDAY, FRIDAY), 1)) == []
+
+
+def test_each_look_for_a_topic_is_planned_for_its_own_words(
+    session: Session, sessions: sessionmaker[Session]
+) -> None:
+    store_years(session)
+    # The driver prepares a statement at its sixth use; Postgres plans five uses for their own values,
+    # and may then take a plan for any.
+    count_generic = text(
+        "SELECT sum(generic_plans) FROM pg_prepared_statements WHERE statement ~ '@@'"
+    )
+    with sessions() as asking:
+        for number in range(1, 20):
+            with asking.begin():
+                begin_snapshot(asking, 1_000)
+                find_ids(asking, to_sql(parse_query(str(number))), (THURSDAY, FRIDAY))
+            with asking.begin():
+                assert len(find_newest_ids(asking, to_sql(parse_query(str(number))), 5)) == 1
+        assert asking.scalar(count_generic) == 0
 
 
 def look(sessions: sessionmaker[Session]) -> str:
