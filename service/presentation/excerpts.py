@@ -96,21 +96,22 @@ class Excerpts:
     def _words(self) -> tuple[NumberedWords, Sequence[int]]:
         """The words of all pieces, and the piece of each; no phrase goes from one piece to the next."""
         words = number_words(_GAP.join(self.pieces))
-        counts = [bisect_left(words.starts, end) for end in self._starts()[1:]]
+        counts = [bisect_left(words.starts, end) for end in self._starts[1:]]
         pieces = array("H")
         for number, count in enumerate(counts):
             pieces.extend([number] * (count - len(pieces)))
         return words, pieces
 
+    @cached_property
     def _starts(self) -> list[int]:
-        """Return where each piece begins where all are joined, and where one more would."""
+        """Where each piece begins where all are joined, and where one more would."""
         return list(accumulate((len(piece) + len(_GAP) for piece in self.pieces), initial=0))
 
     def places_in(self, which: int) -> WordPlaces:
         """Return where the words of a piece are."""
         words, pieces = self._words
         first, last = _range_of(which, pieces)
-        before = self._starts()[which]
+        before = self._starts[which]
         return WordPlaces(
             [at - before for at in words.starts[first:last]],
             [at - before for at in words.ends[first:last]],
@@ -149,7 +150,7 @@ class Excerpts:
 
         Only words are read that may begin a phrase: to number all takes longer than a whole page.
         """
-        text, starts = _GAP.join(self.pieces), self._starts()
+        text, starts = _GAP.join(self.pieces), self._starts
 
         def find_holders(phrase: str) -> list[int]:
             return [bisect_right(starts, at) - 1 for at in find_starts(text, phrase)]

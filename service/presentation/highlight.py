@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from Stemmer import Stemmer
 
 from service.platform.caches import cached
@@ -55,9 +55,12 @@ def mark(text: str, words: Iterable[str]) -> Markup:
 @cached("marked texts", maxsize=1_024, typed=True)
 def _mark(text: str, words: tuple[str, ...]) -> Markup:
     formulas = find_formulas(text)
+    spans = list(find_spans(text, words))
+    if not (spans or formulas):
+        return escape(text)
     pieces: list[str] = []
     end = 0
-    for start, stop in widen(find_spans(text, words), formulas):
+    for start, stop in widen(spans, formulas):
         pieces += (
             write(text, formulas, end, start),
             "<mark>",
@@ -81,15 +84,15 @@ def find_spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
 def _find_phrases(text: str, wanted: WantedWords) -> Iterator[tuple[int, int]]:
     phrases, beginnings = _prepare(wanted)
     free = 0
-    for word in _find_words(text, beginnings):
-        start = word.start()
-        if start >= free:
-            for others in phrases.get(_fold(word[0]), ()):
-                end = _end_of(text, word.end(), others)
-                if end:
-                    free = end
-                    yield start, end
-                    break
+    for at in _find_places(text, beginnings):
+        if at < free or not _is_start(text, at) or not (word := _WORD.match(text, at)):
+            continue
+        for others in phrases.get(_fold(word[0]), ()):
+            end = _end_of(text, word.end(), others)
+            if end:
+                free = end
+                yield at, end
+                break
 
 
 # Each sentence of an abstract is searched for the same phrases.
@@ -103,27 +106,24 @@ def _prepare(wanted: WantedWords) -> tuple[dict[str, list[list[str]]], list[str]
     return phrases, sorted({_beginning(stem) for stem in phrases})
 
 
-def _find_words(text: str, beginnings: Sequence[str]) -> Iterable[re.Match[str]]:
-    """Return the words that begin so, in order; all words where that cannot be told."""
+def _find_places(text: str, beginnings: Sequence[str]) -> Iterable[int]:
+    """Return where words may begin so, in order; where all words do where that cannot be told."""
     folded = text.casefold()
     # ß is folded to ss, which moves what follows.
     if len(folded) != len(text):
-        return _WORD.finditer(text)
-    places = {at for each in beginnings if each in folded for at in _find_all(folded, each)}
-    words = (_WORD.match(text, at) for at in sorted(places) if _is_start(text, at))
-    return filter(None, words)
-
-
-def _find_all(text: str, wanted: str) -> Iterator[int]:
-    at = text.find(wanted)
-    while at >= 0:
-        yield at
-        at = text.find(wanted, at + 1)
+        return [word.start() for word in _WORD.finditer(text)]
+    places: list[int] = []
+    for each in beginnings:
+        at = folded.find(each)
+        while at >= 0:
+            places.append(at)
+            at = folded.find(each, at + 1)
+    return sorted(places) if len(beginnings) > 1 else places
 
 
 def _is_start(text: str, at: int) -> bool:
     """Return whether no word goes on at a place, as `_WORD` finds them from left to right."""
-    if not at or text[at - 1] == " ":
+    if not at or not text[at - 1].isalnum():
         return True
     before = _WORD.match(text, at - 1)
     return before is None or before.end() == at
