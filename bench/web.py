@@ -3,8 +3,9 @@
 Starts PostgreSQL, Valkey and the site on this machine, stores 100,000 real papers over a year (a
 quarter of them in the last 30 days), and sends requests over loopback: one after the other, and for
 `load_…` 100 a second from this process on the same cores, drawn evenly from front page, searches for words and
-papers, for 20 seconds after 20 at the same rate (`load_stolen` is the share of all cores' time that a
-virtual machine's host gave to others meanwhile). Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON
+papers, for 20 seconds after 20 at the same rate. `load_stolen` is the share of all cores' time that a
+virtual machine's host gave to others meanwhile: above 2 % this is measured again, up to five times, and
+the time with the least stolen counts, whatever its figures (`load_times` has those of all). Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON
 object as the last line on stdout.
 
 `preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
@@ -31,6 +32,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count, cycle
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,8 @@ MOST_PREVIEW_MS, MOST_LOAD_MS, MOST_MODEL_MIB = 100, 50, 200
 _INGESTS, _INGESTED = 5, 300
 _CLIENTS, _LEAVING = 4, 2_000
 _READY_TIMES = 10
+# A load is measured again where others took more than this share of the processors, but so often at most.
+_QUIET, _LOAD_TIMES = 0.02, 5
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def main() -> int:
             "PAPERBOY_LOG_LEVEL": "ERROR",
         }
         maker = TopicMaker(papers)
-        result = measure_memory(environment, maker, given.embedder)
+        result: dict[str, Any] = measure_memory(environment, maker, given.embedder)
         environment["PAPERBOY_EMBEDDER"] = given.embedder
         site, _ = stack.enter_context(serve(*SITE, **environment))
         hello, _ = stack.enter_context(serve(*HELLO))
@@ -132,8 +136,7 @@ def main() -> int:
         result |= measure_periods(site, until, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)
         result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers[:_LEAVING])}
-        # The last, since a site that cannot follow goes on with what has come after it.
-        result |= measure_load(site, maker, SECONDS if size is FULL else SECONDS // 4)
+        result |= measure_load(environment, maker, SECONDS if size is FULL else SECONDS // 4)
     result |= describe(size, len(papers)) | {"embedder": given.embedder}
     print(json.dumps(result))
     return 0
@@ -254,8 +257,25 @@ def measure_periods(site: str, until: date, size: Size) -> dict[str, float]:
     return {f"{name}_p95_ms": percentile(taken, 0.95) for name, taken in times.items()}
 
 
-def measure_load(site: str, maker: TopicMaker, seconds: int) -> dict[str, float]:
+def measure_load(environment: dict[str, str], maker: TopicMaker, seconds: int) -> dict[str, Any]:
     """Measure front page, searches and papers at 100 requests a second, with the sender beside.
+
+    Where others took much of the processors meanwhile, it is measured again, on a site that has no page
+    yet: the figures are of the quietest time, and `load_times` has of each what was stolen and its ratio.
+    """
+    times: list[tuple[float, dict[str, float]]] = []
+    while not times or (len(times) < _LOAD_TIMES and times[-1][0] > _QUIET):
+        with serve(*SITE, **environment) as (site, _):
+            with httpx2.Client(timeout=60) as client:
+                wait_until_read(client, f"{site}/topics/preview/live", maker)
+            times.append(send_load(site, maker, seconds))
+    stolen, figures = min(times, key=itemgetter(0))
+    every = [(share, each["ratio_load_limit"]) for share, each in times]
+    return figures | {"load_stolen": stolen, "load_times": every}
+
+
+def send_load(site: str, maker: TopicMaker, seconds: int) -> tuple[float, dict[str, float]]:
+    """Return the share of the processors' time that others took, and the figures.
 
     `load_first_…` is for the seconds before, in which its processes meet these pages for the first time.
     """
@@ -274,7 +294,7 @@ def measure_load(site: str, maker: TopicMaker, seconds: int) -> dict[str, float]
     figures = {f"load_{kind}_p95_ms": percentile(taken, 0.95) for kind, taken in times.items()}
     ratio = round(max(figures.values()) / MOST_LOAD_MS, 2)
     figures |= {"load_first_p95_ms": percentile(at_first, 0.95), "ratio_load_limit": ratio}
-    return figures | {"load_stolen": round(stolen, 3)}
+    return round(stolen, 3), figures
 
 
 def ask(client: httpx2.Client, address: str, **query: str) -> float:

@@ -29,6 +29,7 @@ from support.smtp.smtp_sink import wait_until
 
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded, resolve_services
+from service.platform.embedded.servers import buffers_mib
 from service.platform.settings.settings import Settings
 
 
@@ -90,6 +91,20 @@ def test_crash_safety_is_on_unless_a_test_turns_it_off(data_dir: Path) -> None:
         assert query(services.database_url, "SHOW fsync") == "on"
     with postgres_of(data_dir) as services:
         assert query(services.database_url, "SHOW fsync") == "off"
+
+
+def test_pages_are_kept_in_an_eighth_of_the_memory(data_dir: Path) -> None:
+    assert [buffers_mib(mib) for mib in (512, 1_024, 2_048, 4_096, 65_536)] == [
+        128,
+        128,
+        256,
+        512,
+        512,
+    ]
+    here = buffers_mib(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2)
+    with postgres_of(data_dir) as services:
+        assert query(services.database_url, "SHOW shared_buffers") == f"{here}MB"
+        assert query(services.database_url, "SHOW io_method") == "sync"
 
 
 def test_what_was_stored_is_there_at_the_next_start(data_dir: Path) -> None:
