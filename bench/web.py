@@ -1,11 +1,10 @@
 """The web site under real requests: front page, weeks, months, search, live preview, unsubscribing.
 
-Starts PostgreSQL, Valkey and the site on this machine, stores 100,000 real papers over a year (a
-quarter of them in the last 30 days), and sends requests over loopback: one after the other, and for
-`load_…` 100 a second from this process on the same cores, drawn evenly from front page, searches for words and
+Starts PostgreSQL, Valkey and the site, stores 100,000 real papers over a year (a quarter of them in the
+last 30 days), and sends requests over loopback: one after the other, and for `load_…` 100 a second from this process on the same cores, drawn evenly from front page, searches for words and
 papers, for 20 seconds after 20 at the same rate. `load_stolen` is the share of all cores' time that a
-virtual machine's host gave to others meanwhile: above 2 % this is measured again, up to five times, and
-the time with the least stolen counts, whatever its figures (`load_times` has those of all). Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON
+virtual machine's host gave to others meanwhile: above 2 % load and unsubscribing are measured again, up to
+five times, and the time with the least stolen counts, whatever its figures (`…_times` has all). Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON
 object as the last line on stdout.
 
 `preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
@@ -31,14 +30,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import count, cycle
-from operator import itemgetter
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psycopg
-from sending.cpu import stolen_seconds
 from sending.wire import free_port, wait_for_port
 from similarity.cache import CachedEmbedder
 from website.corpus import (
@@ -51,6 +48,7 @@ from website.corpus import (
 )
 from website.learn import read_memory_mib
 from website.load import SECONDS, Make, find_papers, post_all, send_steadily
+from website.quiet import MOST_TIMES, measure_quietly, watch_stolen
 from website.topics import TopicMaker
 
 from service.papers.domain.announcement_days import announcement_date
@@ -66,13 +64,9 @@ HELLO = ("uvicorn", "website.hello:app", "--log-level", "error", "--no-access-lo
 KEY = "a-key-that-is-only-used-in-benches"
 # The site reads the last days beside the requests when it starts; on a busy machine that takes long.
 _LONGEST_START_SECONDS = 120.0
-# What a preview may take, what a page may take under load, and what a model may add to a process.
 MOST_PREVIEW_MS, MOST_LOAD_MS, MOST_MODEL_MIB = 100, 50, 200
-_INGESTS, _INGESTED = 5, 300
+_INGESTS, _INGESTED, _READY_TIMES = 5, 300, 10
 _CLIENTS, _LEAVING = 4, 2_000
-_READY_TIMES = 10
-# A load is measured again where others took more than this share of the processors, but so often at most.
-_QUIET, _LOAD_TIMES = 0.02, 5
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def main() -> int:
         result |= measure(site, hello, maker, size)
         result |= measure_periods(site, until, size)
         result |= measure_following(site, servers.database_url, papers, maker, size)
-        result |= {"unsubscribe_per_s": measure_unsubscribing(site, subscribers[:_LEAVING])}
+        result |= measure_unsubscribing(site, subscribers)
         result |= measure_load(environment, maker, SECONDS if size is FULL else SECONDS // 4)
     result |= describe(size, len(papers)) | {"embedder": given.embedder}
     print(json.dumps(result))
@@ -260,18 +254,18 @@ def measure_periods(site: str, until: date, size: Size) -> dict[str, float]:
 def measure_load(environment: dict[str, str], maker: TopicMaker, seconds: int) -> dict[str, Any]:
     """Measure front page, searches and papers at 100 requests a second, with the sender beside.
 
-    Where others took much of the processors meanwhile, it is measured again, on a site that has no page
-    yet: the figures are of the quietest time, and `load_times` has of each what was stolen and its ratio.
+    Each time on a site that has no page yet; `load_times` has of each what was stolen and its ratio.
     """
-    times: list[tuple[float, dict[str, float]]] = []
-    while not times or (len(times) < _LOAD_TIMES and times[-1][0] > _QUIET):
+
+    def measure() -> tuple[float, dict[str, float]]:
         with serve(*SITE, **environment) as (site, _):
             with httpx2.Client(timeout=60) as client:
                 wait_until_read(client, f"{site}/topics/preview/live", maker)
-            times.append(send_load(site, maker, seconds))
-    stolen, figures = min(times, key=itemgetter(0))
-    every = [(share, each["ratio_load_limit"]) for share, each in times]
-    return figures | {"load_stolen": stolen, "load_times": every}
+            return send_load(site, maker, seconds)
+
+    times = measure_quietly(measure)
+    ratios = [(share, each["ratio_load_limit"]) for share, each in times]
+    return times[0][1] | {"load_stolen": times[0][0], "load_times": ratios}
 
 
 def send_load(site: str, maker: TopicMaker, seconds: int) -> tuple[float, dict[str, float]]:
@@ -287,14 +281,14 @@ def send_load(site: str, maker: TopicMaker, seconds: int) -> tuple[float, dict[s
         "paper": lambda: (next(papers), {}),
     }
     first = send_steadily(site, kinds, seconds)
-    stolen = stolen_seconds()
+    read_stolen = watch_stolen()
     times = send_steadily(site, kinds, seconds)
-    stolen = (stolen_seconds() - stolen) / seconds / (os.cpu_count() or 1)
+    stolen = read_stolen()
     at_first = [each for taken in first.values() for each in taken]
     figures = {f"load_{kind}_p95_ms": percentile(taken, 0.95) for kind, taken in times.items()}
     ratio = round(max(figures.values()) / MOST_LOAD_MS, 2)
     figures |= {"load_first_p95_ms": percentile(at_first, 0.95), "ratio_load_limit": ratio}
-    return round(stolen, 3), figures
+    return stolen, figures
 
 
 def ask(client: httpx2.Client, address: str, **query: str) -> float:
@@ -363,15 +357,21 @@ def add_subscribers(database_url: str, count: int) -> list[Token]:
     return [Token(Purpose.UNSUBSCRIBE, id_, now, key=key) for id_, key in rows]
 
 
-def measure_unsubscribing(site: str, subscribers: Sequence[Token]) -> float:
-    """Return one-click unsubscribes per second, sent as mail programs do, several at a time."""
+def measure_unsubscribing(site: str, subscribers: Sequence[Token]) -> dict[str, Any]:
+    """Measure one-click unsubscribes per second, sent as mail programs do, several at a time."""
     say("unsubscribing")
-    paths = [f"/unsubscribe/{sign_token(each, (KEY,))}" for each in subscribers]
-    started = time.perf_counter()
-    statuses = post_all(site, paths, b"List-Unsubscribe=One-Click", _CLIENTS)
-    took = time.perf_counter() - started
-    assert statuses == {200}, statuses
-    return round(len(paths) / took, 1)
+    paths = iter([f"/unsubscribe/{sign_token(each, (KEY,))}" for each in subscribers])
+
+    def measure() -> tuple[float, float]:
+        some = list(islice(paths, min(_LEAVING, len(subscribers) // MOST_TIMES)))
+        read_stolen, started = watch_stolen(), time.perf_counter()
+        statuses = post_all(site, some, b"List-Unsubscribe=One-Click", _CLIENTS)
+        rate = round(len(some) / (time.perf_counter() - started), 1)
+        assert statuses == {200}, statuses
+        return read_stolen(), rate
+
+    times = measure_quietly(measure)
+    return {"unsubscribe_per_s": times[0][1], "unsubscribe_times": times}
 
 
 def describe(size: Size, distinct: int) -> dict[str, Any]:
