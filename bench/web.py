@@ -1,11 +1,12 @@
 """The web site under real requests: front page, weeks, months, search, live preview, unsubscribing.
 
 Starts PostgreSQL, Valkey and the site, stores 100,000 real papers over a year (a quarter of them in the
-last 30 days), and sends requests over loopback: one after the other, and for `load_…` 100 a second from this process on the same cores, drawn evenly from front page, searches for words and
-papers, for 20 seconds after 20 at the same rate. `load_stolen` is the share of all cores' time that a
-virtual machine's host gave to others meanwhile: above 2 % load and unsubscribing are measured again, up to
-five times, and the time with the least stolen counts, whatever its figures (`…_times` has all). Reads `PAPERBOY_REAL_DATA`. Progress on stderr, one JSON
-object as the last line on stdout.
+last 30 days), and sends requests over loopback: one after the other, and for `load_…` 100 a second from
+this process on the same cores, drawn evenly from front page, searches for words and papers, for 20
+seconds after 20 at the same rate. `load_stolen` is the share of all cores' time that a virtual machine's
+host gave to others meanwhile: above 2 % load and unsubscribing are measured again, up to five times, and
+the time with the least stolen counts, whatever its figures (`…_times` has all). Reads
+`PAPERBOY_REAL_DATA`. Progress on stderr, one JSON object as the last line on stdout.
 
 `preview_p95_ms` is over topics that are new to the site, also with `like:` and `replaced:`, after
 it has read the last days; `preview_at_start_ms` is a preview before that, and
@@ -35,12 +36,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 from sending.wire import free_port, wait_for_port
 from similarity.cache import CachedEmbedder
 from website.corpus import (
     RECENT_DAYS,
     RealPaper,
+    add_subscribers,
     ingest_papers,
     learn_recent,
     read_papers,
@@ -55,7 +56,7 @@ from service.papers.domain.announcement_days import announcement_date
 from service.papers.domain.periods import PeriodKind, period_of
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded
-from service.platform.signing.tokens import Purpose, Token, sign_token
+from service.platform.signing.tokens import Token, sign_token
 from service.similarity.embeddings.embedders import load_embedder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +65,7 @@ HELLO = ("uvicorn", "website.hello:app", "--log-level", "error", "--no-access-lo
 KEY = "a-key-that-is-only-used-in-benches"
 # The site reads the last days beside the requests when it starts; on a busy machine that takes long.
 _LONGEST_START_SECONDS = 120.0
+# What a preview may take, what a page may take under load, and what a model may add to a process.
 MOST_PREVIEW_MS, MOST_LOAD_MS, MOST_MODEL_MIB = 100, 50, 200
 _INGESTS, _INGESTED, _READY_TIMES = 5, 300, 10
 _CLIENTS, _LEAVING = 4, 2_000
@@ -340,21 +342,6 @@ def measure_following(
 
 def percentile(times: Sequence[float], share: float) -> float:
     return round(sorted(times)[max(0, math.ceil(len(times) * share) - 1)], 1)
-
-
-def add_subscribers(database_url: str, count: int) -> list[Token]:
-    """Add subscribers; return their links to unsubscribe, unsigned."""
-    now = datetime.now(UTC)
-    with psycopg.connect(database_url) as connection:
-        rows = connection.execute(
-            "INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone,"
-            " created_at, confirmed_at)"
-            " SELECT format('reader%%s@example.org', n), format('reader%%s@example.org', n),"
-            " 'active', 'daily', 7, 'UTC', now(), now() FROM generate_series(1, %s) n"
-            " RETURNING id, link_key",
-            [count],
-        ).fetchall()
-    return [Token(Purpose.UNSUBSCRIBE, id_, now, key=key) for id_, key in rows]
 
 
 def measure_unsubscribing(site: str, subscribers: Sequence[Token]) -> dict[str, Any]:

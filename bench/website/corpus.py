@@ -27,6 +27,7 @@ from service.papers.store.models import Paper
 from service.papers.store.read import list_ids_since
 from service.platform.database.engine import make_engine, make_sessions, transaction
 from service.platform.settings.settings import Settings
+from service.platform.signing.tokens import Purpose, Token
 from service.similarity.embed_papers import count_lexemes, learn_papers
 from service.similarity.embeddings.embedders import Embedder
 from service.similarity.store.corpus import POOL_SIZE
@@ -138,3 +139,18 @@ def _make_row(number: int, paper: RealPaper, on: date) -> tuple[object, ...]:
         paper.abstract, list(paper.authors), list(paper.author_keys), list(paper.categories),
         paper.categories[0], f"https://arxiv.org/abs/{identifier}", "", on, at, "new", at, at,
     )  # fmt: skip
+
+
+def add_subscribers(database_url: str, count: int) -> list[Token]:
+    """Add subscribers; return their links to unsubscribe, unsigned."""
+    now = datetime.now(UTC)
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "INSERT INTO subscribers (email, email_key, state, cadence, hour, timezone,"
+            " created_at, confirmed_at)"
+            " SELECT format('reader%%s@example.org', n), format('reader%%s@example.org', n),"
+            " 'active', 'daily', 7, 'UTC', now(), now() FROM generate_series(1, %s) n"
+            " RETURNING id, link_key",
+            [count],
+        ).fetchall()
+    return [Token(Purpose.UNSUBSCRIBE, id_, now, key=key) for id_, key in rows]
