@@ -22,6 +22,8 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 VALKEY_SOCKET = "valkey.sock"
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+# Of a container, in bytes (cgroup v2).
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 POSTGRES_OPTIONS = (
     "listen_addresses=",
@@ -231,20 +233,28 @@ def _command(server: Server) -> list[str]:
             "dir": str(server.home),
         }
         return [str(server.binary), *(p for k, v in options.items() for p in (f"--{k}", v))]
-    memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    buffers = f"shared_buffers={buffers_mib(memory_mib)}MB"
+    buffers = f"shared_buffers={buffers_mib(memory_mib())}MB"
     settings = [*POSTGRES_OPTIONS, buffers, f"unix_socket_directories={server.sockets}"]
     settings += [] if server.durable else _POSTGRES_UNSAFE
     data = str(server.home / "data")
     return [str(server.binary), "-D", data, *(p for s in settings for p in ("-c", s))]
 
 
-def buffers_mib(memory_mib: int) -> int:
-    """Return how much of a machine's memory PostgreSQL may keep pages in; it takes what it needs of that.
+def memory_mib(limit: Path = _MEMORY_LIMIT) -> int:
+    """Return how much memory the machine has, or its container may take where that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(limit.read_text())) >> 20
+    except (OSError, ValueError):  # no such file, or "max"
+        return machine >> 20
+
+
+def buffers_mib(memory: int) -> int:
+    """Return how many of `memory` MiB PostgreSQL may keep pages in; it takes what it needs of that.
 
     To read the pages of a large archive from the system's cache takes twice as long.
     """
-    return min(max(memory_mib // 8, 128), 512)
+    return min(max(memory // 8, 128), 512)
 
 
 def _environment() -> dict[str, str]:

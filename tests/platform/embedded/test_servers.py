@@ -29,7 +29,7 @@ from support.smtp.smtp_sink import wait_until
 
 from service.platform.database.migrate import upgrade
 from service.platform.embedded import Embedded, resolve_services
-from service.platform.embedded.servers import buffers_mib
+from service.platform.embedded.servers import buffers_mib, memory_mib
 from service.platform.settings.settings import Settings
 
 
@@ -94,17 +94,21 @@ def test_crash_safety_is_on_unless_a_test_turns_it_off(data_dir: Path) -> None:
 
 
 def test_pages_are_kept_in_an_eighth_of_the_memory(data_dir: Path) -> None:
-    assert [buffers_mib(mib) for mib in (512, 1_024, 2_048, 4_096, 65_536)] == [
-        128,
-        128,
-        256,
-        512,
-        512,
-    ]
-    here = buffers_mib(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2)
+    sizes = (512, 1_024, 2_048, 4_096, 65_536)
+    assert [buffers_mib(mib) for mib in sizes] == [128, 128, 256, 512, 512]
     with postgres_of(data_dir) as services:
-        assert query(services.database_url, "SHOW shared_buffers") == f"{here}MB"
+        kept = query(services.database_url, "SHOW shared_buffers")
+        assert kept == f"{buffers_mib(memory_mib())}MB"
         assert query(services.database_url, "SHOW io_method") == "sync"
+
+
+def test_a_container_has_the_memory_that_it_may_take(tmp_path: Path) -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2
+    limit = tmp_path / "memory.max"
+    assert memory_mib(limit) == machine
+    for text, expected in (("268435456\n", 256), ("max\n", machine), (f"{2**60}\n", machine)):
+        limit.write_text(text)
+        assert memory_mib(limit) == expected, text
 
 
 def test_what_was_stored_is_there_at_the_next_start(data_dir: Path) -> None:
