@@ -14,6 +14,8 @@ PAPERBOY := $(BIN)/paperboy
 # What running needs, and all that developing needs on top, in one environment.
 RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
+# An installation that was cut off leaves packages that look whole and are not: the next one begins with nothing.
+HALF := $(VENV)/.installing
 # Test processes; more than cores only makes them wait for each other.
 JOBS ?= 2
 # Neighbours stay in one process, which makes a module's browser or wheel once; the idle take from the busy.
@@ -48,9 +50,11 @@ define install
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot make virtual environments: try \`apt-get install python3-venv\`" >&2; exit 1; }
 	@echo "Installing $(2) into $(VENV), once (about a minute) …" >&2
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $$(test ! -e $(HALF) || echo --clear) $(VENV)
+	@touch $(HALF)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/$(1).txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm $(HALF)
 endef
 
 $(RUN_STAMP): requirements/embedded.txt pyproject.toml

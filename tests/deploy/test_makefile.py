@@ -114,6 +114,21 @@ def test_a_second_setup_does_nothing(ready: Path) -> None:
     assert "Installing" not in done.stdout + done.stderr
 
 
+def test_an_installation_that_was_cut_off_begins_with_nothing(project: Path) -> None:
+    python = project / "fake/python3"
+    makes = f'echo "$*" >> {project}/made; mkdir -p .venv/bin; ln -sf {python} .venv/bin/python'
+    installs = f"test -e {project}/lasts || exit 130"
+    write_program(python, f'case "$2" in venv) {makes} ;; pip) {installs} ;; esac')
+    for _ in range(2):
+        assert make(project, "setup", f"PYTHON={python}").returncode != 0
+    (project / "lasts").touch()
+    assert make(project, "setup", f"PYTHON={python}").returncode == 0
+    (project / ".venv/.installed").unlink()
+    assert make(project, "setup", f"PYTHON={python}").returncode == 0
+    cleared = [line.split()[2] == "--clear" for line in (project / "made").read_text().splitlines()]
+    assert cleared == [False, True, True, False]
+
+
 @pytest.mark.parametrize("name", ["requirements/dev.txt", "pyproject.toml"])
 def test_setup_is_done_again_when_the_pins_change(ready: Path, name: str) -> None:
     assert make(ready, "--question", "setup").returncode == 0
