@@ -152,7 +152,7 @@ audit: $(VENV)/checks/.installed ## known vulnerabilities of what is pinned, whe
 # mkdocs has an environment of its own, so that neither running nor testing needs it.
 DOCS := $(VENV)/docs
 $(DOCS)/.installed: requirements/docs.txt
-	@$(PYTHON) -m venv $(DOCS)
+	@$(PYTHON) -m venv --clear $(DOCS)
 	@$(DOCS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -160,7 +160,7 @@ $(DOCS)/.installed: requirements/docs.txt
 CHECKS := $(VENV)/checks
 SCHEMA := $(CHECKS)/bin/check-jsonschema --quiet --no-cache --builtin-schema
 $(CHECKS)/.installed: requirements/checks.txt
-	@$(PYTHON) -m venv $(CHECKS)
+	@$(PYTHON) -m venv --clear $(CHECKS)
 	@$(CHECKS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
